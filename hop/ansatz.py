@@ -1,0 +1,89 @@
+"""The ansatz u_θ: a network inside a problem, as jets and residuals at collocation points."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from hop.derivatives import Jet, closure, push, rescale
+from hop.fields import Field
+from hop.networks import Network, Params
+from hop.problems import Lam, Problem
+
+
+class Inputs(NamedTuple):
+    """n input functions: their sensor values, what the network sees, and their coefficients."""
+
+    values: Float[Array, "n m"]
+    coefficients: Float[Array, "n K"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ansatz:
+    """u_θ(a)(x) = lift(decode(F_θ(a)(y), …), x, a(x)), y the place of x on the reference cube."""
+
+    problem: Problem
+    network: Network
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The derivatives that the residual needs, closed."""
+        return closure(self.problem.labels)
+
+    def init(self, key: Array) -> Params:
+        field = self.problem.random_field
+        sensors = None if field is None else field.sensor_count
+        return self.network.init(key, self.problem.domain.dim, sensors)
+
+    def check(self) -> None:
+        """Refuses, before anything is compiled, a network that does not fit the problem."""
+        jax.eval_shape(self.init, jax.random.key(0))
+
+    def jet(
+        self,
+        params: Params,
+        inputs: Inputs | None,
+        x: Float[Array, "q d"],
+        labels: Sequence[str] | None = None,
+    ) -> Jet:
+        """u_θ and its derivatives: label → (n, q); n = 1 without inputs."""
+        labels = self.labels if labels is None else closure(labels)
+        problem, network, domain = self.problem, self.network, self.problem.domain
+        field = problem.random_field
+        values = None if inputs is None or field is None else inputs.values / field.rms
+        features = network.features(params, values, domain.to_reference(x), labels)
+        features = rescale(features, domain.scale)
+        jets = (features,) if inputs is None else (features, self.input_jet(inputs, x, labels))
+
+        def compose(features: Array, *rest: Array) -> Array:
+            *a, points = rest
+            a = a[0] if a else None
+            output = network.decode(params, features, domain.to_reference(points), a)
+            return problem.lift(output, columns(points), a)
+
+        return push(compose, jets, x, labels)
+
+    def input_jet(self, inputs: Inputs, x: Float[Array, "q d"], labels: Sequence[str]) -> Jet:
+        """The input functions and their derivatives at the points."""
+        return Field(inputs.coefficients, self.problem.random_field.basis).jet(x, tuple(labels))
+
+    def residual(
+        self, params: Params, inputs: Inputs | None, x: Float[Array, "q d"], lam: Lam
+    ) -> Float[Array, "n q"]:
+        """H(u_θ; s, ε) at the points."""
+        a = None if inputs is None else self.input_jet(inputs, x, self.labels)
+        return self.problem.residual(self.jet(params, inputs, x), columns(x), a, lam)
+
+
+def columns(x: Float[Array, "q d"]) -> Float[Array, "d 1 q"]:
+    """Points as a problem reads them: one (1, q) row per coordinate."""
+    return jnp.swapaxes(x, -1, -2)[:, None, :]
+
+
+def size(params: Params) -> int:
+    """The number of parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

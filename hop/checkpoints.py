@@ -1,0 +1,342 @@
+"""Working folders and checkpoints: the only owner of their paths, and of Orbax.
+
+    W/config.json             the resolved config
+    W/stages/<K>/params       the network of stage K          (Orbax items)
+    W/stages/<K>/state        all that is needed to go on from the end of stage K
+    W/rolling/<N>/state       the same, within a stage, after N steps in all; the last two are kept
+    W/metrics.jsonl  W/tensorboard/  W/plots/  W/lock
+
+Each checkpoint carries, as metadata, a SHA-256 digest of every leaf. Reading verifies them: Orbax
+itself restores most flipped bits silently, and casts a wrong dtype.
+"""
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from hop.errors import RunError, UserError
+from hop.metrics import Metrics
+from hop.share import share
+
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class StageInfo:
+    """What is stored beside a stage's arrays: s, eps, record, bookmark, config, versions, digests."""
+
+    stage: int
+    metadata: Mapping[str, Any]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Losses, scores and steps at the stage's end."""
+        return dict(self.metadata["record"])
+
+    @property
+    def s(self) -> float:
+        return float(self.metadata["s"])
+
+    @property
+    def eps(self) -> float:
+        return float(self.metadata["eps"])
+
+
+class Store:
+    """Checkpoints of one working folder or pretrained model, for reading."""
+
+    def __init__(self, root: Path):
+        self.root = root.absolute()
+        self.stages_dir = self.root / "stages"
+        self.rolling_dir = self.root / "rolling"
+
+    @classmethod
+    def find(cls, source: str | os.PathLike) -> "Store":
+        """A workdir if that folder exists, else a pretrained model's name.
+
+        Raises:
+          UserError: neither, or the folder holds no finished stage.
+        """
+        path = Path(source).expanduser()
+        if path.is_dir():
+            store = cls(path)
+        else:
+            known = pretrained_names()
+            if str(source) not in known:
+                names = f"one of the pretrained models ({', '.join(known)})" if known else (
+                    "a pretrained model (none are installed)")
+                raise UserError(f"no checkpoint {str(source)!r}: it is neither a folder nor {names}")
+            store = cls(share("pretrained") / str(source))
+        if not store.stages():
+            raise UserError(f"{path} holds no finished stage; train one with "
+                            f"'hop train --config=CONFIG --workdir={path}'")
+        return store
+
+    def config(self) -> dict[str, Any]:
+        """The stored config as plain values, unchecked: `hop.config.parse` checks them."""
+        path = self.root / "config.json"
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} is damaged or missing; restore it from a copy") from error
+
+    def stages(self) -> list[StageInfo]:
+        """The finished stages, in order."""
+        return [StageInfo(k, _metadata(self.stages_dir, k)) for k in _steps(self.stages_dir)]
+
+    def params(self, stage: StageInfo, like: PyTree, verify: bool = True) -> PyTree:
+        """The parameters of a stage, NumPy arrays of the structure, shapes and dtypes of `like`.
+
+        Raises:
+          RunError: a leaf is missing, damaged, or of another shape or dtype.
+        """
+        digests = stage.metadata["digests"]["params"] if verify else None
+        return _restore(self.stages_dir, stage.stage, "params", like, digests)
+
+
+class Workdir(Store):
+    """A working folder open for training; one process group at a time holds its lock."""
+
+    @classmethod
+    @contextmanager
+    def open(cls, root: str | os.PathLike, chief: bool = True) -> Iterator["Workdir"]:
+        """Creates the folder if need be and locks it until the end of the `with` block.
+
+        Raises:
+          UserError: the folder cannot be written, or another job holds it.
+        """
+        path = Path(root).expanduser().absolute()
+        handle = None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if chief:
+                handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"workdir {path} is in use by another job; wait for it, or choose "
+                            "another --workdir") from error
+        except OSError as error:
+            raise UserError(f"workdir {path} cannot be written ({error.strerror}); choose "
+                            "another --workdir") from error
+        workdir = cls(path, chief)
+        try:
+            yield workdir
+        finally:
+            workdir.close()
+            if handle is not None:
+                os.close(handle)
+
+    def __init__(self, root: Path, chief: bool):
+        super().__init__(root)
+        self.chief = chief
+        self._stages: ocp.CheckpointManager | None = None
+        self._rolling: ocp.CheckpointManager | None = None
+
+    def adopt(self, config: Mapping[str, Any], write: bool) -> None:
+        """Writes the config of a fresh workdir; holds a used one to the config that it has.
+
+        Raises:
+          UserError: the configs differ; the message names the fields.
+        """
+        path = self.root / "config.json"
+        if path.exists():
+            changed = _differences(self.config(), config)
+            if changed and self.latest() is not None:
+                raise UserError(f"workdir {self.root} was trained with another config: "
+                                f"{'; '.join(changed[:4])}. Use those values, or another --workdir")
+        if write:
+            partial = path.with_suffix(".tmp")
+            partial.write_text(json.dumps(config, indent=2) + "\n")
+            partial.replace(path)
+
+    def metrics(self) -> "Metrics":
+        """The open metrics files."""
+        return Metrics(self.root, write=self.chief)
+
+    def forget_after(self, total_steps: int) -> None:
+        """Drops the metrics of steps that no checkpoint holds: they will be taken again."""
+        path = self.root / "metrics.jsonl"
+        if self.chief and path.exists():
+            lines = path.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if _total_steps(line) <= total_steps]
+            partial = path.with_suffix(".tmp")
+            partial.write_text("".join(kept))
+            partial.replace(path)
+
+    def save_stage(
+        self, stage: int, params: PyTree, state: PyTree, metadata: Mapping[str, Any]
+    ) -> None:
+        """Saves stage K and waits until it is whole on disk.
+
+        Raises:
+          RunError: it could not be written; earlier stages are untouched.
+        """
+        digests = {"params": _digests(params), "state": _digests(state)}
+        items = ocp.args.Composite(
+            params=ocp.args.StandardSave(params), state=ocp.args.StandardSave(state)
+        )
+        if self._stages is None:
+            self._stages = _manager(self.stages_dir, ("params", "state"))
+        with _writing(self.stages_dir):
+            saved = self._stages.save(
+                stage, args=items, custom_metadata={**metadata, "digests": digests}
+            )
+            self._stages.wait_until_finished()
+        if not saved:
+            raise RunError(f"stage {stage} is already in {self.stages_dir}; nothing was written")
+
+    def save_rolling(self, step: int, state: PyTree, metadata: Mapping[str, Any]) -> None:
+        """Saves the state within a stage; the write goes on in the background."""
+        if self._rolling is None:
+            self._rolling = _manager(self.rolling_dir, ("state",), keep=2)
+        args = ocp.args.Composite(state=ocp.args.StandardSave(state))
+        digests = {"state": _digests(state)}
+        with _writing(self.rolling_dir):
+            self._rolling.save(step, args=args, custom_metadata={**metadata, "digests": digests})
+
+    def latest(self) -> "Place | None":
+        """The newest checkpoint, of a finished stage or within one."""
+        found = [
+            Place(folder, step, _metadata(folder, step))
+            for folder in (self.stages_dir, self.rolling_dir)
+            for step in _steps(folder)[-1:]
+        ]
+        return max(found, default=None, key=lambda p: p.metadata["bookmark"]["total_steps"])
+
+    def state(self, place: "Place", like: PyTree) -> PyTree:
+        """The state at a place, as NumPy arrays, digests verified."""
+        digests = place.metadata["digests"]["state"]
+        return _restore(place.folder, place.step, "state", like, digests)
+
+    def close(self) -> None:
+        for manager in (self._stages, self._rolling):
+            if manager is not None:
+                with _writing(self.root):
+                    manager.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A checkpoint on disk: `folder`/`step`, with its metadata."""
+
+    folder: Path
+    step: int
+    metadata: Mapping[str, Any]
+
+
+def pretrained_names() -> list[str]:
+    root = share("pretrained")
+    return sorted(p.name for p in root.iterdir() if (p / "stages").is_dir()) if root.is_dir() else []
+
+
+def _manager(folder: Path, items: tuple[str, ...], keep: int | None = None):
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=True
+    )
+    return ocp.CheckpointManager(folder, item_names=items, options=options)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # TensorStore reports a full disk as a ValueError
+        raise RunError(f"a checkpoint could not be written under {folder} "
+                       f"({str(error).splitlines()[0][:120]}); earlier ones are whole. Free some "
+                       "space, then run the same command to go on") from error
+
+
+def _steps(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return sorted(int(p.name) for p in folder.iterdir()
+                  if p.name.isdigit() and (p / "_CHECKPOINT_METADATA").is_file())
+
+
+def _metadata(folder: Path, step: int) -> Mapping[str, Any]:
+    path = folder / str(step) / "_CHECKPOINT_METADATA"
+    try:
+        return json.loads(path.read_text())["custom_metadata"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"stage {step}: {path} is damaged; delete the folder {path.parent} to do "
+                       "without that checkpoint") from error
+
+
+def _differences(old: Any, new: Any, where: str = "config") -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = sorted({*old, *new})
+        return [line for k in keys
+                for line in _differences(old.get(k), new.get(k), f"{where}.{k}")]
+    return [] if old == new else [f"{where} was {old!r} and is now {new!r}"]
+
+
+def _total_steps(line: str) -> float:
+    try:
+        return json.loads(line)["total_steps"]
+    except (ValueError, KeyError):  # a line cut short by a crash
+        return float("inf")
+
+
+def _leaves(tree: PyTree) -> dict[str, Any]:
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
+
+
+def _digest(array: np.ndarray) -> str:
+    """SHA-256 of dtype, shape and bytes."""
+    array = np.ascontiguousarray(array)
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(head + array.tobytes()).hexdigest()
+
+
+def _digests(tree: PyTree) -> dict[str, str]:
+    return {name: _digest(np.asarray(leaf)) for name, leaf in _leaves(tree).items()}
+
+
+def _restore(
+    folder: Path, step: int, item: str, like: PyTree, digests: Mapping[str, str] | None
+) -> PyTree:
+    """One item of a checkpoint on the host; every leaf checked for shape, dtype and digest."""
+    where = f"stage {step}" if folder.name == "stages" else f"rolling checkpoint {step}"
+    where = f"{where} in {folder}"
+    path = folder / str(step) / item
+    advice = f"delete {folder / str(step)} to do without it, or restore it from a copy"
+    try:
+        stored = ocp.PyTreeCheckpointer().metadata(path).item_metadata.tree
+    except Exception as error:  # Orbax and TensorStore raise many kinds for broken files
+        raise RunError(f"{where}: '{item}' cannot be read ({_first_line(error)}); {advice}") from error
+    have = _leaves(stored)
+    for name, leaf in _leaves(like).items():
+        if name not in have:
+            raise RunError(f"{where}: leaf '{name}' is missing; the checkpoint is of another "
+                           "network, or damaged")
+        shape, dtype = tuple(have[name].shape), np.dtype(have[name].dtype)
+        if (shape, dtype) != (leaf.shape, leaf.dtype):
+            raise RunError(f"{where}: leaf '{name}' is {dtype.name}{list(shape)}, and the config "
+                           f"asks for {np.dtype(leaf.dtype).name}{list(leaf.shape)}")
+    # As NumPy arrays: neither the mesh of the save nor the default precision matters.
+    args = jax.tree.map(lambda a: ocp.RestoreArgs(restore_type=np.ndarray, dtype=a.dtype), like)
+    try:
+        tree = ocp.PyTreeCheckpointer().restore(path, item=like, restore_args=args)
+    except Exception as error:
+        raise RunError(f"{where}: '{item}' is damaged ({_first_line(error)}); {advice}") from error
+    if digests is not None:
+        for name, leaf in _leaves(tree).items():
+            if digests.get(name) != _digest(leaf):
+                raise RunError(f"{where}: leaf '{name}' of '{item}' is damaged (its digest does "
+                               f"not match); {advice}")
+    return tree
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

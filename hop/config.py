@@ -1,0 +1,302 @@
+"""From a config to objects: the schema, its checks, and `build`.
+
+The frozen dataclasses below are the schema; a ConfigDict is only the command line's skin over
+them, made by `experiment`. Values that follow from others are derived here, after overrides.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import json
+import math
+import pkgutil
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from hop.ansatz import Ansatz
+from hop.domain import SAMPLERS
+from hop.errors import UserError
+from hop.homotopy.path import Path
+from hop.problems import Lam, Problem
+from hop.solvers.first_order import OPTIMIZERS, Schedule
+from hop.strategies import Strategy
+
+Options = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class PathConfig:
+    """The places (s, ε) visited in order.
+
+    Attributes:
+      s: weights of the start; one value is used for every ε.
+      eps: the values of ε, falling. Left empty, ε(s) = max(s, eps_target).
+      eps_target: the target for an empty `eps`; s = eps_target is then visited too, since the path
+        has a kink there.
+      adaptive: halve a step that fails and double one that succeeds.
+      tolerance: an adaptive step is rejected untrained if L_H of the last network at the new
+        place exceeds it, and after training if the final L_H does.
+    """
+
+    s: tuple[float, ...] = (0.0,)
+    eps: tuple[float, ...] = ()
+    eps_target: float = 0.0
+    adaptive: bool = False
+    tolerance: float = 1.0
+
+    def build(self) -> Path:
+        s, eps = self.s, self.eps
+        if not s:
+            raise UserError("config.path.s is empty; give at least one value, 0 for the target")
+        if not eps:
+            if not self.eps_target > 0:
+                raise UserError("config.path.eps is empty and config.path.eps_target is not "
+                                "positive; set one of them")
+            if s[0] > self.eps_target > s[-1]:
+                s = tuple(sorted({*s, self.eps_target}, reverse=True))
+            eps = tuple(max(value, self.eps_target) for value in s)
+        elif len(s) == 1:
+            s = s * len(eps)
+        if len(s) != len(eps):
+            raise UserError(f"config.path.s has {len(s)} values and config.path.eps {len(eps)}; "
+                            "give as many, or one s for all")
+        return Path(tuple(map(Lam, s, eps)), self.adaptive)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How a stage is trained.
+
+    Attributes:
+      steps: the limit per stage.
+      functions: input functions per step, drawn without replacement within an epoch; ignored
+        without an input function.
+      points: collocation points per step, shared by the functions.
+      sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`).
+      optimizer: "muon", "adam" or "sgd".
+      learning_rate: of the hold; see `hop.solvers.first_order`.
+      warmup: steps of linear warm-up at each stage's start.
+      anneal: the share of `steps` over which the rate is annealed.
+      patience: windows of `dispatch` steps without a fall before annealing starts early.
+      min_fall: the relative fall of the loss that counts.
+      optimizer_state: between stages, "restart" it or "carry" it on.
+      dispatch: steps per call of the compiled program, and the window of the stage-end criterion.
+      save_every: steps between rolling checkpoints, a multiple of `dispatch`.
+      validation: functions whose error against the reference is measured at each stage's end.
+    """
+
+    steps: int = 2000
+    functions: int = 100
+    points: int = 128
+    sampler: str = "stratified"
+    optimizer: str = "muon"
+    learning_rate: float = 5e-3
+    warmup: int = 50
+    anneal: float = 0.6
+    patience: int = 10
+    min_fall: float = 0.02
+    optimizer_state: str = "restart"
+    dispatch: int = 50
+    save_every: int = 1000
+    validation: int = 100
+
+    def __post_init__(self):
+        for name in ("steps", "functions", "points", "patience", "dispatch", "save_every",
+                     "validation"):
+            if getattr(self, name) < 1:
+                raise UserError(f"config.train.{name}={getattr(self, name)} must be at least 1")
+        for name, low, high in (("learning_rate", 0, math.inf), ("anneal", 0, 1)):
+            if not low < getattr(self, name) <= high:
+                raise UserError(f"config.train.{name}={getattr(self, name)!r} must be positive"
+                                + (" and at most 1" if high == 1 else ""))
+        if not 0 <= self.min_fall < 1:
+            raise UserError(f"config.train.min_fall={self.min_fall!r} must lie in [0, 1)")
+        if self.warmup < 0:
+            raise UserError(f"config.train.warmup={self.warmup} must not be negative")
+        if self.save_every % self.dispatch:
+            raise UserError(f"config.train.save_every={self.save_every} is not a multiple of "
+                            f"config.train.dispatch={self.dispatch}; make it one")
+        _choice("config.train.optimizer", self.optimizer, OPTIMIZERS)
+        _choice("config.train.sampler", self.sampler, SAMPLERS)
+        _choice("config.train.optimizer_state", self.optimizer_state, ("restart", "carry"))
+
+    def schedule(self) -> Schedule:
+        names = {field.name for field in dataclasses.fields(Schedule)}
+        return Schedule(**{k: v for k, v in dataclasses.asdict(self).items() if k in names})
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """The device mesh: functions × points. −1 takes all the devices that the other axis leaves."""
+
+    function: int = -1
+    point: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where input functions come from.
+
+    Attributes:
+      data_dir: the datasets' folder; empty for TensorFlow Datasets' own (~/tensorflow_datasets).
+      resident_mib: training functions up to this size stay on the device; larger sets are fed from
+        the host at each dispatch.
+    """
+
+    data_dir: str = ""
+    resident_mib: int = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One experiment. `problem`, `network` and `strategy` are a name and that class's options."""
+
+    problem: Options
+    network: Options
+    strategy: Options
+    path: PathConfig
+    train: TrainConfig
+    mesh: MeshConfig
+    data: DataConfig
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A config made into objects, checked against each other."""
+
+    config: Config
+    ansatz: Ansatz
+    strategy: Strategy
+    path: Path
+
+    @property
+    def problem(self) -> Problem:
+        return self.ansatz.problem
+
+
+def experiment(*, problem: str, network: str, strategy: str = "homotopy_loss"):
+    """A ConfigDict with every field of the schema at its default, for a config file to fill in."""
+    from ml_collections import config_dict
+
+    fields: dict[str, Any] = {
+        "problem": _options("hop.problems", "problem", problem),
+        "network": _options("hop.networks", "network", network),
+        "strategy": _options("hop.strategies", "strategy", strategy),
+        "path": dataclasses.asdict(PathConfig()),
+        "train": dataclasses.asdict(TrainConfig()),
+        "mesh": dataclasses.asdict(MeshConfig()),
+        "data": dataclasses.asdict(DataConfig()),
+        "seed": 0,
+    }
+    return config_dict.ConfigDict(fields)
+
+
+def parse(values: Mapping[str, Any]) -> Config:
+    """A Config from plain nested values, every key and type checked.
+
+    Raises:
+      UserError: an unknown or missing key, or a value of the wrong type.
+    """
+    return _parse(Config, values, "config")
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """The config as plain nested values; `parse` reads them back."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def build(config: Config, problem: Problem | None = None) -> Experiment:
+    """Makes the objects of a config.
+
+    Args:
+      config: the experiment.
+      problem: a problem object of the caller's, instead of the one that the config names.
+
+    Raises:
+      UserError: fields that do not fit each other.
+    """
+    if problem is None:
+        problem = _build("hop.problems", "problem", config.problem)
+    network = _build("hop.networks", "network", config.network)
+    strategy = _build("hop.strategies", "strategy", config.strategy)
+    ansatz = Ansatz(problem, network)
+    ansatz.check()
+    if config.train.sampler == "grid":
+        dim, points = problem.domain.dim, config.train.points
+        if round(points ** (1 / dim)) ** dim != points:
+            raise UserError(f"config.train.points={points} is no grid in {dim} dimensions; use a "
+                            f"{dim}-th power or another config.train.sampler")
+    return Experiment(config, ansatz, strategy, strategy.path(config.path.build()))
+
+
+def find(package: str, kind: str, name: str) -> type:
+    """The class that the module `name` of a package exports.
+
+    Raises:
+      UserError: there is no such module. Names never reach outside the package.
+    """
+    folder = importlib.import_module(package)
+    known = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
+    _choice(f"config.{kind}.name", name, known)
+    module = importlib.import_module(f"{package}.{name}")
+    (exported,) = module.__all__
+    return getattr(module, exported)
+
+
+def _options(package: str, kind: str, name: str) -> dict[str, Any]:
+    return {"name": name} | dataclasses.asdict(find(package, kind, name)())
+
+
+def _build(package: str, kind: str, options: Options) -> Any:
+    if not isinstance(options.get("name"), str):
+        raise UserError(f"config.{kind}.name is missing; name a module of {package}")
+    rest = {key: value for key, value in options.items() if key != "name"}
+    cls = find(package, kind, options["name"])
+    return _parse(cls, rest, f"config.{kind}", partial=True)
+
+
+def _parse(cls: type, values: Mapping[str, Any], where: str, partial: bool = False) -> Any:
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where} must be a group of fields, not {values!r}")
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    for key in values:
+        if key not in names:
+            raise UserError(f"{where}.{key} is not a field{_hint(str(key), names)}")
+    for name in names:
+        if name not in values and not partial:
+            raise UserError(f"{where}.{name} is missing; give it a value")
+    return cls(**{k: _coerce(hints[k], v, f"{where}.{k}") for k, v in values.items()})
+
+
+def _coerce(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _parse(hint, value, where)
+    if hint is Options or origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where} must be a group of fields, not {value!r}")
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    if origin is tuple:
+        (item, _) = typing.get_args(hint)
+        if not isinstance(value, tuple | list):
+            raise UserError(f"{where}={value!r} must be a tuple of {item.__name__}")
+        return tuple(_coerce(item, v, where) for v in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not hint:
+        raise UserError(f"{where}={value!r} must be of type {hint.__name__}")
+    return value
+
+
+def _choice(where: str, value: str, known: typing.Iterable[str]) -> None:
+    if value not in known:
+        known = sorted(known)
+        raise UserError(f"{where}={value!r} is not known{_hint(value, known)}")
+
+
+def _hint(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; use one of {', '.join(known)}"

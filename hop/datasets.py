@@ -1,0 +1,163 @@
+"""The dataset `grf_burgers` of random initial conditions: building it and reading it.
+
+TensorFlow Datasets without TensorFlow: ArrayRecord files, read through grain. The builder
+registers itself on import, so `tfds.builder("grf_burgers/paper")` works after it.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tensorflow_datasets as tfds
+
+from hop.errors import RunError, UserError
+from hop.fields import RANDOM_FIELDS, Field
+from hop.share import share
+
+NAME = "grf_burgers"
+SPLITS = {"train": 10_000, "validation": 1_000, "test": 1_000}
+_BLOCK = 500
+
+
+def examples(law: str, split: str, start: int, stop: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Examples start … stop − 1 of a split, each a function of (law, seed, split, index) alone.
+
+    Returns:
+      "coefficients" (n, K) and "values" (n, m) at the law's sensors, float64.
+    """
+    field = RANDOM_FIELDS[law]
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        root = jax.random.fold_in(jax.random.key(seed), list(SPLITS).index(split))
+        keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(start, stop))
+        coefficients = np.asarray(jax.vmap(field.sample)(keys))
+        modes = np.asarray(Field(jnp.eye(coefficients.shape[1]), field.basis)(field.sensors))
+    # Summed term by term in a fixed order, so that no example depends on its neighbours.
+    values = np.zeros((len(coefficients), field.sensor_count))
+    for mode, column in zip(modes, coefficients.T, strict=True):
+        values += column[:, None] * mode[None, :]
+    return {"coefficients": coefficients, "values": values}
+
+
+class GrfBurgers(tfds.core.GeneratorBasedBuilder):
+    """Gaussian random fields as initial conditions of Burgers' equation."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in RANDOM_FIELDS]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        field = RANDOM_FIELDS[self.builder_config.name]
+        card = share("data") / NAME
+        # zlib keeps all 64 bits; without an encoding float64 is stored as float32.
+        features = {
+            name: tfds.features.Tensor(shape=(length,), dtype=np.float64, encoding="zlib")
+            for name, length in (
+                ("coefficients", len(field.spectrum)), ("values", field.sensor_count))
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=(card / "README.md").read_text(),
+            citation=(card / "CITATIONS.bib").read_text(),
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        return {split: self._generate_examples(split) for split in SPLITS}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        for start in range(0, SPLITS[split], _BLOCK):
+            stop = min(start + _BLOCK, SPLITS[split])
+            block = examples(self.builder_config.name, split, start, stop)
+            for i in range(stop - start):
+                yield start + i, {name: array[i] for name, array in block.items()}
+
+
+def folder(law: str, data_dir: str = "") -> Path:
+    """Where the dataset of a law lies, or would lie."""
+    _check_law(law)
+    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+    return root.expanduser() / NAME / law / str(GrfBurgers.VERSION)
+
+
+def is_built(law: str, data_dir: str = "") -> bool:
+    return (folder(law, data_dir) / "dataset_info.json").exists()
+
+
+def build(law: str, data_dir: str = "") -> Path:
+    """Builds the dataset of a law with a progress bar, unless it is there; returns its folder.
+
+    Raises:
+      UserError: unknown law, or a folder that cannot be written.
+    """
+    target = folder(law, data_dir)
+    if is_built(law, data_dir):
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in target.parent.glob("incomplete.*"):  # of a build that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        builder = GrfBurgers(config=law, data_dir=str(target.parents[2]))
+        builder.download_and_prepare(file_format="array_record")
+    except OSError as error:
+        raise UserError(f"cannot build the dataset under {target.parents[2]}: {error.strerror}; "
+                        "name a writable folder with --data_dir") from error
+    return target
+
+
+def load(law: str, split: str, data_dir: str = "", count: int | None = None) -> dict[str, np.ndarray]:
+    """The first `count` examples of a split (all by default), float64: "coefficients", "values".
+
+    Raises:
+      RunError: the stored dataset is damaged; the message names the folder to delete.
+    """
+    import grain
+
+    path = folder(law, data_dir)
+    wanted = SPLITS[split] if count is None else min(count, SPLITS[split])
+    _check_features(path)
+    try:
+        builder = tfds.builder_from_directory(str(path))
+        source = builder.as_data_source(split)
+        whole = len(source) == SPLITS[split]
+        batches = grain.MapDataset.source(source)[:wanted].batch(1000)
+        parts = [batches[i] for i in range(len(batches))]
+    except Exception as error:  # ArrayRecord and TFDS raise many kinds for a broken file
+        raise RunError(f"the dataset {path} is damaged ({str(error).splitlines()[0][:100]}); "
+                       "delete that folder and build it again") from error
+    data = {k: np.concatenate([part[k] for part in parts]) for k in ("coefficients", "values")}
+    if not whole or any(not np.isfinite(array).all() for array in data.values()):
+        raise RunError(f"the dataset {path} is damaged (split '{split}' is not whole); "
+                       "delete that folder and build it again")
+    return data
+
+
+def _check_law(law: str) -> None:
+    if law not in RANDOM_FIELDS:
+        raise UserError(f"no dataset {NAME}/{law}; use one of "
+                        + ", ".join(f"{NAME}/{known}" for known in RANDOM_FIELDS))
+
+
+def _check_features(path: Path) -> None:
+    """features.json names Python classes to import: none outside the two packages is allowed."""
+    try:
+        described = json.loads((path / "features.json").read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"the dataset {path} is damaged (features.json cannot be read); "
+                       "delete that folder and build it again") from error
+    pending = [described]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            name = node.get("pythonClassName", "tensorflow_datasets.")
+            if not str(name).startswith(("tensorflow_datasets.", "hop.")):
+                raise RunError(f"the dataset {path} asks to import {name!r}; it is not trusted. "
+                               "Delete that folder and build it again")
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node

@@ -1,0 +1,100 @@
+"""Derivatives by forward mode, carried as jets.
+
+A **jet** is the value of a function with some of its derivatives, as a dict from a label to an
+array. The label spells the derivative: `""` is the value, `"x"` is u_x, `"xx"` is u_xx, `"xt"` is
+u_xt. The letters x, y, z name the first, second and third column of the points, t the last.
+
+For an operator u(a)(y) = Σ_p B_p(a) T_p(y) only the trunk T is differentiated (`jet`), and one
+matrix product per derivative carries it to every function. A pointwise map of such sums (a lift,
+a nonlinear decoder) is differentiated by `push`, which needs no derivative of the network.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+Jet = dict[str, Array]
+
+_AXES = {"x": 0, "y": 1, "z": 2, "t": -1}
+
+
+def closure(labels: Iterable[str]) -> tuple[str, ...]:
+    """The labels with every derivative of lower order that they imply, shortest first.
+
+    `closure(["xx"])` is `("", "x", "xx")`.
+    """
+    found = {
+        "".join(part)
+        for label in labels
+        for order in range(len(label) + 1)
+        for part in itertools.combinations(sorted(label), order)
+    }
+    return tuple(sorted(found, key=lambda label: (len(label), label)))
+
+
+def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
+    """Value and derivatives of `f` at `x`, by nested forward mode.
+
+    Args:
+      f: maps points (..., d) to values; row i of the output depends on row i of the input alone.
+      x: points (..., d). A single point (d,) may also feed any number of outputs.
+      labels: the derivatives asked for; the result holds their closure.
+
+    Returns:
+      label → array of the shape of `f(x)`.
+    """
+    wanted = closure(labels)
+    letters = sorted({label[0] for label in wanted if label})
+    if not letters:
+        return {"": f(x)}
+    out: Jet = {}
+    for letter in letters:
+        rest = [label[1:] for label in wanted if label.startswith(letter)]
+        tangent = jnp.zeros_like(x).at[..., _AXES[letter]].set(1)
+        values, slopes = jax.jvp(lambda y, rest=rest: jet(f, y, rest), (x,), (tangent,))
+        out |= values | {letter + label: slope for label, slope in slopes.items()}
+    return {label: out[label] for label in wanted}
+
+
+def push(
+    f: Callable[..., Array], jets: tuple[Mapping[str, Array], ...], x: Array, labels: Iterable[str]
+) -> Jet:
+    """The jet of x ↦ f(F_1(x), …, F_r(x), x) from the jets of the F_i, by the chain rule.
+
+    Each F_i is replaced by its Taylor polynomial about the point, which has the same derivatives
+    there, and forward mode runs over the displacement h alone.
+
+    Args:
+      f: a pointwise map of arrays (…, q) and of the points (q, d).
+      jets: the jets of F_1 … F_r, each holding the closure of `labels`.
+      x: points (q, d).
+      labels: the derivatives asked for; the result holds their closure.
+    """
+
+    def displaced(h: Array) -> Array:
+        return f(*(_taylor(j, h) for j in jets), x + h[None, :])
+
+    return jet(displaced, jnp.zeros(x.shape[-1], x.dtype), labels)
+
+
+def rescale(jet: Mapping[str, Array], scale: np.ndarray) -> Jet:
+    """The jet in x from the jet in y = scale · x + constant, `scale` (d,)."""
+    return {
+        label: value * math.prod(float(scale[_AXES[c]]) for c in label)
+        for label, value in jet.items()
+    }
+
+
+def _taylor(jet: Mapping[str, Array], h: Array) -> Array:
+    """Σ_label jet[label] h^label / label!, the polynomial with the jet's derivatives at h = 0."""
+    total = jet[""]
+    for label, value in jet.items():
+        if label:
+            factor = 1 / math.prod(math.factorial(label.count(c)) for c in set(label))
+            total = total + value * (factor * math.prod(h[_AXES[c]] for c in label))
+    return total

@@ -1,0 +1,75 @@
+"""Boxes in space (and time): grids, quadratures and samples of collocation points."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+SAMPLERS = ("grid", "uniform", "stratified")
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """The box Π [lower_i, upper_i]; a problem in time has t as its last coordinate."""
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    @property
+    def dim(self) -> int:
+        return len(self.lower)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """dy/dx (d,) of the affine map onto the reference cube [−1, 1]^d, where networks live."""
+        return 2 / (np.asarray(self.upper) - np.asarray(self.lower))
+
+    def to_reference(self, x: Array) -> Array:
+        """Points (q, d) of the box on the reference cube [−1, 1]^d."""
+        scale = jnp.asarray(self.scale, x.dtype)
+        return (x - jnp.asarray(self.lower, x.dtype)[None, :]) * scale[None, :] - 1
+
+    def grid(self, *counts: int) -> Float[np.ndarray, "q d"]:
+        """The tensor grid with `counts` points along each axis, ends included, x fastest."""
+        axes = [
+            np.linspace(low, high, count)
+            for low, high, count in zip(self.lower, self.upper, counts, strict=True)
+        ]
+        mesh = np.meshgrid(*reversed(axes), indexing="ij")
+        return np.stack([m.ravel() for m in reversed(mesh)], axis=-1)
+
+    def quadrature(self, count: int) -> tuple[Float[np.ndarray, "q d"], Float[np.ndarray, " q"]]:
+        """The trapezoidal rule with `count` points along each axis: points and weights."""
+        ends = np.ones(count)
+        ends[[0, -1]] = 0.5
+        weights = ends
+        for _ in range(self.dim - 1):
+            weights = np.multiply.outer(weights, ends).ravel()
+        volume = np.prod(np.asarray(self.upper) - np.asarray(self.lower))
+        return self.grid(*(count,) * self.dim), weights * volume / weights.sum()
+
+    def sample(self, key: Array, count: int, sampler: str) -> Float[Array, "q d"]:
+        """Collocation points.
+
+        "uniform" draws each point independently. "stratified" is Latin hypercube sampling: along
+        every axis exactly one point falls in each of `count` equal slabs, which in one dimension
+        is a jittered grid. "grid" is the same tensor grid at every call.
+        """
+        low = jnp.asarray(self.lower, jnp.float32)[None, :]
+        width = jnp.asarray(self.upper, jnp.float32)[None, :] - low
+        if sampler == "grid":
+            per_axis = round(count ** (1 / self.dim))
+            return jnp.asarray(self.grid(*(per_axis,) * self.dim), jnp.float32)
+        unit = jax.random.uniform(key, (count, self.dim), jnp.float32)
+        if sampler == "stratified":
+            slabs = jnp.arange(count, dtype=jnp.float32)[:, None]
+            if self.dim == 1:
+                unit = (slabs + unit) / count
+            else:
+                keys = jax.random.split(jax.random.fold_in(key, 1), self.dim)
+                order = jax.vmap(lambda k: jax.random.permutation(k, count), out_axes=1)(keys)
+                unit = (order.astype(jnp.float32) + unit) / count
+        return low + width * unit

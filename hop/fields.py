@@ -1,0 +1,158 @@
+"""Gaussian random fields on [0, 1] and the functions drawn from them.
+
+A field with covariance σ²(−Δ + τ²)^(−γ) is u₀ = Σ_j c_j e_j with independent c_j ~ N(0, λ_j),
+where e_j are the L²-orthonormal eigenfunctions of −Δ with eigenvalues κ_j² and
+λ_j = σ²(κ_j² + τ²)^(−γ):
+
+* `sine` (u₀ = 0 at both ends): e_k = √2 sin(kπx), κ = kπ, k = 1 … modes;
+* `periodic` (zero mean): e = √2 cos(2πkx), √2 sin(2πkx), κ = 2πk, k = 1 … modes.
+
+The coefficients give u₀ and its derivatives at any point exactly (Lord, Powell, Shardlow, *An
+Introduction to Computational Stochastic PDEs*, 2014, ch. 7).
+"""
+
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from hop.derivatives import Jet
+from hop.errors import UserError
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """n functions u₀ = Σ_j c_j e_j, given by their coefficients.
+
+    Attributes:
+      coefficients: c, shape (n, K); K = modes for the sine basis, 2·modes for the periodic one
+        (all cosines first).
+      basis: "sine" or "periodic".
+    """
+
+    coefficients: Float[Array, "n K"] | Float[np.ndarray, "n K"]
+    basis: str = dataclasses.field(metadata={"static": True})
+
+    def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
+        """The derivative of the given order at the points x (q,)."""
+        modes = eigenfunctions(self.basis, x, self.coefficients.shape[-1], order)
+        return jnp.matmul(self.coefficients, modes.T)
+
+    def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
+        """Value and x-derivatives at points whose first column is x; t-derivatives are zero."""
+        zero = jnp.zeros((self.coefficients.shape[0], x.shape[0]), x.dtype)
+        return {
+            label: zero if set(label) - {"x"} else self(x[:, 0], len(label)) for label in labels
+        }
+
+    @staticmethod
+    def fit(values: Array, sensors: np.ndarray, basis: str, modes: int = 64) -> "Field":
+        """The field whose values at the sensors fit best, by least squares.
+
+        Args:
+          values: (n, m) values of n functions.
+          sensors: their m places in [0, 1].
+          basis: "sine" or "periodic".
+          modes: the highest wave number sought; lowered where m sensors cannot resolve it.
+        """
+        pseudo_inverse = _fit_matrix(tuple(map(float, sensors)), basis, modes)
+        return Field(jnp.matmul(values, jnp.asarray(pseudo_inverse, values.dtype).T), basis)
+
+
+def eigenfunctions(basis: str, x: Array, count: int, order: int = 0) -> Float[Array, "q K"]:
+    """The derivative of the given order of the first `count` eigenfunctions at x (q,)."""
+    # d^j sin = (sin, cos, −sin, −cos)[j mod 4], exact where sin(· + jπ/2) would round.
+    waves = (jnp.sin, jnp.cos, lambda a: -jnp.sin(a), lambda a: -jnp.cos(a))
+    if basis == "sine":
+        k = jnp.arange(1, count + 1, dtype=x.dtype) * math.pi
+        return math.sqrt(2) * k[None, :] ** order * waves[order % 4](x[:, None] * k[None, :])
+    k = jnp.arange(1, count // 2 + 1, dtype=x.dtype) * (2 * math.pi)
+    angle, factor = x[:, None] * k[None, :], math.sqrt(2) * k[None, :] ** order
+    cosines, sines = waves[(order + 1) % 4](angle), waves[order % 4](angle)
+    return jnp.concatenate([factor * cosines, factor * sines], axis=1)
+
+
+@functools.lru_cache(maxsize=16)
+def _fit_matrix(sensors: tuple[float, ...], basis: str, modes: int) -> np.ndarray:
+    """The pseudo-inverse (K, m) of the eigenfunctions at the sensors, in float64."""
+    places = np.asarray(sensors)
+    # Ends where every sine vanishes, and the second end of a period, carry no information.
+    distinct = len(np.unique(places % 1.0))
+    resolved = distinct - 1 if basis == "sine" else (distinct - 1) // 2
+    if resolved < 1:
+        raise UserError(f"{len(sensors)} sensors cannot determine a field; give at least 4")
+    kept = min(modes, resolved)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        columns = kept if basis == "sine" else 2 * kept
+        matrix = np.asarray(eigenfunctions(basis, jnp.asarray(places), columns))
+    inverse = np.linalg.pinv(matrix, rcond=1e-10)
+    if kept == modes:
+        return inverse
+    if basis == "sine":
+        return np.pad(inverse, ((0, modes - kept), (0, 0)))
+    return np.concatenate(
+        [np.pad(half, ((0, modes - kept), (0, 0))) for half in np.split(inverse, 2)]
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomField:
+    """The law N(0, σ²(−Δ + τ²)^(−γ)) and the sensors at which its samples are read.
+
+    Attributes:
+      basis: "sine" or "periodic".
+      variance: σ².
+      shift: τ².
+      smoothness: γ.
+      sensor_count: number of sensors, equally spaced on [0, 1], both ends included.
+      modes: highest wave number kept.
+    """
+
+    basis: str
+    variance: float
+    shift: float
+    smoothness: float
+    sensor_count: int
+    modes: int = 64
+
+    @property
+    def sensors(self) -> Float[np.ndarray, " m"]:
+        return np.linspace(0, 1, self.sensor_count)
+
+    @property
+    def spectrum(self) -> Float[np.ndarray, " K"]:
+        """λ_j, the variance of each coefficient."""
+        k = np.arange(1, self.modes + 1) * (np.pi if self.basis == "sine" else 2 * np.pi)
+        variances = self.variance * (k**2 + self.shift) ** -self.smoothness
+        return variances if self.basis == "sine" else np.concatenate([variances, variances])
+
+    @property
+    def rms(self) -> float:
+        """(∫ E[u₀²] dx)^½, the size of a typical sample."""
+        return float(np.sqrt(self.spectrum.sum()))
+
+    def sample(self, key: Array, count: int | None = None) -> Float[Array, "*n K"]:
+        """Coefficients of one sample (K,), or of `count` (count, K), in the default dtype."""
+        std = jnp.sqrt(jnp.asarray(self.spectrum))
+        if count is None:
+            return std * jax.random.normal(key, std.shape)
+        return std[None, :] * jax.random.normal(key, (count, *std.shape))
+
+
+def _unit() -> RandomField:
+    paper = RandomField("sine", 1.0, 49.0, 4.0, 128)
+    return dataclasses.replace(paper, variance=1 / float(paper.spectrum.sum()))
+
+
+# The named laws (docs: data/grf_burgers/README.md).
+RANDOM_FIELDS = {
+    "paper": RandomField("sine", 49.0**2, 49.0, 4.0, 128),
+    "unit": _unit(),
+    "periodic": RandomField("periodic", 25.0**4, 25.0, 4.0, 101),
+}

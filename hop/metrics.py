@@ -1,0 +1,35 @@
+"""Metrics of a run: one JSON object a line, and the same scalars for TensorBoard."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class Metrics:
+    """Writes W/metrics.jsonl and W/tensorboard/; a context manager. Does nothing if not `write`."""
+
+    def __init__(self, root: Path, write: bool = True):
+        self._root, self._write = root, write
+
+    def __enter__(self) -> "Metrics":
+        if self._write:
+            from tensorboardX import SummaryWriter
+
+            self._lines = (self._root / "metrics.jsonl").open("a")
+            self._board = SummaryWriter(str(self._root / "tensorboard"))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._write:
+            self._lines.close()
+            self._board.close()
+
+    def write(self, record: dict[str, Any]) -> None:
+        """One record; its numbers are plotted against `total_steps`."""
+        if not self._write:
+            return
+        self._lines.write(json.dumps(record) + "\n")
+        self._lines.flush()
+        for name, value in record.items():
+            if isinstance(value, float):
+                self._board.add_scalar(f"{record['kind']}/{name}", value, record["total_steps"])

@@ -1,0 +1,72 @@
+"""Networks: one file per architecture, in Flax Linen behind pure functions.
+
+A network is a frozen dataclass of hyperparameters; its module exports that class alone
+(`__all__`) and is found by name. It sees coordinates on the reference cube [−1, 1]^d and input
+functions as sensor values of unit size.
+
+Shapes: n functions, m sensors, q points, d coordinates, Q features.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from hop.derivatives import Jet
+from hop.errors import UserError
+
+Params = Any  # a pytree of arrays
+
+_ACTIVATIONS = {"tanh": jnp.tanh, "sin": jnp.sin, "gelu": nn.gelu, "swish": nn.swish}
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What the rest of `hop` asks of an architecture.
+
+    A network of an operator is u(a)(y) = decode(F(a)(y), y, a(y)), where the features
+    F_q(a)(y) = Σ_p B_qp(a) T_qp(y) factorise, so that derivatives in y come from the trunk T alone.
+    """
+
+    def init(self, key: Array, dim: int, sensors: int | None) -> Params:
+        """Parameters for d = `dim` coordinates and m = `sensors` (None: no input function)."""
+        ...
+
+    def features(
+        self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
+    ) -> Jet:
+        """The jet of F at the points: values (n, m) or None, y (q, d) → label → (Q, n, q)."""
+        ...
+
+    def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
+        """The pointwise decoder: (Q, n, q) → (n, q)."""
+        ...
+
+
+class Perceptron(nn.Module):
+    """A fully connected network: Xavier-normal kernels, zero biases, linear output."""
+
+    widths: Sequence[int]
+    activation: str
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        act = _ACTIVATIONS[self.activation]
+        for i, width in enumerate(self.widths):
+            dense = nn.Dense(
+                width, kernel_init=nn.initializers.xavier_normal(), param_dtype=x.dtype
+            )
+            x = dense(x) if i == len(self.widths) - 1 else act(dense(x))
+        return x
+
+
+def check_architecture(widths: dict[str, Sequence[int]], activation: str) -> None:
+    """Refuses layer widths below one and unknown activations, in one line."""
+    for name, layers in widths.items():
+        if any(width < 1 for width in layers):
+            raise UserError(f"network.{name}={tuple(layers)} must hold positive widths only")
+    if activation not in _ACTIVATIONS:
+        raise UserError(f"network.activation={activation!r} is not known; "
+                        f"use one of {', '.join(_ACTIVATIONS)}")

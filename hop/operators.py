@@ -1,0 +1,262 @@
+"""A trained stage as a callable: loading, input checks, padding, sharding."""
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop import config as config_lib
+from hop.ansatz import Ansatz, Inputs
+from hop.checkpoints import StageInfo, Store
+from hop.config import Config
+from hop.errors import UserError
+from hop.fields import Field
+from hop.networks import Params
+from hop.problems import Lam, Problem
+from hop.sharding import FUNCTION
+
+_BLOCK = 1024  # functions per call of the compiled program
+_GRID = 1001  # default query points in one dimension
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """The network of one stage, u₀ ↦ u, or x ↦ u for a problem without an input function.
+
+    Attributes:
+      ansatz: the problem and its network.
+      params: θ.
+      lam: the stage's (s, ε).
+      config: the experiment that it comes from.
+    """
+
+    ansatz: Ansatz
+    params: Params
+    lam: Lam
+    config: Config | None = None
+
+    @property
+    def s(self) -> float:
+        return float(self.lam.s)
+
+    @property
+    def eps(self) -> float:
+        return float(self.lam.eps)
+
+    @property
+    def sensors(self) -> np.ndarray | None:
+        """The places (m,) at which an input function is given; None without one."""
+        field = self.ansatz.problem.random_field
+        return None if field is None else field.sensors
+
+    @property
+    def grid(self) -> np.ndarray:
+        """The default query points (q, d)."""
+        return default_grid(self.ansatz.problem)
+
+    def __call__(self, *args: Any, sensors: Any = None) -> Any:
+        """Solutions at query points: `op(u0, x)`, or `op(x)` for a problem without an input.
+
+        Args:
+          u0: (n, m) values of n functions at `op.sensors`, of any real dtype.
+          x: query points (q, d) inside the domain; `op.grid` by default.
+          sensors: the places (m,) of other sensors; the functions are then fitted spectrally.
+
+        Returns:
+          (n, q), or (q,) without an input function: NumPy for NumPy input, JAX for JAX.
+
+        Raises:
+          UserError: wrong shapes, complex or non-finite values, points outside the domain.
+        """
+        if self.sensors is None:
+            if len(args) > 1 or sensors is not None:
+                raise UserError("this problem has no input function; call op(x)")
+            u0, x = None, args[0] if args else None
+        else:
+            if not 1 <= len(args) <= 2:
+                raise UserError("call op(u0) or op(u0, x)")
+            u0, x = args[0], args[1] if len(args) == 2 else None
+        x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
+        in_jax = any(isinstance(a, Array) for a in (u0, x))
+        dtype = jax.tree.leaves(self.params)[0].dtype
+        with jax.enable_x64(dtype == np.float64):
+            x = jnp.asarray(x, dtype)
+            if u0 is None:
+                u = _apply(self.ansatz, self.params, None, x)[0]
+                return u if in_jax else np.asarray(u)
+            values = self._checked_values(u0, sensors)
+            if isinstance(values, Array):
+                return _apply(self.ansatz, self.params, values.astype(dtype), x)
+            return self._in_blocks(values.astype(dtype), x)
+
+    def _in_blocks(self, values: np.ndarray, x: Array) -> np.ndarray:
+        """Blocks of functions, padded to few shapes, spread over the local devices."""
+        devices = jax.local_devices()
+        mesh = jax.sharding.Mesh(np.asarray(devices), (FUNCTION,))
+        split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(FUNCTION))
+        whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        params, x = jax.device_put((self.params, x), whole)
+        out = np.empty((len(values), len(x)), values.dtype)
+        for first in range(0, len(values), _BLOCK):
+            block = values[first : first + _BLOCK]
+            rows = len(devices) * math.ceil(2 ** math.ceil(math.log2(len(block))) / len(devices))
+            padded = np.zeros((rows, values.shape[1]), values.dtype)
+            padded[: len(block)] = block
+            u = _apply(self.ansatz, params, jax.device_put(padded, split), x)
+            out[first : first + len(block)] = np.asarray(u)[: len(block)]
+        return out
+
+    def _checked_values(self, u0: Any, sensors: Any) -> Any:
+        u0 = u0 if isinstance(u0, Array) else np.asarray(u0)
+        own = self.sensors
+        assert own is not None
+        if not jnp.issubdtype(u0.dtype, np.floating) and not jnp.issubdtype(u0.dtype, np.integer):
+            raise UserError(f"u0 is of dtype {u0.dtype}; give real numbers")
+        count = len(own) if sensors is None else np.size(sensors)
+        if u0.ndim != 2 or u0.shape[1] != count:
+            raise UserError(f"u0 has shape {tuple(u0.shape)} and must be (n, {count}): the values "
+                            f"of n functions at the {count} sensors (op.sensors); for values "
+                            "elsewhere name their places with sensors=")
+        if not isinstance(u0, jax.core.Tracer) and not bool(np.isfinite(np.asarray(u0)).all()):
+            row = int(np.argmin(np.isfinite(np.asarray(u0)).all(axis=1)))
+            raise UserError(f"u0 holds NaN or infinity (first in function {row}); remove it")
+        if sensors is None:
+            return u0
+        places = np.asarray(sensors, float)
+        if places.ndim != 1 or not np.all((places >= 0) & (places <= 1)):
+            raise UserError("sensors must be a list of places in [0, 1]")
+        basis = self.ansatz.problem.random_field.basis
+        if isinstance(u0, Array):
+            return Field.fit(u0, places, basis)(jnp.asarray(own, u0.dtype))
+        with jax.enable_x64(True):
+            fitted = Field.fit(jnp.asarray(u0, np.float64), places, basis)
+            return np.asarray(fitted(jnp.asarray(own)))
+
+    def residual(self, u0: np.ndarray | None, x: np.ndarray) -> np.ndarray:
+        """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution."""
+        dtype = jax.tree.leaves(self.params)[0].dtype
+        with jax.enable_x64(dtype == np.float64):
+            values = None if u0 is None else jnp.asarray(self._checked_values(u0, None), dtype)
+            lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
+            return np.asarray(
+                _residual(self.ansatz, self.params, values, jnp.asarray(x, dtype), lam)
+            )
+
+
+def load(
+    source: str | os.PathLike,
+    *,
+    eps: float | None = None,
+    s: float | None = None,
+    stage: int | None = None,
+    verify: bool = True,
+    problem: Problem | None = None,
+) -> Operator:
+    """The operator of one stage of a workdir or a pretrained model.
+
+    Args:
+      source: a workdir if that folder exists, else a pretrained model's name.
+      eps: the stage's ε (ν for Burgers in time), matched to relative 1e-6.
+      s: the stage's s; 0 if only `eps` is given.
+      stage: the stage's number from 0; −1 is the last. Default, with no selection: the last.
+      verify: check the digest of every leaf.
+      problem: the problem object to use, for a PDE of your own.
+
+    Raises:
+      UserError: no such source or stage, or a config that this version does not know.
+      RunError: the checkpoint is damaged; the message names leaf and stage.
+    """
+    store = Store.find(source)
+    (info,) = select(store.stages(), eps=eps, s=s, stage=stage) or store.stages()[-1:]
+    return open_stage(store, info, verify=verify, problem=problem)
+
+
+def open_stage(
+    store: Store, info: StageInfo, *, verify: bool = True, problem: Problem | None = None
+) -> Operator:
+    """The operator of a stage found in a store."""
+    config = config_lib.parse(store.config())
+    ansatz = config_lib.build(config, problem).ansatz
+    like = jax.eval_shape(ansatz.init, jax.random.key(0))
+    params = store.params(info, like, verify)
+    return Operator(ansatz, params, Lam(info.s, info.eps), config)
+
+
+def select(
+    stages: Sequence[StageInfo],
+    *,
+    eps: float | None = None,
+    s: float | None = None,
+    stage: int | None = None,
+) -> list[StageInfo]:
+    """The one stage that a selection names; an empty list if nothing is selected.
+
+    Raises:
+      UserError: no stage, or contradictory arguments.
+    """
+    if eps is None and s is None and stage is None:
+        return []
+    found = list(stages)
+    if stage is not None:
+        index = stage if stage >= 0 else len(found) + stage
+        found = [info for info in found if info.stage == index]
+    elif s is None:
+        s = 0.0
+    for name, wanted in (("eps", eps), ("s", s)):
+        if wanted is not None:
+            found = [i for i in found if math.isclose(getattr(i, name), wanted, rel_tol=1e-6)]
+    if not found:
+        asked = {"eps": eps, "s": s, "stage": stage}
+        asked = ", ".join(f"{k}={v:g}" for k, v in asked.items() if v is not None)
+        have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={i.eps:g}" for i in stages)
+        raise UserError(f"no stage with {asked}; there are {have}")
+    return found[-1:]
+
+
+def default_grid(problem: Problem) -> np.ndarray:
+    """1,001 points on an interval, 101 along each axis of a rectangle."""
+    dim = problem.domain.dim
+    return problem.domain.grid(*(_GRID if dim == 1 else 101,) * dim)
+
+
+def _checked_points(x: Any, problem: Problem) -> Any:
+    x = x if isinstance(x, Array) else np.asarray(x)
+    dim = problem.domain.dim
+    if x.ndim != 2 or x.shape[1] != dim:
+        raise UserError(f"x has shape {tuple(x.shape)} and must be (q, {dim})")
+    if not isinstance(x, jax.core.Tracer):
+        low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
+        slack = 1e-6 * (high - low)
+        inside = (np.asarray(x) >= low - slack) & (np.asarray(x) <= high + slack)
+        if not inside.all():
+            raise UserError(f"x holds points outside the domain [{low}, {high}], or NaN")
+    return x
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _apply(ansatz: Ansatz, params: Params, values: Array | None, x: Array) -> Array:
+    with jax.default_matmul_precision("highest"):
+        return ansatz.jet(params, _inputs(ansatz, values), x, ("",))[""]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _residual(
+    ansatz: Ansatz, params: Params, values: Array | None, x: Array, lam: Lam
+) -> Array:
+    with jax.default_matmul_precision("highest"):
+        return ansatz.residual(params, _inputs(ansatz, values), x, lam)
+
+
+def _inputs(ansatz: Ansatz, values: Array | None) -> Inputs | None:
+    """Sensor values with their fitted coefficients (dropped by the compiler where unused)."""
+    if values is None:
+        return None
+    field = ansatz.problem.random_field
+    return Inputs(values, Field.fit(values, field.sensors, field.basis).coefficients)

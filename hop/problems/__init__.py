@@ -1,0 +1,75 @@
+"""Problems: one file per PDE.
+
+A problem is a frozen dataclass; its fields are its options in a config. Its module exports that
+class alone (`__all__`) and is found by name, so a new PDE is one new file.
+
+Shapes: n functions, q points, d coordinates. Every array is (n, q), or (1, q) where it is the
+same for all functions; `x` is (d, 1, q), so `(x,) = x` or `x, t = x` unpacks it.
+"""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from hop.derivatives import Jet
+from hop.domain import Box
+from hop.fields import Field, RandomField
+
+
+class Lam(NamedTuple):
+    """A place on the homotopy path: s weighs the start, ε is the singular parameter.
+
+    Both are traced, so one compilation serves every stage.
+    """
+
+    s: ArrayLike
+    eps: ArrayLike
+
+
+class Condition(NamedTuple):
+    """A soft condition u = values at points on the boundary or at the initial time.
+
+    Attributes:
+      points: (b, d).
+      values: (1, b), or (n, b) where they depend on the function.
+    """
+
+    points: np.ndarray
+    values: np.ndarray
+
+
+@runtime_checkable
+class Problem(Protocol):
+    """What the rest of `hop` asks of a PDE H(u; s, ε) = 0.
+
+    Attributes:
+      domain: the box it lives on.
+      labels: the derivatives its residual reads, e.g. ("", "x", "xx").
+      random_field: the law of its input functions; None for a problem without input.
+      start: the place (s, ε) where the solution is easy, for the reference's own continuation.
+    """
+
+    @property
+    def domain(self) -> Box: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def random_field(self) -> RandomField | None: ...
+
+    def residual(self, u: Jet, x: Array, a: Jet | None, lam: Lam) -> Array:
+        """H(u; s, ε) at the points, (n, q)."""
+        ...
+
+    def lift(self, network: Array, x: Array, a: Array | None) -> Array:
+        """u from the network's output, pointwise: exact conditions and symmetries, (n, q)."""
+        ...
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions that `lift` does not already satisfy."""
+        ...
+
+    def reference(self, a: Field | None, x: np.ndarray, lam: Lam) -> np.ndarray:
+        """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
+        ...

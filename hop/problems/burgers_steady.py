@@ -1,0 +1,87 @@
+"""Steady viscous Burgers with a source, the operator u₀ ↦ u.
+
+    H(u; s, ε) = (1 − s) [(u²/2)_x − ε u_xx − f] + s (u − u₀) = 0  on [0, 1],
+    f = π sin(πx) cos(πx),  u(0) = u(1) = 0.
+
+At s = 1 the solution is u₀ itself; u(s) is one implicit Euler step of size (1 − s)/s from u₀ along
+u_t + (u²/2)_x = ε u_xx + f; at s = 0 it is the steady state, which for ε > 0 is unique: there the
+operator is constant in u₀. Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.4.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop.derivatives import Jet
+from hop.domain import Box
+from hop.errors import UserError
+from hop.fields import RANDOM_FIELDS, Field, RandomField
+from hop.problems import Condition, Lam
+from hop.references import chebyshev
+
+__all__ = ["BurgersSteady"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BurgersSteady:
+    """Options of the problem.
+
+    Attributes:
+      field: the law of u₀, "paper" or "unit".
+      conditions_by: "lift" multiplies the network by x(1 − x); "loss" adds the boundary values to
+        the loss instead.
+    """
+
+    field: str = "paper"
+    conditions_by: str = "lift"
+
+    domain: ClassVar[Box] = Box((0.0,), (1.0,))
+    labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
+
+    def __post_init__(self):
+        if self.field not in RANDOM_FIELDS or RANDOM_FIELDS[self.field].basis != "sine":
+            raise UserError(f"problem.field={self.field!r} does not vanish at x = 0 and 1, as "
+                            "steady Burgers needs; use 'paper' or 'unit'")
+        if self.conditions_by not in ("lift", "loss"):
+            raise UserError(f"problem.conditions_by={self.conditions_by!r} is not known; "
+                            "use 'lift' or 'loss'")
+
+    @property
+    def random_field(self) -> RandomField:
+        return RANDOM_FIELDS[self.field]
+
+    def residual(self, u: Jet, x: Array, a: Jet, lam: Lam) -> Array:
+        (x,) = x
+        source = (math.pi / 2) * jnp.sin(2 * math.pi * x)
+        steady = u[""] * u["x"] - lam.eps * u["xx"] - source
+        return (1 - lam.s) * steady + lam.s * (u[""] - a[""])
+
+    def lift(self, network: Array, x: Array, a: Array) -> Array:
+        (x,) = x
+        return x * (1 - x) * network if self.conditions_by == "lift" else network
+
+    def conditions(self) -> tuple[Condition, ...]:
+        if self.conditions_by == "lift":
+            return ()
+        return (Condition(np.array([[0.0], [1.0]]), np.zeros((1, 2))),)
+
+    def reference(self, a: Field, x: np.ndarray, lam: Lam) -> np.ndarray:
+        s, eps = float(lam.s), float(lam.eps)
+        # Walk ε down by halves, each solve from the last; at ε = 1 the zero start converges.
+        halvings = max(0, math.ceil(-math.log2(eps)))
+        walk = [Lam(s, max(eps, 2.0**-k)) for k in range(halvings)] + [Lam(s, eps)]
+        x = x[:, 0]
+        if s > 0:
+            return chebyshev.solve(self, a, walk, (0.0, 1.0), (0.0, 0.0), 32 + math.ceil(6 / eps))(x)
+        # At s = 0 the solution is unique and the equation odd about ½, so u is odd. The half
+        # interval fixes the shock's place, which the whole one does not in float64 for ε ≤ 0.02,
+        # and puts the shock where the nodes are dense. One solve serves every function.
+        any_field = Field(np.zeros((1, a.coefficients.shape[1])), a.basis)
+        nodes = 32 + math.ceil(6 / math.sqrt(eps))
+        half = chebyshev.solve(self, any_field, walk, (0.0, 0.5), (0.0, 0.0), nodes)
+        values = np.sign(0.5 - x) * half(np.minimum(x, 1 - x))
+        return np.broadcast_to(values, (len(a.coefficients), len(x)))

@@ -1,0 +1,1 @@
+"""Classical solvers, the independent references that trained operators are measured against."""

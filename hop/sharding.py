@@ -1,0 +1,105 @@
+"""The device mesh and where arrays lie on it.
+
+The mesh has two axes, `function` and `point`. Parameters and optimiser state are replicated; the
+batch of functions is split over the first axis, the collocation points over the second. Everything
+is `jax.jit` with `NamedSharding`s (what `pjit` has become), so the only collective of a training
+step is the sum of the gradients.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from hop.errors import UserError
+
+FUNCTION, POINT = "function", "point"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A mesh with the shardings used on it."""
+
+    mesh: Mesh
+
+    @classmethod
+    def create(cls, function: int = -1, point: int = 1) -> "Layout":
+        """A mesh of function × point devices; −1 stands for all that the other axis leaves.
+
+        Raises:
+          UserError: the axes do not multiply to the number of devices.
+        """
+        devices = jax.device_count()
+        sizes = {FUNCTION: function, POINT: point}
+        for name, size in sizes.items():
+            if size < 1 and size != -1:
+                raise UserError(f"config.mesh.{name}={size} must be positive, or -1 for the rest")
+        free = [name for name, size in sizes.items() if size == -1]
+        taken = int(np.prod([size for size in sizes.values() if size != -1]))
+        if len(free) == 2:
+            raise UserError("config.mesh.function and config.mesh.point are both -1; fix one")
+        if free and devices % taken == 0:
+            sizes[free[0]] = devices // taken
+        elif taken != devices:
+            raise UserError(f"config.mesh asks for function={function} x point={point} devices "
+                            f"and there are {devices}; make their product {devices}")
+        shape = (sizes[FUNCTION], sizes[POINT])
+        axis_types = (AxisType.Auto, AxisType.Auto)
+        return cls(jax.make_mesh(shape, (FUNCTION, POINT), axis_types=axis_types))
+
+    def sharding(self, *axes: str | None) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
+
+    @property
+    def replicated(self) -> NamedSharding:
+        return self.sharding()
+
+    def constrain(self, tree: Any, *axes: str | None) -> Any:
+        """Inside jit: lays the leading axes of every leaf along the named mesh axes."""
+        return jax.lax.with_sharding_constraint(tree, self.sharding(*axes))
+
+    def put(self, tree: Any, *axes: str | None) -> Any:
+        """Host arrays, the same in every process, as global arrays on the mesh."""
+        sharding = self.sharding(*axes)
+
+        def place(value: Any) -> Array:
+            value = np.asarray(value)
+            return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+
+        return jax.tree.map(place, tree)
+
+    def check(self, what: str, count: int, axis: str) -> None:
+        """Refuses a batch that does not split evenly over a mesh axis."""
+        size = self.mesh.shape[axis]
+        if count % size:
+            raise UserError(f"{what}={count} is not divisible by the {size} devices of the "
+                            f"'{axis}' mesh axis; use a multiple of {size}, or set "
+                            f"config.mesh.{axis} to a divisor of {count}")
+
+
+def start_processes() -> None:
+    """Joins the other processes of the job, where the environment says that there are any.
+
+    HOP_COORDINATOR (host:port), HOP_PROCESSES and HOP_PROCESS_ID name them outright; with
+    HOP_DISTRIBUTED=1, JAX finds them itself (SLURM, Cloud TPU, GKE, Open MPI).
+    """
+    env = os.environ
+    if "HOP_COORDINATOR" in env:
+        missing = [k for k in ("HOP_PROCESSES", "HOP_PROCESS_ID") if not env.get(k, "").isdigit()]
+        if missing:
+            raise UserError(f"HOP_COORDINATOR is set but {' and '.join(missing)} is no number; "
+                            "set all three")
+        jax.distributed.initialize(
+            env["HOP_COORDINATOR"], int(env["HOP_PROCESSES"]), int(env["HOP_PROCESS_ID"])
+        )
+    elif env.get("HOP_DISTRIBUTED") == "1":
+        jax.distributed.initialize()
+
+
+def is_chief() -> bool:
+    """Whether this process writes logs, plots and configs (Orbax saves from all of them)."""
+    return jax.process_index() == 0

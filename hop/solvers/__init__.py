@@ -1,0 +1,1 @@
+"""What drives the rows of the loss to zero within a stage."""

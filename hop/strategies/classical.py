@@ -1,0 +1,21 @@
+"""Classical training: the residual loss at the path's end, from a fresh Xavier-normal network."""
+
+import dataclasses
+
+from hop.homotopy.path import Path
+from hop.homotopy.terms import Weights
+
+__all__ = ["Classical"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Classical:
+    """Attributes: condition: w_bc, of the soft conditions."""
+
+    condition: float = 1.0
+
+    def path(self, path: Path) -> Path:
+        return dataclasses.replace(path, places=path.places[-1:])
+
+    def weights(self) -> Weights:
+        return Weights(condition=self.condition)

@@ -1,0 +1,46 @@
+"""Strategy 2: at each stage minimise the homotopy loss, from the previous stage's network.
+
+Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2; the terms are those of `hop.homotopy.terms`.
+"""
+
+import dataclasses
+
+from hop.errors import UserError
+from hop.homotopy.path import Path
+from hop.homotopy.terms import Weights
+
+__all__ = ["HomotopyLoss"]
+
+
+@dataclasses.dataclass(frozen=True)
+class HomotopyLoss:
+    """Attributes:
+    residual: w_H. At 0 the first stage, which has no tangent yet, still uses 1.
+    condition: w_bc, of the soft conditions; likewise.
+    tangent: w_T = α/Δp², of the tangent term.
+    tangent_share: the share of a stage's steps over which w_T falls linearly to 0. The term pulls
+      towards the Euler predictor, so it must vanish for the residual to decide; inf keeps it.
+    """
+
+    residual: float = 1.0
+    condition: float = 1.0
+    tangent: float = 0.1
+    tangent_share: float = 0.5
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if not getattr(self, field.name) >= 0:
+                raise UserError(f"strategy.{field.name}={getattr(self, field.name)!r} "
+                                "must not be negative")
+        if self.residual == 0 and self.tangent == 0:
+            raise UserError("strategy.residual and strategy.tangent are both 0, "
+                            "so nothing is asked of the network; raise one")
+        if self.tangent_share == 0:
+            raise UserError("strategy.tangent_share must be positive; to leave the tangent term "
+                            "out, set strategy.tangent=0")
+
+    def path(self, path: Path) -> Path:
+        return path
+
+    def weights(self) -> Weights:
+        return Weights(**dataclasses.asdict(self))
