@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
 from hop.derivatives import Jet, closure, push, rescale
-from hop.fields import Field
+from hop.fields import Field, RandomField
 from hop.networks import Network, Params
 from hop.problems import Lam, Problem
 
@@ -18,8 +19,8 @@ from hop.problems import Lam, Problem
 class Inputs(NamedTuple):
     """n input functions: their sensor values, what the network sees, and their coefficients."""
 
-    values: Float[Array, "n m"]
-    coefficients: Float[Array, "n K"]
+    values: Float[Array | np.ndarray, "n m"]
+    coefficients: Float[Array | np.ndarray, "n K"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,18 @@ class Ansatz:
     def labels(self) -> tuple[str, ...]:
         """The derivatives that the residual needs, closed."""
         return closure(self.problem.labels)
+
+    @property
+    def _law(self) -> RandomField:
+        law = self.problem.random_field
+        assert law is not None, "a problem without input functions was given some"
+        return law
+
+    def inputs(self, values: Array) -> Inputs:
+        """Sensor values (n, m) with the coefficients of the fields that fit them best."""
+        law = self._law
+        fitted = Field.fit(values, law.sensors, law.basis, law.modes)
+        return Inputs(values, fitted.coefficients)
 
     def init(self, key: Array) -> Params:
         field = self.problem.random_field
@@ -53,23 +66,26 @@ class Ansatz:
         """u_θ and its derivatives: label → (n, q); n = 1 without inputs."""
         labels = self.labels if labels is None else closure(labels)
         problem, network, domain = self.problem, self.network, self.problem.domain
-        field = problem.random_field
-        values = None if inputs is None or field is None else inputs.values / field.rms
+        values = None if inputs is None else inputs.values / self._law.rms
         features = network.features(params, values, domain.to_reference(x), labels)
         features = rescale(features, domain.scale)
-        jets = (features,) if inputs is None else (features, self.input_jet(inputs, x, labels))
+        if inputs is None:
 
-        def compose(features: Array, *rest: Array) -> Array:
-            *a, points = rest
-            a = a[0] if a else None
+            def compose(features: Array, points: Array) -> Array:
+                output = network.decode(params, features, domain.to_reference(points), None)
+                return problem.lift(output, columns(points), None)
+
+            return push(compose, (features,), x, labels)
+
+        def compose_with(features: Array, a: Array, points: Array) -> Array:
             output = network.decode(params, features, domain.to_reference(points), a)
             return problem.lift(output, columns(points), a)
 
-        return push(compose, jets, x, labels)
+        return push(compose_with, (features, self.input_jet(inputs, x, labels)), x, labels)
 
     def input_jet(self, inputs: Inputs, x: Float[Array, "q d"], labels: Sequence[str]) -> Jet:
         """The input functions and their derivatives at the points."""
-        return Field(inputs.coefficients, self.problem.random_field.basis).jet(x, tuple(labels))
+        return Field(inputs.coefficients, self._law.basis).jet(x, tuple(labels))
 
     def residual(
         self, params: Params, inputs: Inputs | None, x: Float[Array, "q d"], lam: Lam

@@ -33,7 +33,7 @@ PyTree = Any
 
 @dataclasses.dataclass(frozen=True)
 class StageInfo:
-    """What is stored beside a stage's arrays: s, eps, record, bookmark, config, versions, digests."""
+    """What lies beside a stage's arrays: s, eps, record, bookmark, config, versions, digests."""
 
     stage: int
     metadata: Mapping[str, Any]
@@ -73,13 +73,20 @@ class Store:
         else:
             known = pretrained_names()
             if str(source) not in known:
-                names = f"one of the pretrained models ({', '.join(known)})" if known else (
-                    "a pretrained model (none are installed)")
-                raise UserError(f"no checkpoint {str(source)!r}: it is neither a folder nor {names}")
+                names = (
+                    f"one of the pretrained models ({', '.join(known)})"
+                    if known
+                    else ("a pretrained model (none are installed)")
+                )
+                raise UserError(
+                    f"no checkpoint {str(source)!r}: it is neither a folder nor {names}"
+                )
             store = cls(share("pretrained") / str(source))
         if not store.stages():
-            raise UserError(f"{path} holds no finished stage; train one with "
-                            f"'hop train --config=CONFIG --workdir={path}'")
+            raise UserError(
+                f"{path} holds no finished stage; train one with "
+                f"'hop train --config=CONFIG --workdir={path}'"
+            )
         return store
 
     def config(self) -> dict[str, Any]:
@@ -123,11 +130,13 @@ class Workdir(Store):
                 handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"workdir {path} is in use by another job; wait for it, or choose "
-                            "another --workdir") from error
+            raise UserError(
+                f"workdir {path} is in use by another job; wait for it, or choose another --workdir"
+            ) from error
         except OSError as error:
-            raise UserError(f"workdir {path} cannot be written ({error.strerror}); choose "
-                            "another --workdir") from error
+            raise UserError(
+                f"workdir {path} cannot be written ({error.strerror}); choose another --workdir"
+            ) from error
         workdir = cls(path, chief)
         try:
             yield workdir
@@ -142,7 +151,7 @@ class Workdir(Store):
         self._stages: ocp.CheckpointManager | None = None
         self._rolling: ocp.CheckpointManager | None = None
 
-    def adopt(self, config: Mapping[str, Any], write: bool) -> None:
+    def adopt(self, config: Mapping[str, Any]) -> None:
         """Writes the config of a fresh workdir; holds a used one to the config that it has.
 
         Raises:
@@ -152,9 +161,11 @@ class Workdir(Store):
         if path.exists():
             changed = _differences(self.config(), config)
             if changed and self.latest() is not None:
-                raise UserError(f"workdir {self.root} was trained with another config: "
-                                f"{'; '.join(changed[:4])}. Use those values, or another --workdir")
-        if write:
+                raise UserError(
+                    f"workdir {self.root} was trained with another config: "
+                    f"{'; '.join(changed[:4])}. Use those values, or another --workdir"
+                )
+        if self.chief:
             partial = path.with_suffix(".tmp")
             partial.write_text(json.dumps(config, indent=2) + "\n")
             partial.replace(path)
@@ -236,10 +247,14 @@ class Place:
 
 def pretrained_names() -> list[str]:
     root = share("pretrained")
-    return sorted(p.name for p in root.iterdir() if (p / "stages").is_dir()) if root.is_dir() else []
+    return (
+        sorted(p.name for p in root.iterdir() if (p / "stages").is_dir()) if root.is_dir() else []
+    )
 
 
-def _manager(folder: Path, items: tuple[str, ...], keep: int | None = None):
+def _manager(
+    folder: Path, items: tuple[str, ...], keep: int | None = None
+) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(
         max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=True
     )
@@ -251,16 +266,21 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # TensorStore reports a full disk as a ValueError
-        raise RunError(f"a checkpoint could not be written under {folder} "
-                       f"({str(error).splitlines()[0][:120]}); earlier ones are whole. Free some "
-                       "space, then run the same command to go on") from error
+        raise RunError(
+            f"a checkpoint could not be written under {folder} "
+            f"({str(error).splitlines()[0][:120]}); earlier ones are whole. Free some "
+            "space, then run the same command to go on"
+        ) from error
 
 
 def _steps(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
-    return sorted(int(p.name) for p in folder.iterdir()
-                  if p.name.isdigit() and (p / "_CHECKPOINT_METADATA").is_file())
+    return sorted(
+        int(p.name)
+        for p in folder.iterdir()
+        if p.name.isdigit() and (p / "_CHECKPOINT_METADATA").is_file()
+    )
 
 
 def _metadata(folder: Path, step: int) -> Mapping[str, Any]:
@@ -268,15 +288,16 @@ def _metadata(folder: Path, step: int) -> Mapping[str, Any]:
     try:
         return json.loads(path.read_text())["custom_metadata"]
     except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"stage {step}: {path} is damaged; delete the folder {path.parent} to do "
-                       "without that checkpoint") from error
+        raise RunError(
+            f"stage {step}: {path} is damaged; delete the folder {path.parent} to do "
+            "without that checkpoint"
+        ) from error
 
 
 def _differences(old: Any, new: Any, where: str = "config") -> list[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = sorted({*old, *new})
-        return [line for k in keys
-                for line in _differences(old.get(k), new.get(k), f"{where}.{k}")]
+        return [line for k in keys for line in _differences(old.get(k), new.get(k), f"{where}.{k}")]
     return [] if old == new else [f"{where} was {old!r} and is now {new!r}"]
 
 
@@ -314,16 +335,22 @@ def _restore(
     try:
         stored = ocp.PyTreeCheckpointer().metadata(path).item_metadata.tree
     except Exception as error:  # Orbax and TensorStore raise many kinds for broken files
-        raise RunError(f"{where}: '{item}' cannot be read ({_first_line(error)}); {advice}") from error
+        raise RunError(
+            f"{where}: '{item}' cannot be read ({_first_line(error)}); {advice}"
+        ) from error
     have = _leaves(stored)
     for name, leaf in _leaves(like).items():
         if name not in have:
-            raise RunError(f"{where}: leaf '{name}' is missing; the checkpoint is of another "
-                           "network, or damaged")
+            raise RunError(
+                f"{where}: leaf '{name}' is missing; the checkpoint is of another "
+                "network, or damaged"
+            )
         shape, dtype = tuple(have[name].shape), np.dtype(have[name].dtype)
         if (shape, dtype) != (leaf.shape, leaf.dtype):
-            raise RunError(f"{where}: leaf '{name}' is {dtype.name}{list(shape)}, and the config "
-                           f"asks for {np.dtype(leaf.dtype).name}{list(leaf.shape)}")
+            raise RunError(
+                f"{where}: leaf '{name}' is {dtype.name}{list(shape)}, and the config "
+                f"asks for {np.dtype(leaf.dtype).name}{list(leaf.shape)}"
+            )
     # As NumPy arrays: neither the mesh of the save nor the default precision matters.
     args = jax.tree.map(lambda a: ocp.RestoreArgs(restore_type=np.ndarray, dtype=a.dtype), like)
     try:
@@ -333,8 +360,10 @@ def _restore(
     if digests is not None:
         for name, leaf in _leaves(tree).items():
             if digests.get(name) != _digest(leaf):
-                raise RunError(f"{where}: leaf '{name}' of '{item}' is damaged (its digest does "
-                               f"not match); {advice}")
+                raise RunError(
+                    f"{where}: leaf '{name}' of '{item}' is damaged (its digest does "
+                    f"not match); {advice}"
+                )
     return tree
 
 

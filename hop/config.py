@@ -51,16 +51,20 @@ class PathConfig:
             raise UserError("config.path.s is empty; give at least one value, 0 for the target")
         if not eps:
             if not self.eps_target > 0:
-                raise UserError("config.path.eps is empty and config.path.eps_target is not "
-                                "positive; set one of them")
+                raise UserError(
+                    "config.path.eps is empty and config.path.eps_target is not "
+                    "positive; set one of them"
+                )
             if s[0] > self.eps_target > s[-1]:
                 s = tuple(sorted({*s, self.eps_target}, reverse=True))
             eps = tuple(max(value, self.eps_target) for value in s)
         elif len(s) == 1:
             s = s * len(eps)
         if len(s) != len(eps):
-            raise UserError(f"config.path.s has {len(s)} values and config.path.eps {len(eps)}; "
-                            "give as many, or one s for all")
+            raise UserError(
+                f"config.path.s has {len(s)} values and config.path.eps {len(eps)}; "
+                "give as many, or one s for all"
+            )
         return Path(tuple(map(Lam, s, eps)), self.adaptive)
 
 
@@ -102,21 +106,32 @@ class TrainConfig:
     validation: int = 100
 
     def __post_init__(self):
-        for name in ("steps", "functions", "points", "patience", "dispatch", "save_every",
-                     "validation"):
+        for name in (
+            "steps",
+            "functions",
+            "points",
+            "patience",
+            "dispatch",
+            "save_every",
+            "validation",
+        ):
             if getattr(self, name) < 1:
                 raise UserError(f"config.train.{name}={getattr(self, name)} must be at least 1")
         for name, low, high in (("learning_rate", 0, math.inf), ("anneal", 0, 1)):
             if not low < getattr(self, name) <= high:
-                raise UserError(f"config.train.{name}={getattr(self, name)!r} must be positive"
-                                + (" and at most 1" if high == 1 else ""))
+                raise UserError(
+                    f"config.train.{name}={getattr(self, name)!r} must be positive"
+                    + (" and at most 1" if high == 1 else "")
+                )
         if not 0 <= self.min_fall < 1:
             raise UserError(f"config.train.min_fall={self.min_fall!r} must lie in [0, 1)")
         if self.warmup < 0:
             raise UserError(f"config.train.warmup={self.warmup} must not be negative")
         if self.save_every % self.dispatch:
-            raise UserError(f"config.train.save_every={self.save_every} is not a multiple of "
-                            f"config.train.dispatch={self.dispatch}; make it one")
+            raise UserError(
+                f"config.train.save_every={self.save_every} is not a multiple of "
+                f"config.train.dispatch={self.dispatch}; make it one"
+            )
         _choice("config.train.optimizer", self.optimizer, OPTIMIZERS)
         _choice("config.train.sampler", self.sampler, SAMPLERS)
         _choice("config.train.optimizer_state", self.optimizer_state, ("restart", "carry"))
@@ -176,7 +191,7 @@ class Experiment:
         return self.ansatz.problem
 
 
-def experiment(*, problem: str, network: str, strategy: str = "homotopy_loss"):
+def experiment(*, problem: str, network: str, strategy: str = "homotopy_loss") -> Any:
     """A ConfigDict with every field of the schema at its default, for a config file to fill in."""
     from ml_collections import config_dict
 
@@ -226,8 +241,10 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     if config.train.sampler == "grid":
         dim, points = problem.domain.dim, config.train.points
         if round(points ** (1 / dim)) ** dim != points:
-            raise UserError(f"config.train.points={points} is no grid in {dim} dimensions; use a "
-                            f"{dim}-th power or another config.train.sampler")
+            raise UserError(
+                f"config.train.points={points} is no grid in {dim} dimensions; use a "
+                f"{dim}-th power or another config.train.sampler"
+            )
     return Experiment(config, ansatz, strategy, strategy.path(config.path.build()))
 
 
@@ -275,7 +292,7 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _parse(hint, value, where)
-    if hint is Options or origin is not None and issubclass(origin, Mapping):
+    if hint is Options or (origin is not None and issubclass(origin, Mapping)):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} must be a group of fields, not {value!r}")
         return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}

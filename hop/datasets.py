@@ -4,12 +4,14 @@ TensorFlow Datasets without TensorFlow: ArrayRecord files, read through grain. T
 registers itself on import, so `tfds.builder("grf_burgers/paper")` works after it.
 """
 
+import contextlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from hop.errors import RunError, UserError
-from hop.fields import RANDOM_FIELDS, Field
+from hop.fields import RANDOM_FIELDS, Field, RandomField
 from hop.share import share
 
 NAME = "grf_burgers"
@@ -25,18 +27,21 @@ SPLITS = {"train": 10_000, "validation": 1_000, "test": 1_000}
 _BLOCK = 500
 
 
-def examples(law: str, split: str, start: int, stop: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Examples start … stop − 1 of a split, each a function of (law, seed, split, index) alone.
+def examples(
+    field: RandomField, split: str, start: int, stop: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Examples start … stop − 1 of a split, each a function of (field, seed, split, index) alone.
 
     Returns:
-      "coefficients" (n, K) and "values" (n, m) at the law's sensors, float64.
+      "coefficients" (n, K) and "values" (n, m) at the field's sensors, float64.
     """
-    field = RANDOM_FIELDS[law]
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         root = jax.random.fold_in(jax.random.key(seed), list(SPLITS).index(split))
         keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(start, stop))
         coefficients = np.asarray(jax.vmap(field.sample)(keys))
-        modes = np.asarray(Field(jnp.eye(coefficients.shape[1]), field.basis)(field.sensors))
+        modes = np.asarray(
+            Field(jnp.eye(coefficients.shape[1]), field.basis)(jnp.asarray(field.sensors))
+        )
     # Summed term by term in a fixed order, so that no example depends on its neighbours.
     values = np.zeros((len(coefficients), field.sensor_count))
     for mode, column in zip(modes, coefficients.T, strict=True):
@@ -48,7 +53,10 @@ class GrfBurgers(tfds.core.GeneratorBasedBuilder):
     """Gaussian random fields as initial conditions of Burgers' equation."""
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in RANDOM_FIELDS]
+    BUILDER_CONFIGS: ClassVar = [tfds.core.BuilderConfig(name=name) for name in RANDOM_FIELDS]
+
+    advance: Callable[[int, int], None] = staticmethod(lambda done, total: None)
+    _done = 0
 
     def _info(self) -> tfds.core.DatasetInfo:
         field = RANDOM_FIELDS[self.builder_config.name]
@@ -57,7 +65,9 @@ class GrfBurgers(tfds.core.GeneratorBasedBuilder):
         features = {
             name: tfds.features.Tensor(shape=(length,), dtype=np.float64, encoding="zlib")
             for name, length in (
-                ("coefficients", len(field.spectrum)), ("values", field.sensor_count))
+                ("coefficients", len(field.spectrum)),
+                ("values", field.sensor_count),
+            )
         }
         return tfds.core.DatasetInfo(
             builder=self,
@@ -73,9 +83,11 @@ class GrfBurgers(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         for start in range(0, SPLITS[split], _BLOCK):
             stop = min(start + _BLOCK, SPLITS[split])
-            block = examples(self.builder_config.name, split, start, stop)
+            block = examples(RANDOM_FIELDS[self.builder_config.name], split, start, stop)
             for i in range(stop - start):
                 yield start + i, {name: array[i] for name, array in block.items()}
+            self._done += stop - start
+            self.advance(self._done, sum(SPLITS.values()))
 
 
 def folder(law: str, data_dir: str = "") -> Path:
@@ -89,8 +101,15 @@ def is_built(law: str, data_dir: str = "") -> bool:
     return (folder(law, data_dir) / "dataset_info.json").exists()
 
 
-def build(law: str, data_dir: str = "") -> Path:
-    """Builds the dataset of a law with a progress bar, unless it is there; returns its folder.
+def build(
+    law: str, data_dir: str = "", advance: Callable[[int, int], None] = lambda done, total: None
+) -> Path:
+    """Builds the dataset of a law, unless it is there; returns its folder.
+
+    Args:
+      law: "paper", "unit" or "periodic".
+      data_dir: the datasets' folder; empty for TensorFlow Datasets' own.
+      advance: hears (examples done, of all).
 
     Raises:
       UserError: unknown law, or a folder that cannot be written.
@@ -103,23 +122,37 @@ def build(law: str, data_dir: str = "") -> Path:
         for leftover in target.parent.glob("incomplete.*"):  # of a build that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         builder = GrfBurgers(config=law, data_dir=str(target.parents[2]))
-        builder.download_and_prepare(file_format="array_record")
+        builder.advance = advance
+        tfds.disable_progress_bar()
+        with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
+            builder.download_and_prepare(file_format="array_record")
     except OSError as error:
-        raise UserError(f"cannot build the dataset under {target.parents[2]}: {error.strerror}; "
-                        "name a writable folder with --data_dir") from error
+        raise UserError(
+            f"cannot build the dataset under {target.parents[2]}: {error.strerror}; "
+            "name a writable folder with --data_dir"
+        ) from error
     return target
 
 
-def load(law: str, split: str, data_dir: str = "", count: int | None = None) -> dict[str, np.ndarray]:
+def has_files(field: RandomField) -> bool:
+    """Whether a law's dataset is kept on disk: the named ones are, others are drawn as needed."""
+    return RANDOM_FIELDS.get(field.name) == field
+
+
+def load(
+    field: RandomField, split: str, data_dir: str = "", count: int | None = None
+) -> dict[str, np.ndarray]:
     """The first `count` examples of a split (all by default), float64: "coefficients", "values".
 
     Raises:
       RunError: the stored dataset is damaged; the message names the folder to delete.
     """
+    wanted = SPLITS[split] if count is None else min(count, SPLITS[split])
+    if not has_files(field):
+        return examples(field, split, 0, wanted)
     import grain
 
-    path = folder(law, data_dir)
-    wanted = SPLITS[split] if count is None else min(count, SPLITS[split])
+    path = folder(field.name, data_dir)
     _check_features(path)
     try:
         builder = tfds.builder_from_directory(str(path))
@@ -128,19 +161,34 @@ def load(law: str, split: str, data_dir: str = "", count: int | None = None) -> 
         batches = grain.MapDataset.source(source)[:wanted].batch(1000)
         parts = [batches[i] for i in range(len(batches))]
     except Exception as error:  # ArrayRecord and TFDS raise many kinds for a broken file
-        raise RunError(f"the dataset {path} is damaged ({str(error).splitlines()[0][:100]}); "
-                       "delete that folder and build it again") from error
+        raise RunError(
+            f"the dataset {path} is damaged ({str(error).splitlines()[0][:100]}); "
+            "delete that folder and build it again"
+        ) from error
     data = {k: np.concatenate([part[k] for part in parts]) for k in ("coefficients", "values")}
     if not whole or any(not np.isfinite(array).all() for array in data.values()):
-        raise RunError(f"the dataset {path} is damaged (split '{split}' is not whole); "
-                       "delete that folder and build it again")
+        raise RunError(
+            f"the dataset {path} is damaged (split '{split}' is not whole); "
+            "delete that folder and build it again"
+        )
     return data
+
+
+def law_of(name: str) -> str:
+    """ "paper" from "grf_burgers/paper"."""
+    head, _, law = name.partition("/")
+    if head != NAME:
+        law = name
+    _check_law(law)
+    return law
 
 
 def _check_law(law: str) -> None:
     if law not in RANDOM_FIELDS:
-        raise UserError(f"no dataset {NAME}/{law}; use one of "
-                        + ", ".join(f"{NAME}/{known}" for known in RANDOM_FIELDS))
+        raise UserError(
+            f"no dataset {NAME}/{law}; use one of "
+            + ", ".join(f"{NAME}/{known}" for known in RANDOM_FIELDS)
+        )
 
 
 def _check_features(path: Path) -> None:
@@ -148,16 +196,20 @@ def _check_features(path: Path) -> None:
     try:
         described = json.loads((path / "features.json").read_text())
     except (OSError, ValueError) as error:
-        raise RunError(f"the dataset {path} is damaged (features.json cannot be read); "
-                       "delete that folder and build it again") from error
+        raise RunError(
+            f"the dataset {path} is damaged (features.json cannot be read); "
+            "delete that folder and build it again"
+        ) from error
     pending = [described]
     while pending:
         node = pending.pop()
         if isinstance(node, dict):
             name = node.get("pythonClassName", "tensorflow_datasets.")
             if not str(name).startswith(("tensorflow_datasets.", "hop.")):
-                raise RunError(f"the dataset {path} asks to import {name!r}; it is not trusted. "
-                               "Delete that folder and build it again")
+                raise RunError(
+                    f"the dataset {path} asks to import {name!r}; it is not trusted. "
+                    "Delete that folder and build it again"
+                )
             pending += node.values()
         elif isinstance(node, list):
             pending += node

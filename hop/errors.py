@@ -6,4 +6,4 @@ class UserError(ValueError):
 
 
 class RunError(RuntimeError):
-    """A well-formed run failed, or a stored file is damaged. The message says what is still whole."""
+    """A well-formed run failed, or a stored file is damaged. The message says what is whole."""

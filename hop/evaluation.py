@@ -3,14 +3,20 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import jax
 import numpy as np
 
+from hop import config as config_lib
 from hop import datasets
+from hop.ansatz import size
+from hop.checkpoints import Store
 from hop.config import Experiment
 from hop.errors import RunError
 from hop.fields import Field
-from hop.operators import Operator
+from hop.operators import Operator, open_stage, select
 from hop.problems import Lam, Problem
 
 _POINTS = 1001  # of the quadrature, or 20 per ε if that is more
@@ -36,7 +42,7 @@ class Judge:
         problem = experiment.problem
         if problem.random_field is None:
             return cls(problem, None, None)
-        data = datasets.load(problem.field, split, experiment.config.data.data_dir, count)
+        data = datasets.load(problem.random_field, split, experiment.config.data.data_dir, count)
         field = Field(data["coefficients"], problem.random_field.basis)
         return cls(problem, data["values"], field)
 
@@ -53,19 +59,19 @@ class Judge:
           "loss", "l2re", "l2re_median", "l2re_worst"; the errors are None where the reference
           solver does not converge.
         """
-        scores: dict[str, float | None] = {"loss": self.loss(operator)}
+        loss: dict[str, float | None] = {"loss": self.loss(operator)}
         try:
             errors = self.errors(operator)
         except RunError:
-            return scores | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
-        return scores | {
+            return loss | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
+        return loss | {
             "l2re": float(np.mean(errors)),
             "l2re_median": float(np.median(errors)),
             "l2re_worst": float(np.max(errors)),
         }
 
     def errors(self, operator: Operator) -> np.ndarray:
-        """‖u − r‖/‖r‖ for each function, in L2 by a fixed quadrature with 20 points per ε or more."""
+        """‖u − r‖/‖r‖ in L2 for each function, by a fixed quadrature; 20 points per ε or more."""
         points, weights = self._quadrature(operator.eps)
         r = self.reference(operator.lam)
         u = operator(points)[None, :] if self.values is None else operator(self.values, points)
@@ -91,3 +97,68 @@ class Judge:
 def _reference(judge: Judge, lam: Lam) -> np.ndarray:
     points, _ = judge._quadrature(lam.eps)
     return judge.problem.reference(judge.field, points, lam)
+
+
+def evaluate(
+    source: str,
+    *,
+    functions: int = 1000,
+    data_dir: str = "",
+    eps: float | None = None,
+    s: float | None = None,
+    stage: int | None = None,
+    provide: Callable[[Experiment], None] = lambda experiment: None,
+) -> dict[str, Any]:
+    """Scores the selected stage of a source, or all of them, on the test split.
+
+    Args:
+      source: a workdir or a pretrained model's name.
+      functions: how many, the first of the split.
+      data_dir: the datasets' folder, in place of the one used in training.
+      eps, s, stage: a selection as in `hop.load`; all stages by default.
+      provide: called first, to build a dataset that is missing.
+
+    Returns:
+      {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
+      "l2re_worst"}]}: `loss` is L_H on held-out points.
+    """
+    store = Store.find(source)
+    stages = store.stages()
+    chosen = select(stages, eps=eps, s=s, stage=stage) or stages
+    config = config_lib.parse(store.config())
+    if data_dir:
+        config = dataclasses.replace(
+            config, data=dataclasses.replace(config.data, data_dir=data_dir)
+        )
+    experiment = config_lib.build(config)
+    provide(experiment)
+    judge = Judge.of(experiment, "test", functions)
+    rows = [
+        {"stage": info.stage, "s": info.s, "eps": info.eps, **judge.scores(open_stage(store, info))}
+        for info in chosen
+    ]
+    count = 0 if judge.values is None else len(judge.values)
+    return {"problem": config.problem["name"], "functions": count, "stages": rows}
+
+
+def info(source: str) -> dict[str, Any]:
+    """What a source holds: problem, network, stages and the versions that made them."""
+    store = Store.find(source)
+    config = config_lib.parse(store.config())
+    ansatz = config_lib.build(config).ansatz
+    stages = store.stages()
+    made = stages[-1].metadata["versions"]
+    return {
+        "source": str(store.root),
+        "problem": _options(config.problem),
+        "network": _options(config.network),
+        "strategy": _options(config.strategy),
+        "parameters": f"{size(jax.eval_shape(ansatz.init, jax.random.key(0))):,}",
+        "made with": ", ".join(f"{name} {version}" for name, version in made.items()),
+        "stages": [info.record for info in stages],
+    }
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    rest = ", ".join(f"{key}={value}" for key, value in options.items() if key != "name")
+    return f"{options['name']} ({rest})"

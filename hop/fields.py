@@ -36,7 +36,7 @@ class Field:
       basis: "sine" or "periodic".
     """
 
-    coefficients: Float[Array, "n K"] | Float[np.ndarray, "n K"]
+    coefficients: Float[Array | np.ndarray, "n K"]
     basis: str = dataclasses.field(metadata={"static": True})
 
     def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
@@ -106,6 +106,8 @@ class RandomField:
     """The law N(0, σ²(−Δ + τ²)^(−γ)) and the sensors at which its samples are read.
 
     Attributes:
+      name: of its dataset, `grf_burgers/NAME`, for the laws in `RANDOM_FIELDS`; any other name
+        stands for a law of your own, whose samples are drawn when they are needed.
       basis: "sine" or "periodic".
       variance: σ².
       shift: τ².
@@ -114,6 +116,7 @@ class RandomField:
       modes: highest wave number kept.
     """
 
+    name: str
     basis: str
     variance: float
     shift: float
@@ -145,14 +148,11 @@ class RandomField:
         return std[None, :] * jax.random.normal(key, (count, *std.shape))
 
 
-def _unit() -> RandomField:
-    paper = RandomField("sine", 1.0, 49.0, 4.0, 128)
-    return dataclasses.replace(paper, variance=1 / float(paper.spectrum.sum()))
+def _named() -> dict[str, RandomField]:
+    paper = RandomField("paper", "sine", 49.0**2, 49.0, 4.0, 128)
+    unit = dataclasses.replace(paper, name="unit", variance=paper.variance / paper.rms**2)
+    periodic = RandomField("periodic", "periodic", 25.0**4, 25.0, 4.0, 101)
+    return {law.name: law for law in (paper, unit, periodic)}
 
 
-# The named laws (docs: data/grf_burgers/README.md).
-RANDOM_FIELDS = {
-    "paper": RandomField("sine", 49.0**2, 49.0, 4.0, 128),
-    "unit": _unit(),
-    "periodic": RandomField("periodic", 25.0**4, 25.0, 4.0, 101),
-}
+RANDOM_FIELDS = _named()  # described in data/grf_burgers/README.md

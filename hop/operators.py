@@ -115,15 +115,18 @@ class Operator:
 
     def _checked_values(self, u0: Any, sensors: Any) -> Any:
         u0 = u0 if isinstance(u0, Array) else np.asarray(u0)
-        own = self.sensors
-        assert own is not None
+        law = self.ansatz.problem.random_field
+        assert law is not None
+        own = law.sensors
         if not jnp.issubdtype(u0.dtype, np.floating) and not jnp.issubdtype(u0.dtype, np.integer):
             raise UserError(f"u0 is of dtype {u0.dtype}; give real numbers")
         count = len(own) if sensors is None else np.size(sensors)
         if u0.ndim != 2 or u0.shape[1] != count:
-            raise UserError(f"u0 has shape {tuple(u0.shape)} and must be (n, {count}): the values "
-                            f"of n functions at the {count} sensors (op.sensors); for values "
-                            "elsewhere name their places with sensors=")
+            raise UserError(
+                f"u0 has shape {tuple(u0.shape)} and must be (n, {count}): the values "
+                f"of n functions at the {count} sensors (op.sensors); for values "
+                "elsewhere name their places with sensors="
+            )
         if not isinstance(u0, jax.core.Tracer) and not bool(np.isfinite(np.asarray(u0)).all()):
             row = int(np.argmin(np.isfinite(np.asarray(u0)).all(axis=1)))
             raise UserError(f"u0 holds NaN or infinity (first in function {row}); remove it")
@@ -132,11 +135,10 @@ class Operator:
         places = np.asarray(sensors, float)
         if places.ndim != 1 or not np.all((places >= 0) & (places <= 1)):
             raise UserError("sensors must be a list of places in [0, 1]")
-        basis = self.ansatz.problem.random_field.basis
         if isinstance(u0, Array):
-            return Field.fit(u0, places, basis)(jnp.asarray(own, u0.dtype))
+            return Field.fit(u0, places, law.basis, law.modes)(jnp.asarray(own, u0.dtype))
         with jax.enable_x64(True):
-            fitted = Field.fit(jnp.asarray(u0, np.float64), places, basis)
+            fitted = Field.fit(jnp.asarray(u0, np.float64), places, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(own)))
 
     def residual(self, u0: np.ndarray | None, x: np.ndarray) -> np.ndarray:
@@ -213,8 +215,8 @@ def select(
         if wanted is not None:
             found = [i for i in found if math.isclose(getattr(i, name), wanted, rel_tol=1e-6)]
     if not found:
-        asked = {"eps": eps, "s": s, "stage": stage}
-        asked = ", ".join(f"{k}={v:g}" for k, v in asked.items() if v is not None)
+        given = {"eps": eps, "s": s, "stage": stage}
+        asked = ", ".join(f"{k}={v:g}" for k, v in given.items() if v is not None)
         have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={i.eps:g}" for i in stages)
         raise UserError(f"no stage with {asked}; there are {have}")
     return found[-1:]
@@ -247,16 +249,11 @@ def _apply(ansatz: Ansatz, params: Params, values: Array | None, x: Array) -> Ar
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _residual(
-    ansatz: Ansatz, params: Params, values: Array | None, x: Array, lam: Lam
-) -> Array:
+def _residual(ansatz: Ansatz, params: Params, values: Array | None, x: Array, lam: Lam) -> Array:
     with jax.default_matmul_precision("highest"):
         return ansatz.residual(params, _inputs(ansatz, values), x, lam)
 
 
 def _inputs(ansatz: Ansatz, values: Array | None) -> Inputs | None:
-    """Sensor values with their fitted coefficients (dropped by the compiler where unused)."""
-    if values is None:
-        return None
-    field = ansatz.problem.random_field
-    return Inputs(values, Field.fit(values, field.sensors, field.basis).coefficients)
+    # Where the problem does not read the fitted coefficients, the compiler drops the fit.
+    return None if values is None else ansatz.inputs(values)

@@ -8,6 +8,7 @@ step is the sum of the gradients.
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -27,13 +28,20 @@ class Layout:
     mesh: Mesh
 
     @classmethod
-    def create(cls, function: int = -1, point: int = 1) -> "Layout":
+    def create(
+        cls, function: int = -1, point: int = 1, devices: Sequence[jax.Device] | None = None
+    ) -> "Layout":
         """A mesh of function × point devices; −1 stands for all that the other axis leaves.
+
+        Args:
+          function: devices along the axis of input functions.
+          point: devices along the axis of collocation points.
+          devices: the devices to use; all by default.
 
         Raises:
           UserError: the axes do not multiply to the number of devices.
         """
-        devices = jax.device_count()
+        devices = jax.devices() if devices is None else devices
         sizes = {FUNCTION: function, POINT: point}
         for name, size in sizes.items():
             if size < 1 and size != -1:
@@ -42,14 +50,16 @@ class Layout:
         taken = int(np.prod([size for size in sizes.values() if size != -1]))
         if len(free) == 2:
             raise UserError("config.mesh.function and config.mesh.point are both -1; fix one")
-        if free and devices % taken == 0:
-            sizes[free[0]] = devices // taken
-        elif taken != devices:
-            raise UserError(f"config.mesh asks for function={function} x point={point} devices "
-                            f"and there are {devices}; make their product {devices}")
+        if free and len(devices) % taken == 0:
+            sizes[free[0]] = len(devices) // taken
+        elif taken != len(devices):
+            raise UserError(
+                f"config.mesh asks for function={function} x point={point} devices "
+                f"and there are {len(devices)}; make their product {len(devices)}"
+            )
         shape = (sizes[FUNCTION], sizes[POINT])
         axis_types = (AxisType.Auto, AxisType.Auto)
-        return cls(jax.make_mesh(shape, (FUNCTION, POINT), axis_types=axis_types))
+        return cls(jax.make_mesh(shape, (FUNCTION, POINT), axis_types=axis_types, devices=devices))
 
     def sharding(self, *axes: str | None) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*axes))
@@ -76,9 +86,11 @@ class Layout:
         """Refuses a batch that does not split evenly over a mesh axis."""
         size = self.mesh.shape[axis]
         if count % size:
-            raise UserError(f"{what}={count} is not divisible by the {size} devices of the "
-                            f"'{axis}' mesh axis; use a multiple of {size}, or set "
-                            f"config.mesh.{axis} to a divisor of {count}")
+            raise UserError(
+                f"{what}={count} is not divisible by the {size} devices of the "
+                f"'{axis}' mesh axis; use a multiple of {size}, or set "
+                f"config.mesh.{axis} to a divisor of {count}"
+            )
 
 
 def start_processes() -> None:
@@ -91,8 +103,9 @@ def start_processes() -> None:
     if "HOP_COORDINATOR" in env:
         missing = [k for k in ("HOP_PROCESSES", "HOP_PROCESS_ID") if not env.get(k, "").isdigit()]
         if missing:
-            raise UserError(f"HOP_COORDINATOR is set but {' and '.join(missing)} is no number; "
-                            "set all three")
+            raise UserError(
+                f"HOP_COORDINATOR is set but {' and '.join(missing)} is no number; set all three"
+            )
         jax.distributed.initialize(
             env["HOP_COORDINATOR"], int(env["HOP_PROCESSES"]), int(env["HOP_PROCESS_ID"])
         )

@@ -3,9 +3,10 @@
 import dataclasses
 import importlib.metadata
 import math
+import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jax.typing import ArrayLike
+from jax.experimental import multihost_utils
 
 from hop import config as config_lib
 from hop import datasets, evaluation
@@ -57,6 +58,7 @@ class Reporter(Protocol):
     def window(self, record: Record, remaining: int) -> None: ...
     def stage_end(self, record: Record) -> None: ...
     def message(self, text: str) -> None: ...
+    def building(self, law: str) -> Callable[[int, int], None]: ...
 
 
 class Window(NamedTuple):
@@ -67,8 +69,8 @@ class Window(NamedTuple):
       anneal_from: the step at which annealing starts.
     """
 
-    count: ArrayLike
-    anneal_from: ArrayLike
+    count: Any
+    anneal_from: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Trainer:
 
         return jax.jit(advance, out_shardings=self.layout.replicated)(state)
 
-    def compile(self):
+    def compile(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
         """The dispatch (state, stage, window, pool, draws) → (state, mean of every loss term).
 
         `pool` holds the input functions (None without any), `draws` (dispatch, n) says which of
@@ -118,15 +120,20 @@ class Trainer:
         replicated = self.layout.replicated
         return jax.jit(
             self._dispatch,
-            in_shardings=(replicated, replicated, replicated, replicated,
-                          self.layout.sharding(None, FUNCTION)),
+            in_shardings=(
+                replicated,
+                replicated,
+                replicated,
+                replicated,
+                self.layout.sharding(None, FUNCTION),
+            ),
             out_shardings=replicated,
         )
 
     def _dispatch(
         self, state: TrainState, stage: Stage, window: Window, pool: Inputs | None, draws: Array
     ) -> tuple[TrainState, dict[str, Array]]:
-        def step(i: Array, carry):
+        def step(i: Array, carry: tuple[TrainState, dict[str, Array]]) -> Any:
             state, sums = carry
             inputs = jax.tree.map(lambda a: a[draws[i]], pool)
             inputs = self.layout.constrain(inputs, FUNCTION)
@@ -148,7 +155,7 @@ class Trainer:
         x = self.layout.constrain(x, POINT)
         share_done = state.step.astype(jnp.float32) / self.train.steps
 
-        def objective(params: Params):
+        def objective(params: Params) -> tuple[Array, dict[str, Array]]:
             blocks = terms.rows(self.ansatz, self.weights, params, state.anchor, inputs, x, stage)
             return terms.loss(blocks, self.weights, stage, share_done)
 
@@ -157,27 +164,56 @@ class Trainer:
         rate = self.schedule.rate(state.step, window.anneal_from)
         updates = jax.tree.map(lambda u: rate.astype(u.dtype) * u, updates)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(params, state.anchor, optimizer, state.step + 1), {"total": total, **parts}
+        return TrainState(params, state.anchor, optimizer, state.step + 1), {
+            "total": total,
+            **parts,
+        }
 
 
 def train(
-    config: Config, workdir: Workdir, reporter: Reporter, problem: Problem | None = None
+    config: Config,
+    workdir: str | os.PathLike,
+    reporter: Reporter,
+    problem: Problem | None = None,
 ) -> list[Record]:
     """Trains an experiment in a workdir, from where the workdir's checkpoints end.
+
+    Datasets that are missing are built. Every process of a job calls this alike.
+
+    Args:
+      config: the experiment.
+      workdir: its folder; it is created if need be, and locked while this runs.
+      reporter: hears of the progress.
+      problem: a problem object of your own, in place of the one that the config names.
 
     Returns:
       A record per finished stage, those of earlier runs included.
 
     Raises:
-      UserError: the config cannot run here, or differs from the workdir's.
+      UserError: the config cannot run here, or differs from the workdir's; nothing is written.
       RunError: a stage failed; finished stages and the last rolling checkpoint are kept.
     """
     experiment = config_lib.build(config, problem)
     layout = Layout.create(config.mesh.function, config.mesh.point)
     check_batch(experiment, layout)
-    workdir.adopt(config_lib.to_json(config), write=is_chief())
-    with jax.default_matmul_precision("highest"):
-        return _Run(experiment, layout, workdir, reporter).walk()
+    with Workdir.open(workdir, is_chief()) as folder:
+        folder.adopt(config_lib.to_json(config))
+        provide(experiment, reporter)
+        with jax.default_matmul_precision("highest"):
+            return _Run(experiment, layout, folder, reporter).walk()
+
+
+def provide(experiment: Experiment, reporter: Reporter) -> None:
+    """Builds a dataset that is missing, in one process of the job, and says so."""
+    field, data_dir = experiment.problem.random_field, experiment.config.data.data_dir
+    if field is None or not datasets.has_files(field):
+        return
+    if is_chief() and not datasets.is_built(field.name, data_dir):
+        folder = datasets.folder(field.name, data_dir)
+        reporter.message(f"building the dataset {datasets.NAME}/{field.name} in {folder}")
+        datasets.build(field.name, data_dir, reporter.building(field.name))
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("dataset")
 
 
 def check_batch(experiment: Experiment, layout: Layout) -> None:
@@ -186,14 +222,18 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
     layout.check("config.train.points", train.points, POINT)
     if problem.random_field is None:
         if layout.mesh.shape[FUNCTION] > 1:
-            raise UserError("this problem has no input functions to split over devices; set "
-                            "config.mesh.function=1 and config.mesh.point=-1")
+            raise UserError(
+                "this problem has no input functions to split over devices; set "
+                "config.mesh.function=1 and config.mesh.point=-1"
+            )
         return
     layout.check("config.train.functions", train.functions, FUNCTION)
     available = datasets.SPLITS["train"]
     if train.functions > available:
-        raise UserError(f"config.train.functions={train.functions} exceeds the {available} "
-                        f"training functions; use at most {available}")
+        raise UserError(
+            f"config.train.functions={train.functions} exceeds the {available} "
+            f"training functions; use at most {available}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,11 +257,13 @@ class Bookmark:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Bookmark":
         progress = values["progress"]
-        return cls(**{
-            **values,
-            "position": Position(**values["position"]),
-            "progress": None if progress is None else Progress(**progress),
-        })
+        return cls(
+            **{
+                **values,
+                "position": Position(**values["position"]),
+                "progress": None if progress is None else Progress(**progress),
+            }
+        )
 
 
 class Outcome(NamedTuple):
@@ -263,11 +305,15 @@ class _Run:
                     mark = Bookmark(mark.stage, position, None, outcome.bookmark.total_steps)
                     state = trainer.next_stage(state._replace(params=state.anchor))
                     continue
-                done = Bookmark(mark.stage + 1, path.accept(mark.position), None,
-                                outcome.bookmark.total_steps)
+                done = Bookmark(
+                    mark.stage + 1, path.accept(mark.position), None, outcome.bookmark.total_steps
+                )
                 self.workdir.save_stage(
-                    mark.stage, outcome.state.params, outcome.state,
-                    self._metadata(outcome.record, done))
+                    mark.stage,
+                    outcome.state.params,
+                    outcome.state,
+                    self._metadata(outcome.record, done),
+                )
                 self.metrics.write({"kind": "stage", **outcome.record})
                 self.reporter.stage_end(outcome.record)
                 state, mark = trainer.next_stage(outcome.state), done
@@ -279,43 +325,46 @@ class _Run:
         tolerance = self.experiment.config.path.tolerance if path.adaptive else math.inf
         record: Record = {"stage": mark.stage, "s": lam.s, "eps": lam.eps}
         self.reporter.stage(mark.stage, lam)
-        if mark.progress is None:
-            mark = dataclasses.replace(mark, progress=Progress(0, schedule.latest_anneal))
-            if path.adaptive and mark.stage:
-                predicted = self.judge.loss(self._operator(state, lam))
-                if not predicted <= tolerance:
-                    failure = f"the last network's loss at s={lam.s:g}, eps={lam.eps:g} is "
-                    return Outcome(state, mark, record, f"{failure}{predicted:.1e}")
+        if mark.progress is None and path.adaptive and mark.stage:
+            predicted = self.judge.loss(self._operator(state, lam))
+            if not predicted <= tolerance:
+                where = f"s={lam.s:g}, eps={lam.eps:g}"
+                why = f"the last network's loss at {where} is {predicted:.1e}"
+                return Outcome(state, mark, record, why)
         previous = path.at(mark.position.t) if mark.stage else lam
-        stage = Stage(np.int32(mark.stage), *map(_traced, (lam, previous)),
-                      np.float32(mark.stage > 0))
-        while not mark.progress.finished(schedule):
+        has_previous = np.float32(mark.stage > 0)
+        stage = Stage(np.int32(mark.stage), _traced(lam), _traced(previous), has_previous)
+        progress = mark.progress or Progress(0, schedule.latest_anneal)
+        while not progress.finished(schedule):
             began = time.monotonic()
-            count = min(train.dispatch, mark.progress.remaining(schedule))
-            window = Window(np.int32(count), np.float32(mark.progress.anneal_from))
-            pool, draws = self.feed(mark.stage, mark.progress.step, train.dispatch)
-            state, losses = self.dispatch(state, stage, window, pool, draws)
-            losses = {name: float(value) for name, value in losses.items()}
+            count = min(train.dispatch, progress.remaining(schedule))
+            window = Window(np.int32(count), np.float32(progress.anneal_from))
+            pool, drawn = self.feed(mark.stage, progress.step, train.dispatch)
+            state, traced = self.dispatch(state, stage, window, pool, drawn)
+            losses = {name: float(value) for name, value in traced.items()}
             if not math.isfinite(losses["total"]):
                 return Outcome(state, mark, record, "the loss is not finite")
+            progress = progress.after(schedule, count, losses["total"])
             mark = dataclasses.replace(
                 mark,
-                progress=mark.progress.after(schedule, count, losses["total"]),
+                progress=progress,
                 total_steps=mark.total_steps + count,
                 seconds=mark.seconds + time.monotonic() - began,
             )
-            record |= {"step": mark.progress.step, "total_steps": mark.total_steps,
-                       "seconds": round(mark.seconds, 3), **losses}
+            record |= {
+                "step": progress.step,
+                "total_steps": mark.total_steps,
+                "seconds": round(mark.seconds, 3),
+                **losses,
+            }
             self.metrics.write({"kind": "window", **record})
-            finished = mark.progress.finished(schedule)
-            self.reporter.window(record, mark.progress.remaining(schedule))
-            if mark.progress.step % train.save_every == 0 and not finished:
-                self.workdir.save_rolling(
-                    mark.total_steps, state, self._metadata(record, mark))
+            self.reporter.window(record, progress.remaining(schedule))
+            if progress.step % train.save_every == 0 and not progress.finished(schedule):
+                self.workdir.save_rolling(mark.total_steps, state, self._metadata(record, mark))
         record |= self.judge.scores(self._operator(state, lam))
-        converged = record["loss"] <= tolerance
-        failure = None if converged else f"the loss ended at {record['loss']:.1e}"
-        return Outcome(state, mark, record, failure)
+        if record["loss"] <= tolerance:
+            return Outcome(state, mark, record, None)
+        return Outcome(state, mark, record, f"the loss ended at {record['loss']:.1e}")
 
     def _resume(self) -> tuple[TrainState, Bookmark]:
         """The newest checkpoint's state, or a fresh one."""
@@ -354,7 +403,7 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
     if field is None:
         nothing = layout.put(np.zeros((config.train.dispatch, 1), np.int32))
         return lambda stage, first, steps: (None, nothing)
-    data = datasets.load(experiment.problem.field, "train", config.data.data_dir)
+    data = datasets.load(field, "train", config.data.data_dir)
     dtype = np.float32
     inputs = Inputs(data["values"].astype(dtype), data["coefficients"].astype(dtype))
     count, seed = config.train.functions, config.seed
@@ -381,7 +430,7 @@ def draws(total: int, count: int, seed: int, stage: int, first: int, steps: int)
 
     Every epoch is a fresh permutation of all `total`, its incomplete last batch dropped.
     """
-    rows = []
+    rows: list[np.ndarray] = []
     for step in range(first, first + steps):
         epoch, row = divmod(step, total // count)
         if not rows or row == 0:
@@ -398,4 +447,6 @@ def versions() -> dict[str, str]:
     """The versions that made a checkpoint."""
     packages = ("hop", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
     return {name: importlib.metadata.version(name) for name in packages} | {
-        "python": platform.python_version(), "platform": jax.default_backend()}
+        "python": platform.python_version(),
+        "platform": jax.default_backend(),
+    }

@@ -38,11 +38,14 @@ class Path:
         for old, new in zip(self.places, self.places[1:], strict=False):
             for name, before, after in zip(Lam._fields, old, new, strict=True):
                 if after > before:
-                    raise UserError(f"config.path.{name} increases from {before:g} to {after:g}; "
-                                    f"order {name} from the easy end down")
+                    raise UserError(
+                        f"config.path.{name} increases from {before:g} to {after:g}; "
+                        f"order {name} from the easy end down"
+                    )
             if old == new:
-                raise UserError(f"config.path visits (s={old.s:g}, eps={old.eps:g}) twice in a "
-                                "row; remove one")
+                raise UserError(
+                    f"config.path visits (s={old.s:g}, eps={old.eps:g}) twice in a row; remove one"
+                )
 
     def at(self, t: float) -> Lam:
         """The place at position t."""
@@ -78,11 +81,15 @@ class Path:
         s, eps = self.at(t)
         where = f"stage at s={s:g}, eps={eps:g} failed: {why}"
         if not self.adaptive or position.t < 0:
-            raise RunError(f"{where}; earlier stages are kept. Lower train.learning_rate, or add "
-                           "places to config.path or set path.adaptive=True")
+            raise RunError(
+                f"{where}; earlier stages are kept. Lower train.learning_rate, or add "
+                "places to config.path or set path.adaptive=True"
+            )
         if position.step / 2 < self.smallest_step:
-            raise RunError(f"{where}, with the smallest step ({self.smallest_step:g}) already; "
-                           "earlier stages are kept. Raise train.steps or path.tolerance")
+            raise RunError(
+                f"{where}, with the smallest step ({self.smallest_step:g}) already; "
+                "earlier stages are kept. Raise train.steps or path.tolerance"
+            )
         return Position(position.t, (t - position.t) / 2)
 
 

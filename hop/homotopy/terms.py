@@ -17,7 +17,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2 (T to first order)
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +26,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from hop.ansatz import Ansatz, Inputs, columns
+from hop.derivatives import Jet
 from hop.networks import Params
-from hop.problems import Lam
+from hop.problems import Lam, Problem
 
 
 class Stage(NamedTuple):
@@ -40,10 +41,10 @@ class Stage(NamedTuple):
       tangent: 1, or 0 at a stage that has no predecessor.
     """
 
-    index: ArrayLike
+    index: Any
     lam: Lam
     previous: Lam
-    tangent: ArrayLike
+    tangent: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +91,7 @@ def rows(
     blocks = {"residual": problem.residual(u, at, a, stage.lam)}
     if weights.tangent:
         old = jax.lax.stop_gradient(ansatz.jet(anchor, inputs, x))
-        change = jax.tree.map(jnp.subtract, u, old)
-        _, linear = jax.jvp(lambda j: problem.residual(j, at, a, stage.previous), (old,), (change,))
-        blocks["tangent"] = linear + problem.residual(old, at, a, stage.lam)
+        blocks["tangent"] = tangent(problem, u, old, at, a, stage)
     if problem.conditions():
         blocks["condition"] = jnp.concatenate(
             [
@@ -103,6 +102,13 @@ def rows(
             axis=1,
         )
     return blocks
+
+
+def tangent(problem: Problem, u: Jet, old: Jet, x: Array, a: Jet | None, stage: Stage) -> Array:
+    """T (n, q) from the jets of u and u_{k−1}."""
+    change = jax.tree.map(jnp.subtract, u, old)
+    _, linear = jax.jvp(lambda j: problem.residual(j, x, a, stage.previous), (old,), (change,))
+    return linear + problem.residual(old, x, a, stage.lam)
 
 
 def loss(

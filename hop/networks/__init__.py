@@ -7,8 +7,8 @@ functions as sensor values of unit size.
 Shapes: n functions, m sensors, q points, d coordinates, Q features.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast, runtime_checkable
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -34,9 +34,7 @@ class Network(Protocol):
         """Parameters for d = `dim` coordinates and m = `sensors` (None: no input function)."""
         ...
 
-    def features(
-        self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
-    ) -> Jet:
+    def features(self, params: Params, values: Any, y: Array, labels: Sequence[str]) -> Jet:
         """The jet of F at the points: values (n, m) or None, y (q, d) → label → (Q, n, q)."""
         ...
 
@@ -62,11 +60,17 @@ class Perceptron(nn.Module):
         return x
 
 
-def check_architecture(widths: dict[str, Sequence[int]], activation: str) -> None:
+def evaluate(module: nn.Module, params: Params, x: Array) -> Array:
+    """The module's output for its parameters."""
+    return cast(Array, module.apply({"params": params}, x))
+
+
+def check_architecture(widths: Mapping[str, Sequence[int]], activation: str) -> None:
     """Refuses layer widths below one and unknown activations, in one line."""
     for name, layers in widths.items():
         if any(width < 1 for width in layers):
             raise UserError(f"network.{name}={tuple(layers)} must hold positive widths only")
     if activation not in _ACTIVATIONS:
-        raise UserError(f"network.activation={activation!r} is not known; "
-                        f"use one of {', '.join(_ACTIVATIONS)}")
+        raise UserError(
+            f"network.activation={activation!r} is not known; use one of {', '.join(_ACTIVATIONS)}"
+        )

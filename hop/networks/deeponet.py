@@ -12,7 +12,7 @@ from jax import Array
 
 from hop.derivatives import Jet, jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, check_architecture
+from hop.networks import Params, Perceptron, check_architecture, evaluate
 
 __all__ = ["DeepONet"]
 
@@ -40,8 +40,10 @@ class DeepONet:
 
     def init(self, key: Array, dim: int, sensors: int | None) -> Params:
         if sensors is None:
-            raise UserError("network 'deeponet' needs an input function, and this problem has "
-                            "none; use network.name=mlp")
+            raise UserError(
+                "network 'deeponet' needs an input function, and this problem has "
+                "none; use network.name=mlp"
+            )
         branch_key, trunk_key = jax.random.split(key)
         return {
             "branch": self._branch.init(branch_key, jnp.zeros((1, sensors)))["params"],
@@ -50,10 +52,10 @@ class DeepONet:
         }
 
     def features(self, params: Params, values: Array, y: Array, labels: Sequence[str]) -> Jet:
-        weights = self._branch.apply({"params": params["branch"]}, values)
+        weights = evaluate(self._branch, params["branch"], values)
 
         def trunk(points: Array) -> Array:
-            return self._trunk.apply({"params": params["trunk"]}, points)
+            return evaluate(self._trunk, params["trunk"], points)
 
         jets = jet(trunk, y, labels)
         return {label: jnp.matmul(weights, t.T)[None] for label, t in jets.items()}

@@ -8,7 +8,7 @@ from jax import Array
 
 from hop.derivatives import Jet, jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, check_architecture
+from hop.networks import Params, Perceptron, check_architecture, evaluate
 
 __all__ = ["MLP"]
 
@@ -29,15 +29,17 @@ class MLP:
 
     def init(self, key: Array, dim: int, sensors: int | None) -> Params:
         if sensors is not None:
-            raise UserError("network 'mlp' has no branch for an input function; "
-                            "use network.name=deeponet for this problem")
+            raise UserError(
+                "network 'mlp' has no branch for an input function; "
+                "use network.name=deeponet for this problem"
+            )
         return self._module.init(key, jnp.zeros((1, dim)))["params"]
 
     def features(
         self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
     ) -> Jet:
         def apply(points: Array) -> Array:
-            return self._module.apply({"params": params}, points)[:, 0]
+            return evaluate(self._module, params, points)[:, 0]
 
         return {label: value[None, None, :] for label, value in jet(apply, y, labels).items()}
 

@@ -7,25 +7,24 @@ Shapes: n functions, q points, d coordinates. Every array is (n, q), or (1, q) w
 same for all functions; `x` is (d, 1, q), so `(x,) = x` or `x, t = x` unpacks it.
 """
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from hop.derivatives import Jet
 from hop.domain import Box
-from hop.fields import Field, RandomField
+from hop.fields import RandomField
 
 
 class Lam(NamedTuple):
     """A place on the homotopy path: s weighs the start, ε is the singular parameter.
 
-    Both are traced, so one compilation serves every stage.
+    Numbers, or traced scalars: one compilation serves every stage.
     """
 
-    s: ArrayLike
-    eps: ArrayLike
+    s: Any
+    eps: Any
 
 
 class Condition(NamedTuple):
@@ -44,11 +43,13 @@ class Condition(NamedTuple):
 class Problem(Protocol):
     """What the rest of `hop` asks of a PDE H(u; s, ε) = 0.
 
+    The input functions `a` are a Jet in `residual`, values (n, q) in `lift`, a `hop.fields.Field`
+    in `reference`; all three are None for a problem without input.
+
     Attributes:
       domain: the box it lives on.
       labels: the derivatives its residual reads, e.g. ("", "x", "xx").
       random_field: the law of its input functions; None for a problem without input.
-      start: the place (s, ε) where the solution is easy, for the reference's own continuation.
     """
 
     @property
@@ -58,11 +59,11 @@ class Problem(Protocol):
     @property
     def random_field(self) -> RandomField | None: ...
 
-    def residual(self, u: Jet, x: Array, a: Jet | None, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Any, lam: Lam) -> Array:
         """H(u; s, ε) at the points, (n, q)."""
         ...
 
-    def lift(self, network: Array, x: Array, a: Array | None) -> Array:
+    def lift(self, network: Array, x: Array, a: Any) -> Array:
         """u from the network's output, pointwise: exact conditions and symmetries, (n, q)."""
         ...
 
@@ -70,6 +71,6 @@ class Problem(Protocol):
         """The conditions that `lift` does not already satisfy."""
         ...
 
-    def reference(self, a: Field | None, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
         """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
         ...

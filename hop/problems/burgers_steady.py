@@ -44,11 +44,14 @@ class BurgersSteady:
 
     def __post_init__(self):
         if self.field not in RANDOM_FIELDS or RANDOM_FIELDS[self.field].basis != "sine":
-            raise UserError(f"problem.field={self.field!r} does not vanish at x = 0 and 1, as "
-                            "steady Burgers needs; use 'paper' or 'unit'")
+            raise UserError(
+                f"problem.field={self.field!r} does not vanish at x = 0 and 1, as "
+                "steady Burgers needs; use 'paper' or 'unit'"
+            )
         if self.conditions_by not in ("lift", "loss"):
-            raise UserError(f"problem.conditions_by={self.conditions_by!r} is not known; "
-                            "use 'lift' or 'loss'")
+            raise UserError(
+                f"problem.conditions_by={self.conditions_by!r} is not known; use 'lift' or 'loss'"
+            )
 
     @property
     def random_field(self) -> RandomField:
@@ -76,7 +79,9 @@ class BurgersSteady:
         walk = [Lam(s, max(eps, 2.0**-k)) for k in range(halvings)] + [Lam(s, eps)]
         x = x[:, 0]
         if s > 0:
-            return chebyshev.solve(self, a, walk, (0.0, 1.0), (0.0, 0.0), 32 + math.ceil(6 / eps))(x)
+            return chebyshev.solve(self, a, walk, (0.0, 1.0), (0.0, 0.0), 32 + math.ceil(6 / eps))(
+                x
+            )
         # At s = 0 the solution is unique and the equation odd about ½, so u is odd. The half
         # interval fixes the shock's place, which the whole one does not in float64 for ε ≤ 0.02,
         # and puts the shock where the nodes are dense. One solve serves every function.

@@ -76,8 +76,10 @@ def solve(
     worst = float(np.max(np.concatenate(sizes)))
     if not worst < 1e-8:
         s, eps = walk[-1]
-        raise RunError(f"the reference's Newton iteration stalled at s={s:g}, eps={eps:g} "
-                       f"(residual {worst:.1e}, N={nodes})")
+        raise RunError(
+            f"the reference's Newton iteration stalled at s={s:g}, eps={eps:g} "
+            f"(residual {worst:.1e}, N={nodes})"
+        )
     return Solution(x, np.concatenate(values))
 
 
@@ -107,13 +109,13 @@ def _walk(
     places: Array,
 ) -> tuple[Array, Array]:
     """Solutions (b, N + 1) at the last of the places (k, 2), and their scaled residuals (b,)."""
-    x = _nodes(interval, n)
-    first = differentiation_matrix(x)
+    points = _nodes(interval, n)
+    first = differentiation_matrix(points)
     d = jnp.asarray(np.stack([np.eye(n + 1), first, first @ first]))
-    x = jnp.asarray(x)
+    x = jnp.asarray(points)
 
-    def rows(u: Array, a: Array, place: Array):
-        """The residual (N + 1,) and its Jacobian (N + 1, N + 1) by the chain rule through the jet."""
+    def rows(u: Array, a: Array, place: Array) -> tuple[Array, Array]:
+        """The residual (N + 1,), and its Jacobian (N + 1, N + 1) by the chain rule."""
 
         def pointwise(derivatives: Array) -> Array:
             jet = {label: derivatives[i][None, :] for i, label in enumerate(("", "x", "xx"))}

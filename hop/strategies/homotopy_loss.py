@@ -30,14 +30,19 @@ class HomotopyLoss:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             if not getattr(self, field.name) >= 0:
-                raise UserError(f"strategy.{field.name}={getattr(self, field.name)!r} "
-                                "must not be negative")
+                raise UserError(
+                    f"strategy.{field.name}={getattr(self, field.name)!r} must not be negative"
+                )
         if self.residual == 0 and self.tangent == 0:
-            raise UserError("strategy.residual and strategy.tangent are both 0, "
-                            "so nothing is asked of the network; raise one")
+            raise UserError(
+                "strategy.residual and strategy.tangent are both 0, "
+                "so nothing is asked of the network; raise one"
+            )
         if self.tangent_share == 0:
-            raise UserError("strategy.tangent_share must be positive; to leave the tangent term "
-                            "out, set strategy.tangent=0")
+            raise UserError(
+                "strategy.tangent_share must be positive; to leave the tangent term "
+                "out, set strategy.tangent=0"
+            )
 
     def path(self, path: Path) -> Path:
         return path

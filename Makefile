@@ -1,0 +1,39 @@
+# Needs Python 3.11 and make; everything else is installed into ./.venv.
+PYTHON ?= python3.11
+BIN := .venv/bin
+RUN := runs/quickstart
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: install quickstart test test-slow lint format bench clean
+
+install: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+quickstart: install
+	$(BIN)/hop train --config=configs/burgers_steady.py:quickstart --workdir=$(RUN)
+	$(BIN)/python examples/new_functions.py --count=10000 --output=$(RUN)/u0.npy
+	$(BIN)/hop infer --checkpoint=$(RUN) --eps=0.05 --input=$(RUN)/u0.npy --output=$(RUN)/u.npy
+	$(BIN)/hop evaluate --checkpoint=$(RUN)
+
+test: install
+	$(BIN)/python -m pytest -n 2
+
+test-slow: install
+	$(BIN)/python -m pytest -n 2 -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv runs

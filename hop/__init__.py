@@ -1,0 +1,29 @@
+"""hop: solution operators of singularly perturbed PDEs, learned without labels along a homotopy."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hop.errors import RunError, UserError
+    from hop.operators import Operator, load
+    from hop.training import train
+
+__all__ = ["Operator", "RunError", "UserError", "load", "train"]
+
+_HOMES = {
+    "Operator": "hop.operators",
+    "RunError": "hop.errors",
+    "UserError": "hop.errors",
+    "load": "hop.operators",
+    "train": "hop.training",
+}
+
+
+def __getattr__(name: str) -> Any:  # JAX is imported on first use, so `hop --help` is quick
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hop' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

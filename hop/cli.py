@@ -1,0 +1,296 @@
+"""The `hop` command.
+
+Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be served as made;
+130 interrupted. Errors are one line, `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from hop.errors import RunError, UserError
+
+USAGE = """\
+hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
+
+  hop data build grf_burgers/NAME         build a dataset of random input functions
+  hop train --config=FILE --workdir=W     train, or go on where W stopped
+  hop evaluate --checkpoint=SOURCE        error of every stage against a reference solution
+  hop infer --checkpoint=SOURCE --input=u0.npy --output=u.npy
+                                          solutions for many input functions
+  hop info SOURCE                         what a workdir or pretrained model holds
+
+SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("--help", "-h", "help", "-help"):
+        print(USAGE, end="")
+        return 0 if argv else 2
+    try:
+        if argv[0] not in _COMMANDS:
+            raise UserError(
+                f"no command {argv[0]!r}; use one of {', '.join(_COMMANDS)}, or see 'hop --help'"
+            )
+        _quiet()
+        return _COMMANDS[argv[0]](argv[1:]) or 0
+    except (UserError, flags.Error) as error:
+        return _fail(error, 2)
+    except (RunError, OSError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        print("hop: interrupted; run the same command to go on", file=sys.stderr)
+        return 130
+
+
+def _fail(error: Exception, code: int) -> int:
+    if os.environ.get("HOP_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    print(f"hop: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _quiet() -> None:
+    """Only `hop` speaks on the terminal, unless asked otherwise."""
+    from absl import logging
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.set_verbosity(logging.ERROR)
+
+
+def _parse(
+    command: str, argv: list[str], define: Callable[[flags.FlagValues], None], positional: int = 0
+) -> tuple[dict[str, Any], list[str]]:
+    """The values of a command's flags, and exactly `positional` words beside them."""
+    values = flags.FlagValues()
+    flags.DEFINE_bool("help", False, "show this help", short_name="h", flag_values=values)
+    define(values)
+    if {"--help", "-h"} & set(argv):
+        print(f"flags of 'hop {command}':\n{values.get_help(include_special_flags=False)}")
+        raise SystemExit(0)
+    words = values([f"hop {command}", *argv])[1:]
+    if len(words) != positional:
+        extra = (
+            f"unexpected {words[positional]!r}" if len(words) > positional else "a name is missing"
+        )
+        raise UserError(
+            f"{extra}; see 'hop {command} --help'"
+            if positional == 0 or len(words) > positional
+            else f"{extra}: {_NAMES[command]}"
+        )
+    return values.flag_values_dict(), words
+
+
+_NAMES = {"data build": "hop data build grf_burgers/paper", "info": "hop info SOURCE"}
+
+
+def _required(values: dict[str, Any], command: str, *names: str) -> None:
+    for name in names:
+        if not values[name]:
+            raise UserError(f"hop {command} needs --{name}; see 'hop {command} --help'")
+
+
+def _data(argv: list[str]) -> None:
+    if argv[:1] != ["build"]:
+        raise UserError("hop data has one action: hop data build grf_burgers/NAME")
+
+    def define(values: flags.FlagValues) -> None:
+        flags.DEFINE_string(
+            "data_dir",
+            "",
+            "datasets' folder; default: TensorFlow Datasets' own",
+            flag_values=values,
+        )
+
+    values, (name,) = _parse("data build", argv[1:], define, positional=1)
+    from hop import datasets
+    from hop.progress import Console
+
+    law = datasets.law_of(name)
+    there = datasets.is_built(law, values["data_dir"])
+    with Console() as console:
+        path = datasets.build(law, values["data_dir"], console.building(name))
+    print(f"{name} is {'already there' if there else 'built'}: {path}")
+
+
+def _train(argv: list[str]) -> None:
+    from ml_collections import config_flags
+
+    argv = [_found_config(word) for word in argv]
+
+    def define(values: flags.FlagValues) -> None:
+        config_flags.DEFINE_config_file(
+            "config",
+            None,
+            "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides",
+            flag_values=values,
+            sys_argv=["hop", *argv],
+            lock_config=True,
+        )
+        flags.DEFINE_string(
+            "workdir",
+            "",
+            "where checkpoints go; training goes on from what is there",
+            flag_values=values,
+        )
+        flags.DEFINE_string(
+            "data_dir", "", "datasets' folder, in place of config.data.data_dir", flag_values=values
+        )
+
+    try:
+        values, _ = _parse("train", argv, define)
+        _required(values, "train", "config", "workdir")
+        skin = values["config"]
+    except (AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"the config cannot be read: {_message(error)}") from error
+    from hop import config as config_lib
+    from hop import sharding, training
+    from hop.progress import Console
+
+    if values["data_dir"]:
+        skin.data.data_dir = values["data_dir"]
+    config = config_lib.parse(skin.to_dict())
+    sharding.start_processes()
+    workdir = values["workdir"]
+    with Console(speaks=sharding.is_chief()) as console:
+        training.train(config, workdir, console)
+        if sharding.is_chief():
+            from hop import plotting
+
+            print(f"picture: {plotting.path(workdir)}")
+
+
+def _evaluate(argv: list[str]) -> None:
+    def define(values: flags.FlagValues) -> None:
+        _define_selection(values)
+        flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
+        flags.DEFINE_integer(
+            "functions",
+            1000,
+            "test functions, the first so many of the split",
+            lower_bound=1,
+            flag_values=values,
+        )
+        flags.DEFINE_string(
+            "data_dir", "", "datasets' folder; default: that of training", flag_values=values
+        )
+
+    values, _ = _parse("evaluate", argv, define)
+    _required(values, "evaluate", "checkpoint")
+    from hop import evaluation, training
+    from hop.progress import Console
+
+    with Console(speaks=not values["json"]) as console:
+        report = evaluation.evaluate(
+            values["checkpoint"],
+            functions=values["functions"],
+            data_dir=values["data_dir"],
+            provide=lambda experiment: training.provide(experiment, console),
+            **_selection(values),
+        )
+    if values["json"]:
+        print(json.dumps(report, indent=2))
+        return
+    from hop.progress import table
+
+    table(report)
+    picture = Path(values["checkpoint"]) / "plots" / "path.png"
+    if picture.exists():
+        print(f"picture: {picture}")
+
+
+def _infer(argv: list[str]) -> None:
+    def define(values: flags.FlagValues) -> None:
+        _define_selection(values)
+        for name, text in (
+            ("input", "u0.npy: (n, m) sensor values of n functions"),
+            ("output", "u.npy: (n, q) solutions, written whole or not at all"),
+            ("at", "x.npy: (q, d) query points; default: the operator's grid"),
+            ("plot", "picture.png: some input functions and their solutions"),
+        ):
+            flags.DEFINE_string(name, "", text, flag_values=values)
+        flags.DEFINE_integer(
+            "points",
+            None,
+            "query points, equally spaced along each axis",
+            lower_bound=2,
+            flag_values=values,
+        )
+
+    values, _ = _parse("infer", argv, define)
+    _required(values, "infer", "checkpoint", "output")
+    get = {name: values[name] for name in ("input", "output", "at", "points", "plot")}
+    if get["at"] and get["points"]:
+        raise UserError("--at and --points both name the query points; give one of them")
+    from hop import inference
+    from hop.operators import load
+
+    operator = load(values["checkpoint"], **_selection(values))
+    done = inference.infer(operator, **get)
+    print(done)
+
+
+def _info(argv: list[str]) -> None:
+    _, (source,) = _parse("info", argv, lambda values: None, positional=1)
+    from hop import evaluation
+    from hop.progress import describe
+
+    describe(evaluation.info(source))
+
+
+def _define_selection(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "checkpoint", "", "a workdir or a pretrained model's name", flag_values=values
+    )
+    flags.DEFINE_float("eps", None, "the stage with this epsilon", flag_values=values)
+    flags.DEFINE_float(
+        "s", None, "the stage with this s; 0 if only --eps is given", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "stage", None, "the stage of this number from 0; -1 is the last", flag_values=values
+    )
+
+
+def _selection(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in ("eps", "s", "stage")}
+
+
+def _found_config(word: str) -> str:
+    """`--config=configs/x.py:variant` with the shipped file, where the path itself is not there."""
+    if not word.lstrip("-").startswith("config=") or not word.startswith("-"):
+        return word
+    from hop.share import share
+
+    flag, _, value = word.partition("=")
+    name, colon, variant = value.partition(":")
+    shipped = share("configs") / Path(name).name
+    if not Path(name).is_file():
+        if Path(name).parent.name not in ("", "configs") or not shipped.is_file():
+            known = ", ".join(f"configs/{p.name}" for p in sorted(share("configs").glob("*.py")))
+            raise UserError(f"no config file {name}; shipped ones are {known}")
+        name = str(shipped)
+    return f"{flag}={name}{colon}{variant}"
+
+
+def _message(error: Exception) -> str:
+    return str(error.args[0] if error.args else error) or type(error).__name__
+
+
+_COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
+    "data": _data,
+    "train": _train,
+    "evaluate": _evaluate,
+    "infer": _infer,
+    "info": _info,
+}

@@ -1,0 +1,97 @@
+"""Pictures of runs. Headless."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from hop.checkpoints import Store
+from hop.fields import Field
+from hop.operators import Operator, open_stage
+
+_STYLE: Any = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 10,
+    "savefig.dpi": 150,
+    "legend.frameon": False,
+}
+
+
+def path(workdir: str) -> Path:
+    """Draws W/plots/path.png: the solutions along the path beside the reference, and the loss."""
+    store = Store.find(workdir)
+    stages = store.stages()
+    target = store.root / "plots" / "path.png"
+    target.parent.mkdir(exist_ok=True)
+    colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
+    with plt.rc_context(_STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+        for info, color in zip(stages, colors, strict=True):
+            operator = open_stage(store, info)
+            x, u, r = _example(operator)
+            label = f"s = {info.s:g}, ε = {info.eps:g}" if info.s else f"ε = {info.eps:g}"
+            left.plot(x, u, color=color, lw=2, label=label)
+            left.plot(x, r, color="black", lw=0.8, ls=(0, (4, 3)))
+        left.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+        left.set(
+            xlabel="x",
+            ylabel="u",
+            title=f"{type(operator.ansatz.problem).__name__}: solutions along the path",
+        )
+        left.legend(fontsize=8)
+        _losses(right, store.root / "metrics.jsonl", colors)
+        figure.savefig(target)
+        plt.close(figure)
+    return target
+
+
+def _example(operator: Operator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x (q,), the network's and the reference solution (q,) for one input function of the law."""
+    problem, grid = operator.ansatz.problem, operator.grid
+    law = problem.random_field
+    if law is None:
+        return grid[:, 0], operator(grid), problem.reference(None, grid, operator.lam)[0]
+    coefficients = np.asarray(law.sample(jax.random.key(0), 1), np.float64)
+    field = Field(coefficients, law.basis)
+    values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
+    return grid[:, 0], operator(values, grid)[0], problem.reference(field, grid, operator.lam)[0]
+
+
+def _losses(axes: plt.Axes, metrics: Path, colors: np.ndarray) -> None:
+    """The residual loss of every window against the steps of all stages."""
+    records = [json.loads(line) for line in metrics.read_text().splitlines()]
+    windows = [r for r in records if r["kind"] == "window"]
+    for stage, color in enumerate(colors):
+        mine = [r for r in windows if r["stage"] == stage]
+        axes.semilogy([r["total_steps"] for r in mine], [r["residual"] for r in mine], color=color)
+    axes.set(xlabel="step", ylabel="½ mean |H(u)|²", title="residual loss, stage by stage")
+
+
+def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.ndarray) -> None:
+    """Draws the first input functions and their solutions."""
+    if x.shape[1] != 1:
+        raise NotImplementedError("pictures of inference are drawn in one dimension")
+    count = 8
+    with plt.rc_context(_STYLE):
+        panels = 1 if u0 is None else 2
+        figure, axes = plt.subplots(
+            1, panels, figsize=(5 * panels, 3.5), layout="constrained", squeeze=False
+        )
+        order = np.argsort(x[:, 0])
+        if u0 is not None:
+            axes[0, 0].plot(operator.sensors, np.asarray(u0[:count]).T, lw=1)
+            axes[0, 0].set(xlabel="x", ylabel="u₀", title=f"input functions (first {count})")
+        axes[0, -1].plot(x[order, 0], np.atleast_2d(u)[:count, order].T, lw=1)
+        axes[0, -1].set(
+            xlabel="x", ylabel="u", title=f"solutions at s = {operator.s:g}, ε = {operator.eps:g}"
+        )
+        figure.savefig(target)
+        plt.close(figure)

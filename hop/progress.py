@@ -1,0 +1,159 @@
+"""What people see on the terminal: progress while training, tables after."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+_QUIET_SECONDS = 10  # between lines where there is no terminal to redraw
+
+
+class Console:
+    """Draws a run: a live line on a terminal, a plain line now and then elsewhere.
+
+    It is the `Reporter` of `hop.training`. With `speaks` false it says nothing.
+    """
+
+    def __init__(self, speaks: bool = True):
+        self._speaks = speaks
+        self._console = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._live = self._console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not (speaks and self._live),
+            transient=True,
+        )
+        self._task: Any = None
+        self._error = ""
+
+    def __enter__(self) -> "Console":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def message(self, text: str) -> None:
+        if self._speaks:
+            self._console.print(text)
+
+    def building(self, name: str) -> Callable[[int, int], None]:
+        """A callback (done, total) that draws the building of a dataset."""
+        task = self._progress.add_task(f"building {name}", total=None, note="")
+
+        def advance(done: int, total: int) -> None:
+            self._progress.update(task, completed=done, total=total)
+            if done == total:
+                self._progress.remove_task(task)
+
+        return advance
+
+    def start(self, experiment: Any, layout: Any, stage: int) -> None:
+        import jax
+
+        from hop.ansatz import size
+
+        params = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
+        names = [type(part).__name__ for part in (experiment.problem, experiment.ansatz.network)]
+        shape = " x ".join(f"{count} {axis}" for axis, count in layout.mesh.shape.items())
+        self._stages = len(experiment.path.places)
+        self._limit = experiment.config.train.steps
+        self.message(
+            f"{names[0]}, {names[1]} with {size(params):,} parameters, "
+            f"{self._stages} places on the path, mesh {shape} ({jax.default_backend()})"
+        )
+        if stage:
+            self.message(f"going on with stage {stage}")
+
+    def stage(self, index: int, lam: Any) -> None:
+        self._where = f"stage {index}  s={lam.s:<5.3g} eps={lam.eps:<6.3g}"
+        self._said = time.monotonic()
+        self._first: tuple[float, int] | None = None
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(self._where, total=self._limit, note="compiling")
+
+    def window(self, record: Mapping[str, Any], remaining: int) -> None:
+        now, step = time.monotonic(), record["step"]
+        if self._first is None:  # the rate counts from here: the first window compiles
+            self._first = (now, step)
+        since, base = self._first
+        pace = (now - since) / (step - base) if step > base else math.nan
+        later = max(0, self._stages - 1 - record["stage"]) * self._limit
+        left = "" if math.isnan(pace) else f"  at most {_duration(pace * (remaining + later))} left"
+        note = f"loss {record['total']:.1e}{self._error}{left}"
+        self._progress.update(self._task, completed=step, total=step + remaining, note=note)
+        if self._speaks and not self._live and now - self._said > _QUIET_SECONDS:
+            self._said = now
+            self._console.print(f"{self._where} step {step}  {note}")
+
+    def stage_end(self, record: Mapping[str, Any]) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        error = "L2RE unknown"
+        if record["l2re"] is not None:
+            error = f"L2RE {record['l2re']:.1e} (worst {record['l2re_worst']:.1e})"
+            self._error = f"  L2RE was {record['l2re']:.1e}"
+        self.message(
+            f"{self._where} loss {record['loss']:.1e}  {error}  "
+            f"{record['step']} steps in {_duration(record['seconds'])}"
+        )
+
+
+def table(report: Mapping[str, Any]) -> None:
+    """The table of `hop evaluate`."""
+    out = Table(
+        title=f"{report['problem']}: relative L2 error on {report['functions']} test functions"
+        if report["functions"]
+        else report["problem"]
+    )
+    for name in ("stage", "s", "eps", "loss", "mean", "median", "worst"):
+        out.add_column(name, justify="right")
+    for row in report["stages"]:
+        errors = [row[k] for k in ("loss", "l2re", "l2re_median", "l2re_worst")]
+        out.add_row(
+            str(row["stage"]),
+            f"{row['s']:g}",
+            f"{row['eps']:g}",
+            *("-" if e is None else f"{e:.2e}" for e in errors),
+        )
+    RichConsole(file=sys.stdout).print(out)
+
+
+def describe(info: Mapping[str, Any]) -> None:
+    """The text of `hop info`."""
+    console = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+    for name in ("source", "problem", "network", "strategy", "parameters", "made with"):
+        console.print(f"{name:<11} {info[name]}", markup=False)
+    out = Table()
+    for name in ("stage", "s", "eps", "steps", "loss", "L2RE"):
+        out.add_column(name, justify="right")
+    for row in info["stages"]:
+        error = row.get("l2re")
+        out.add_row(
+            str(row["stage"]),
+            f"{row['s']:g}",
+            f"{row['eps']:g}",
+            f"{row['step']:,}",
+            f"{row['loss']:.2e}",
+            "-" if error is None else f"{error:.2e}",
+        )
+    console.print(out)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
