@@ -324,6 +324,17 @@ def _digests(tree: PyTree) -> dict[str, str]:
     return {name: _digest(np.asarray(leaf)) for name, leaf in _leaves(tree).items()}
 
 
+def _reader() -> ocp.Checkpointer:
+    """Reads in this process alone: by default Orbax waits for all processes of a job."""
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"reader{me}"
+    )
+    return ocp.Checkpointer(
+        ocp.PyTreeCheckpointHandler(multiprocessing_options=alone), multiprocessing_options=alone
+    )
+
+
 def _restore(
     folder: Path, step: int, item: str, like: PyTree, digests: Mapping[str, str] | None
 ) -> PyTree:
@@ -333,7 +344,7 @@ def _restore(
     path = folder / str(step) / item
     advice = f"delete {folder / str(step)} to do without it, or restore it from a copy"
     try:
-        stored = ocp.PyTreeCheckpointer().metadata(path).item_metadata.tree
+        stored = _reader().metadata(path).item_metadata.tree
     except Exception as error:  # Orbax and TensorStore raise many kinds for broken files
         raise RunError(
             f"{where}: '{item}' cannot be read ({_first_line(error)}); {advice}"
@@ -354,7 +365,7 @@ def _restore(
     # As NumPy arrays: neither the mesh of the save nor the default precision matters.
     args = jax.tree.map(lambda a: ocp.RestoreArgs(restore_type=np.ndarray, dtype=a.dtype), like)
     try:
-        tree = ocp.PyTreeCheckpointer().restore(path, item=like, restore_args=args)
+        tree = _reader().restore(path, item=like, restore_args=args)
     except Exception as error:
         raise RunError(f"{where}: '{item}' is damaged ({_first_line(error)}); {advice}") from error
     if digests is not None:

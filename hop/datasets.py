@@ -5,6 +5,7 @@ registers itself on import, so `tfds.builder("grf_burgers/paper")` works after i
 """
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -35,7 +36,7 @@ def examples(
     Returns:
       "coefficients" (n, K) and "values" (n, m) at the field's sensors, float64.
     """
-    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
         root = jax.random.fold_in(jax.random.key(seed), list(SPLITS).index(split))
         keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(start, stop))
         coefficients = np.asarray(jax.vmap(field.sample)(keys))
@@ -119,19 +120,27 @@ def build(
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in target.parent.glob("incomplete.*"):  # of a build that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        builder = GrfBurgers(config=law, data_dir=str(target.parents[2]))
-        builder.advance = advance
-        tfds.disable_progress_bar()
-        with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
-            builder.download_and_prepare(file_format="array_record")
+        with (target.parent / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another job may be building it just now
+            if is_built(law, data_dir):
+                return target
+            for leftover in target.parent.glob("incomplete.*"):  # of a build that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
+            _download_and_prepare(law, target, advance)
     except OSError as error:
         raise UserError(
             f"cannot build the dataset under {target.parents[2]}: {error.strerror}; "
             "name a writable folder with --data_dir"
         ) from error
     return target
+
+
+def _download_and_prepare(law: str, target: Path, advance: Callable[[int, int], None]) -> None:
+    builder = GrfBurgers(config=law, data_dir=str(target.parents[2]))
+    builder.advance = advance
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
+        builder.download_and_prepare(file_format="array_record")
 
 
 def has_files(field: RandomField) -> bool:

@@ -24,11 +24,11 @@ _AXES = {"x": 0, "y": 1, "z": 2, "t": -1}
 
 
 def closure(labels: Iterable[str]) -> tuple[str, ...]:
-    """The labels with every derivative of lower order that they imply, shortest first.
+    """The labels with the value and every derivative that they imply, shortest first.
 
     `closure(["xx"])` is `("", "x", "xx")`.
     """
-    found = {
+    found = {""} | {
         "".join(part)
         for label in labels
         for order in range(len(label) + 1)

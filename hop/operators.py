@@ -245,7 +245,7 @@ def _checked_points(x: Any, problem: Problem) -> Any:
 @functools.partial(jax.jit, static_argnums=0)
 def _apply(ansatz: Ansatz, params: Params, values: Array | None, x: Array) -> Array:
     with jax.default_matmul_precision("highest"):
-        return ansatz.jet(params, _inputs(ansatz, values), x, ("",))[""]
+        return ansatz.jet(params, _inputs(ansatz, values), x, ())[""]
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +50,7 @@ class TrainState(NamedTuple):
     step: Array
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Hears what happens during training; the command line draws it."""
 
@@ -160,7 +161,8 @@ class Trainer:
             return terms.loss(blocks, self.weights, stage, share_done)
 
         (total, parts), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes float scalars and int32 steps
+            updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
         rate = self.schedule.rate(state.step, window.anneal_from)
         updates = jax.tree.map(lambda u: rate.astype(u.dtype) * u, updates)
         params = optax.apply_updates(state.params, updates)
@@ -391,6 +393,7 @@ class _Run:
         }
 
 
+@runtime_checkable
 class Feed(Protocol):
     def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs | None, Array]:
         """The pool of functions and the draws from it for some steps of a stage."""

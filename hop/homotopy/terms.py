@@ -95,7 +95,7 @@ def rows(
     if problem.conditions():
         blocks["condition"] = jnp.concatenate(
             [
-                ansatz.jet(params, inputs, jnp.asarray(c.points, x.dtype), ("",))[""]
+                ansatz.jet(params, inputs, jnp.asarray(c.points, x.dtype), ())[""]
                 - jnp.asarray(c.values, x.dtype)
                 for c in problem.conditions()
             ],

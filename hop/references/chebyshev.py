@@ -61,7 +61,7 @@ def solve(
     Raises:
       RunError: Newton's method did not converge at the last place.
     """
-    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
         places = jnp.asarray([[lam.s, lam.eps] for lam in walk], jnp.float64)
         coefficients = np.zeros((1, 1)) if a is None else np.asarray(a.coefficients, np.float64)
         basis = "sine" if a is None else a.basis
@@ -120,7 +120,8 @@ def _walk(
         def pointwise(derivatives: Array) -> Array:
             jet = {label: derivatives[i][None, :] for i, label in enumerate(("", "x", "xx"))}
             lam = Lam(place[0], place[1])
-            return problem.residual(jet, x[None, None, :], {"": a[None, :]}, lam)[0]
+            inputs = {"": a[None, :]} if problem.random_field is not None else None
+            return problem.residual(jet, x[None, None, :], inputs, lam)[0]
 
         derivatives = d @ u
         h, slopes = pointwise(derivatives), []

@@ -1,0 +1,110 @@
+"""Strict numerics, eight simulated devices, one dataset folder for the whole run."""
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+)
+
+from jaxtyping import install_import_hook
+
+install_import_hook("hop", "beartype.beartype")  # shapes and types of annotated arguments
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_default_matmul_precision", "highest")
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory, worker_id) -> str:
+    """A folder of datasets that all test processes share; builds are locked against each other."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "datasets"
+    folder.mkdir(exist_ok=True)
+    return str(folder)
+
+
+class Listener:
+    """A reporter that remembers, and can interrupt training after so many windows."""
+
+    def __init__(self, interrupt_after: int | None = None):
+        self.windows, self.messages, self.stages = [], [], []
+        self.left = interrupt_after
+
+    def start(self, experiment, layout, stage): ...
+
+    def stage(self, index, lam):
+        self.stages.append((index, lam))
+
+    def window(self, record, remaining):
+        self.windows.append(dict(record))
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+    def stage_end(self, record): ...
+
+    def message(self, text):
+        self.messages.append(text)
+
+    def building(self, law):
+        return lambda done, total: None
+
+
+@pytest.fixture
+def listener():
+    return Listener
+
+
+@pytest.fixture
+def tiny(data_dir):
+    """A function (overrides) → Config: a small operator problem that trains in seconds."""
+    return lambda **overrides: _tiny("burgers_steady", "deeponet", data_dir, overrides)
+
+
+@pytest.fixture
+def tiny_mlp(data_dir):
+    """The same without an input function."""
+    return lambda **overrides: _tiny("allen_cahn_1d", "mlp", data_dir, overrides)
+
+
+def _tiny(problem, network, data_dir, overrides):
+    from hop import config as config_lib
+
+    config = config_lib.experiment(problem=problem, network=network)
+    if network == "deeponet":
+        config.problem.field = "unit"
+        config.network.update(branch=(16,), trunk=(16,), rank=8)
+    else:
+        config.network.widths = (16, 16)
+    config.path.eps = (0.5, 0.3)
+    config.data.data_dir = data_dir
+    config.train.update(
+        steps=40, functions=16, points=32, dispatch=10, save_every=20, validation=8, warmup=5
+    )
+    for key, value in overrides.items():
+        group, _, field = key.partition("__")
+        if field:
+            config[group][field] = value
+        else:
+            config[group] = value
+    return config_lib.parse(config.to_dict())
+
+
+@pytest.fixture
+def replace():
+    return dataclasses.replace
+
+
+@pytest.fixture
+def one_process(monkeypatch, tmp_path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,92 @@
+"""The dataset is bit-exact, a function of its index, and checked before it is trusted."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from hop import datasets
+from hop.errors import RunError, UserError
+from hop.fields import RANDOM_FIELDS
+
+UNIT = RANDOM_FIELDS["unit"]
+
+
+@pytest.fixture(scope="module")
+def built(data_dir):
+    datasets.build("unit", data_dir)
+    return data_dir
+
+
+@pytest.fixture
+def copy(built, tmp_path):
+    shutil.copytree(datasets.folder("unit", built), datasets.folder("unit", str(tmp_path)))
+    return str(tmp_path)
+
+
+def test_splits_are_whole_and_stored_to_the_bit(built):
+    for split, count in datasets.SPLITS.items():
+        stored = datasets.load(UNIT, split, built)
+        assert {len(a) for a in stored.values()} == {count}
+        assert {a.dtype for a in stored.values()} == {np.dtype(np.float64)}
+        for start, stop in ((0, 1), (499, 502), (count - 3, count)):
+            fresh = datasets.examples(UNIT, split, start, stop)
+            for name, array in fresh.items():
+                assert np.array_equal(array, stored[name][start:stop])
+
+
+def test_splits_and_seeds_differ():
+    def first(**kwargs):
+        return datasets.examples(UNIT, start=0, stop=1, **kwargs)["coefficients"]
+
+    assert not np.array_equal(first(split="train"), first(split="test"))
+    assert not np.array_equal(first(split="train"), first(split="train", seed=1))
+
+
+def test_values_are_the_field_at_the_sensors():
+    data = datasets.examples(UNIT, "test", 0, 5)
+    k = np.arange(1, 65)
+    modes = np.sqrt(2) * np.sin(np.pi * np.outer(np.linspace(0, 1, 128), k))
+    np.testing.assert_allclose(data["values"], data["coefficients"] @ modes.T, atol=1e-12)
+
+
+def test_a_law_of_ones_own_needs_no_files(replace):
+    own = replace(UNIT, name="mine", smoothness=3.0)
+    assert len(datasets.load(own, "validation", "/nonexistent")["values"]) == 1000
+
+
+def test_concurrent_builds_do_not_disturb_each_other(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: datasets.build("paper", str(tmp_path)), range(2)))
+    assert len(datasets.load(RANDOM_FIELDS["paper"], "test", str(tmp_path))["values"]) == 1000
+    assert not list(tmp_path.rglob("incomplete*"))
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove"])
+def test_a_damaged_shard_is_named(copy, damage):
+    (shard,) = datasets.folder("unit", copy).glob("*train*array_record*")
+    if damage == "truncate":
+        shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
+    else:
+        shard.unlink()
+    with pytest.raises(RunError, match="damaged.*delete that folder"):
+        datasets.load(UNIT, "train", copy)
+
+
+def test_features_that_import_other_modules_are_refused(copy):
+    path = datasets.folder("unit", copy) / "features.json"
+    features = json.loads(path.read_text())
+    features["pythonClassName"] = "os.path.Evil"
+    path.write_text(json.dumps(features))
+    with pytest.raises(RunError, match="not trusted"):
+        datasets.load(UNIT, "train", copy)
+
+
+def test_unknown_and_unwritable(tmp_path):
+    with pytest.raises(UserError, match="use one of grf_burgers/paper"):
+        datasets.law_of("grf_burgers/papr")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="writable folder"):
+        datasets.build("unit", str(tmp_path / "file"))
