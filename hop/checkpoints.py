@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from hop.errors import RunError, UserError
 from hop.metrics import Metrics
@@ -301,11 +303,11 @@ def _differences(old: Any, new: Any, where: str = "config") -> list[str]:
     return [] if old == new else [f"{where} was {old!r} and is now {new!r}"]
 
 
-def _total_steps(line: str) -> float:
+def _total_steps(line: str) -> int:
     try:
         return json.loads(line)["total_steps"]
     except (ValueError, KeyError):  # a line cut short by a crash
-        return float("inf")
+        return sys.maxsize
 
 
 def _leaves(tree: PyTree) -> dict[str, Any]:
@@ -344,7 +346,7 @@ def _restore(
     path = folder / str(step) / item
     advice = f"delete {folder / str(step)} to do without it, or restore it from a copy"
     try:
-        stored = _reader().metadata(path).item_metadata.tree
+        stored = ocp.PyTreeCheckpointHandler().metadata(epath.Path(path)).tree
     except Exception as error:  # Orbax and TensorStore raise many kinds for broken files
         raise RunError(
             f"{where}: '{item}' cannot be read ({_first_line(error)}); {advice}"

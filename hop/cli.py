@@ -61,10 +61,20 @@ def _fail(error: Exception, code: int) -> int:
 
 def _quiet() -> None:
     """Only `hop` speaks on the terminal, unless asked otherwise."""
+    import asyncio
+
     from absl import logging
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.ERROR)
+    # When one read of a checkpoint fails, Orbax closes its event loop, and TensorStore's threads
+    # print a traceback for every other read under way.
+    soon = asyncio.BaseEventLoop.call_soon_threadsafe
+
+    def soon_if_open(loop: Any, *args: Any, **kwargs: Any) -> Any:
+        return None if loop.is_closed() else soon(loop, *args, **kwargs)
+
+    asyncio.BaseEventLoop.call_soon_threadsafe = soon_if_open  # type: ignore[method-assign]
 
 
 def _parse(

@@ -9,7 +9,7 @@ os.environ["XLA_FLAGS"] = (
 
 from jaxtyping import install_import_hook
 
-install_import_hook("hop", "beartype.beartype")  # shapes and types of annotated arguments
+install_import_hook("hop", "typecheck.check")  # shapes and types of annotated arguments
 
 import dataclasses
 from pathlib import Path

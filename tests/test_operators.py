@@ -1,0 +1,207 @@
+"""Loading, calling and inferring: values do not depend on how the work is split."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hop
+from hop import inference
+from hop.fields import Field
+from hop.operators import Operator
+from hop.training import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, data_dir):
+    """A workdir with two finished stages."""
+    from conftest import Listener, _tiny
+
+    workdir = tmp_path_factory.mktemp("run")
+    train(_tiny("burgers_steady", "deeponet", data_dir, {}), workdir, Listener())
+    return workdir
+
+
+@pytest.fixture
+def op(run) -> Operator:
+    return hop.load(run)
+
+
+@pytest.fixture
+def u0():
+    return np.random.default_rng(0).normal(size=(37, 128)).astype(np.float32)
+
+
+def test_selection(run):
+    assert hop.load(run).eps == hop.load(run, stage=-1).eps == 0.3
+    assert hop.load(run, eps=0.5).eps == hop.load(run, stage=0).eps == 0.5
+    assert hop.load(run, eps=0.5 * (1 + 1e-7), s=0).s == 0
+    for wrong in ({"eps": 0.4}, {"stage": 2}, {"eps": 0.5, "s": 0.1}, {"stage": 0, "eps": 0.3}):
+        with pytest.raises(hop.UserError, match=r"there are stage 0: s=0, eps=0.5"):
+            hop.load(run, **wrong)
+    with pytest.raises(hop.UserError, match="neither a folder nor"):
+        hop.load("no-such-model")
+    with pytest.raises(hop.UserError, match="no finished stage"):
+        hop.load(run / "plots" if (run / "plots").exists() else run / "stages")
+
+
+def test_public_attributes(op):
+    assert op.sensors.shape == (128,)
+    assert op.grid.shape == (1001, 1)
+    assert op.config.problem["name"] == "burgers_steady"
+    assert set(op.params) == {"branch", "trunk", "bias"}
+    assert op(np.zeros((2, 128))).shape == (2, 1001)
+
+
+def test_values_do_not_depend_on_the_batch(op, u0):
+    x = np.linspace(0, 1, 11)[:, None]
+    whole = op(u0, x)
+    one_by_one = np.concatenate([op(row[None], x) for row in u0])
+    # Another batch shape may block the matrix products otherwise: float32 rounding of O(1) sums.
+    np.testing.assert_allclose(one_by_one, whole, atol=2e-6)
+    many = op(np.tile(u0, (60, 1)), x)  # several blocks, the last one padded
+    np.testing.assert_allclose(many, np.tile(whole, (60, 1)), atol=2e-6)
+
+
+def test_values_do_not_depend_on_the_devices(op, u0, monkeypatch):
+    spread = op(u0)
+    monkeypatch.setattr(jax, "local_devices", lambda *a, **k: jax.devices()[:1])
+    np.testing.assert_allclose(op(u0), spread, atol=2e-6)
+
+
+def test_numpy_and_jax_in_and_out(op, u0):
+    x = np.linspace(0, 1, 5)[:, None]
+    expected = op(u0, x)
+    assert type(expected) is np.ndarray
+    in_jax = op(jnp.asarray(u0), x)
+    assert isinstance(in_jax, jax.Array)
+    np.testing.assert_allclose(in_jax, expected, atol=2e-6)
+    slope = jax.grad(lambda a: op(a, x).sum())(jnp.asarray(u0))
+    assert slope.shape == u0.shape
+    assert float(jnp.max(jnp.abs(slope))) > 0
+    for dtype in (np.float16, np.float64, np.int32):
+        assert op(np.ones((1, 128), dtype), x).dtype == np.float32
+
+
+def test_other_sensors_are_fitted(op):
+    law = op.ansatz.problem.random_field
+    field = Field(np.asarray(law.sample(jax.random.key(0), 3)), law.basis)
+    places = np.linspace(0, 1, 301)
+    at_sensors = np.asarray(field(jnp.asarray(op.sensors, jnp.float32)))
+    elsewhere = np.asarray(field(jnp.asarray(places, jnp.float32)))
+    np.testing.assert_allclose(op(elsewhere, sensors=places), op(at_sensors), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((np.zeros((2, 127)),), r"\(n, 128\)"),
+        ((np.zeros(128),), r"\(n, 128\)"),
+        ((np.full((2, 128), np.nan),), "NaN or infinity"),
+        ((np.zeros((2, 128), complex),), "real numbers"),
+        ((np.zeros((2, 128)), np.zeros(3)), r"\(q, 1\)"),
+        ((np.zeros((2, 128)), np.array([[1.5]])), "outside the domain"),
+        ((np.zeros((2, 128)), np.array([[np.nan]])), "outside the domain"),
+        ((), "op"),
+    ],
+)
+def test_bad_calls_are_refused(op, args, words):
+    with pytest.raises(hop.UserError, match=words):
+        op(*args)
+
+
+def test_a_problem_without_input(tiny_mlp, tmp_path, listener):
+    train(tiny_mlp(mesh__function=1, mesh__point=-1), tmp_path / "w", listener())
+    sol = hop.load(tmp_path / "w", eps=0.5)
+    x = np.linspace(0, 1, 7)[:, None]
+    assert sol(x).shape == (7,)
+    np.testing.assert_allclose(sol(x)[[0, -1]], [-1, 1], atol=1e-6)
+    assert isinstance(sol(jnp.asarray(x, jnp.float32)), jax.Array)
+    with pytest.raises(hop.UserError, match=r"op\(x\)"):
+        sol(x, x)
+
+
+def test_a_problem_object_of_ones_own(run, replace):
+    from hop.problems.burgers_steady import BurgersSteady
+
+    class Mine(BurgersSteady):
+        pass
+
+    assert type(hop.load(run, problem=Mine("unit")).ansatz.problem) is Mine
+
+
+def test_ten_thousand_functions_file_to_file(op, tmp_path):
+    u0 = np.random.default_rng(1).normal(size=(10_000, 128))
+    np.save(tmp_path / "u0.npy", u0)
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, 33))
+    target = tmp_path / "u.npy"
+    inference.infer(
+        op, input=str(tmp_path / "u0.npy"), output=str(target), at=str(tmp_path / "x.npy")
+    )
+    u = np.load(target)
+    np.testing.assert_array_equal(u, op(u0, np.linspace(0, 1, 33)[:, None]))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["u.npy", "u0.npy", "x.npy"]
+
+
+def copy(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "copy")
+
+
+def test_a_flipped_bit_is_found_and_named(run, tmp_path):
+    stored = [p for p in (run / "stages/1/params/ocdbt.process_0/d").iterdir()]
+    arrays = max(stored, key=lambda p: p.stat().st_size).relative_to(run)
+    whole = hop.load(run, stage=0).params
+    rng, found = np.random.default_rng(0), 0
+    for trial in range(10):
+        broken = shutil.copytree(run, tmp_path / str(trial))
+        data = bytearray((broken / arrays).read_bytes())
+        data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        (broken / arrays).write_bytes(data)
+        try:
+            params = hop.load(broken).params
+        except hop.RunError as error:
+            found += 1
+            assert "stage 1 in" in str(error)  # noqa: PT017
+        else:  # a bit of an older copy of an index, which nothing reads
+            jax.tree.map(np.testing.assert_array_equal, params, hop.load(run).params)
+        # The other stage is untouched.
+        jax.tree.map(np.testing.assert_array_equal, whole, hop.load(broken, stage=0).params)
+    assert found >= 5
+
+
+def test_digest_names_the_leaf(run, tmp_path):
+    import json
+
+    broken = copy(run, tmp_path)
+    path = broken / "stages/1/_CHECKPOINT_METADATA"
+    metadata = json.loads(path.read_text())
+    metadata["custom_metadata"]["digests"]["params"]["trunk/Dense_0/kernel"] = "0" * 64
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(hop.RunError, match=r"stage 1.*'trunk/Dense_0/kernel'.*digest"):
+        hop.load(broken)
+    assert hop.load(broken, verify=False)
+
+
+@pytest.mark.parametrize("damage", ["missing", "config", "metadata", "width"])
+def test_damaged_and_unfit_checkpoints_are_named(run, tmp_path, damage):
+    import json
+
+    broken = copy(run, tmp_path)
+    if damage == "missing":
+        shutil.rmtree(broken / "stages/1/params")
+        words = "stage 1.*'params' cannot be read"
+    elif damage == "config":
+        (broken / "config.json").write_text("{")
+        words = "config.json is damaged"
+    elif damage == "metadata":
+        (broken / "stages/1/_CHECKPOINT_METADATA").write_text("")
+        words = "stage 1.*damaged"
+    else:
+        config = json.loads((broken / "config.json").read_text())
+        config["network"]["rank"] = 9
+        (broken / "config.json").write_text(json.dumps(config))
+        words = r"stage 1.*leaf '.*Dense_1/.*' is float32\[.*asks for"
+    with pytest.raises(hop.RunError, match=words):
+        hop.load(broken)

@@ -1,0 +1,240 @@
+"""Training: invariant to the device count, resumed to the bit, compiled once, safe to fail."""
+
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hop
+from hop import config as config_lib
+from hop import datasets, training
+from hop.checkpoints import Workdir
+from hop.homotopy.terms import Stage
+from hop.problems import Lam
+from hop.sharding import Layout
+from hop.training import Trainer, Window, draws, train
+
+MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
+
+
+def losses_of(config, devices, function, point, windows=3):
+    """The losses of a few dispatches on a mesh, and the trained state."""
+    experiment = config_lib.build(config)
+    layout = Layout.create(function, point, jax.devices()[:devices])
+    training.check_batch(experiment, layout)
+    weights = experiment.strategy.weights()
+    trainer = Trainer(experiment.ansatz, weights, config.train, config.seed, layout)
+    dispatch, state = trainer.compile(), trainer.init()
+    feed, seen = training._feed(experiment, layout), []
+    for k in range(windows):
+        lam = Lam(jnp.float32(0.0), jnp.float32(0.5 - 0.1 * k))
+        before = Lam(jnp.float32(0.0), jnp.float32(0.5))
+        stage = Stage(np.int32(k), lam, before, np.float32(k > 0))
+        pool, drawn = feed(0, 10 * k, 10)
+        window = Window(np.int32(10), np.float32(100.0))
+        state, losses = dispatch(state, stage, window, pool, drawn)
+        seen.append([float(v) for v in losses.values()])
+    assert dispatch._cache_size() == 1  # three stages, one compilation
+    return np.array(seen), state
+
+
+@pytest.mark.parametrize("kind", ["operator", "mlp"])
+def test_losses_do_not_depend_on_the_mesh(kind, tiny, tiny_mlp):
+    config = (tiny if kind == "operator" else tiny_mlp)(train__optimizer="adam")
+    datasets.build("unit", config.data.data_dir)
+    reference, _ = losses_of(config, *MESHES[0])
+    for mesh in MESHES[1:]:
+        if kind == "mlp" and mesh[1] > 1:
+            continue
+        seen, state = losses_of(config, *mesh)
+        # Sums over rows are taken in another order: float32 rounding, grown over 30 steps.
+        np.testing.assert_allclose(seen, reference, rtol=2e-5)
+        assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state))
+    other, _ = losses_of(config_lib.parse(config_lib.to_json(config) | {"seed": 1}), *MESHES[0])
+    assert np.max(np.abs(other / reference - 1)) > 1e-2  # the comparison can fail
+
+
+def test_interrupted_training_resumes_to_the_bit(tiny, tmp_path, listener):
+    config = tiny(strategy__tangent=0.5)
+    whole = train(config, tmp_path / "whole", listener())
+    with pytest.raises(KeyboardInterrupt):  # within stage 0, after its rolling checkpoint at 20
+        train(config, tmp_path / "parts", listener(interrupt_after=3))
+    with pytest.raises(KeyboardInterrupt):  # within stage 1, before any rolling checkpoint of it
+        train(config, tmp_path / "parts", listener(interrupt_after=3))
+    parts = train(config, tmp_path / "parts", listener())
+    drop = {"seconds"}
+    for a, b in zip(whole, parts, strict=True):
+        assert {k: v for k, v in a.items() if k not in drop} == {
+            k: v for k, v in b.items() if k not in drop
+        }
+    for stage in (0, 1):
+        one, two = (hop.load(tmp_path / d, stage=stage).params for d in ("whole", "parts"))
+        jax.tree.map(np.testing.assert_array_equal, one, two)
+    # Every window is in the metrics once.
+    lines = [json.loads(line) for line in (tmp_path / "parts/metrics.jsonl").open()]
+    steps = [r["total_steps"] for r in lines if r["kind"] == "window"]
+    assert steps == list(range(10, 90, 10))
+    assert (tmp_path / "parts/tensorboard").is_dir()
+
+
+def test_a_finished_run_stays_as_it_is(tiny_mlp, tmp_path, listener):
+    config = tiny_mlp(mesh__function=1, mesh__point=-1)
+    first = train(config, tmp_path / "w", listener())
+    again = listener()
+    assert train(config, tmp_path / "w", again) == first
+    assert again.windows == []
+    assert [r["eps"] for r in first] == [0.5, 0.3]
+
+
+def test_another_config_is_refused_on_a_used_workdir(tiny, tmp_path, listener):
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), tmp_path / "w", listener(interrupt_after=3))
+    with pytest.raises(hop.UserError, match=r"config.train.steps was 40 and is now 60.*--workdir"):
+        train(tiny(train__steps=60), tmp_path / "w", listener())
+
+
+def test_a_workdir_serves_one_job_at_a_time(tmp_path):
+    with (
+        Workdir.open(tmp_path / "w"),
+        pytest.raises(hop.UserError, match="in use by another job"),
+        Workdir.open(tmp_path / "w"),
+    ):
+        pass
+    with Workdir.open(tmp_path / "w"):  # free again
+        pass
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_divergence_ends_the_run_and_keeps_what_is_whole(tiny, tmp_path, listener, adaptive):
+    train(tiny(path__eps=(0.5,)), tmp_path / "w", listener())
+    kept = hop.load(tmp_path / "w").params
+    diverging = tiny(
+        train__learning_rate=1e30, train__optimizer="sgd", path__adaptive=adaptive, train__warmup=0
+    )
+    with pytest.raises(hop.RunError, match="the loss is not finite.*earlier stages are kept"):
+        train(diverging, tmp_path / "v", listener())
+    assert not list((tmp_path / "v").glob("stages/[0-9]*"))
+    jax.tree.map(np.testing.assert_array_equal, kept, hop.load(tmp_path / "w").params)
+
+
+def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, listener):
+    heard = listener()
+    config = tiny_mlp(
+        mesh__function=1,
+        mesh__point=-1,
+        path__eps=(0.5, 0.25),
+        path__adaptive=True,
+        path__tolerance=4e-3,
+        train__steps=400,
+        train__dispatch=100,
+        train__save_every=100,
+        train__learning_rate=2e-2,
+    )
+    records = train(config, tmp_path / "w", heard)
+    assert any("trying half the step" in text for text in heard.messages)
+    assert len(records) > 2
+    assert records[0]["eps"] == 0.5
+    assert records[-1]["eps"] == 0.25
+    assert all(r["loss"] <= 4e-3 for r in records)
+
+
+def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
+    """Whether the functions stay on the device or come at each dispatch is only a matter of memory."""
+    resident = train(tiny(path__eps=(0.5,)), tmp_path / "a", listener())
+    fed = train(tiny(path__eps=(0.5,), data__resident_mib=0), tmp_path / "b", listener())
+    assert resident[0]["total"] == fed[0]["total"]
+    assert resident[0]["l2re"] == fed[0]["l2re"]
+
+
+def test_optimizer_state_between_stages_is_a_choice(tiny):
+    states = {}
+    for choice in ("restart", "carry"):
+        config = tiny(train__optimizer="adam", train__optimizer_state=choice)
+        experiment = config_lib.build(config)
+        layout = Layout.create(1, 1, jax.devices()[:1])
+        weights = experiment.strategy.weights()
+        trainer = Trainer(experiment.ansatz, weights, config.train, 0, layout)
+        state = trainer.init()
+        moments = jax.tree.map(lambda a: a + jnp.ones_like(a), state.optimizer)
+        states[choice] = trainer.next_stage(state._replace(optimizer=moments)).optimizer
+    restarted = [float(jnp.max(jnp.abs(a))) for a in jax.tree.leaves(states["restart"])]
+    carried = [float(jnp.max(jnp.abs(a))) for a in jax.tree.leaves(states["carry"])]
+    assert max(restarted) == 0
+    assert min(carried) == 1
+
+
+def test_training_lowers_the_error(tiny, tmp_path, listener):
+    """The homotopy ends close to the reference; the same network untrained does not."""
+    config = tiny(train__steps=600, train__dispatch=100, train__save_every=600)
+    records = train(config, tmp_path / "w", listener())
+    assert records[-1]["l2re"] < 0.1
+    assert records[0]["total"] < 1e-2
+    experiment = config_lib.build(config)
+    fresh = experiment.ansatz.init(jax.random.key(5))
+    judge = training.evaluation.Judge.of(experiment, "validation", 8)
+    blank = training.Operator(experiment.ansatz, jax.device_get(fresh), Lam(0.0, 0.3))
+    assert judge.scores(blank)["l2re"] > 0.5
+
+
+def test_classical_training_goes_to_the_target_alone(tiny, tmp_path, listener):
+    values = config_lib.to_json(tiny()) | {"strategy": {"name": "classical"}}
+    records = train(config_lib.parse(values), tmp_path / "w", listener())
+    assert [(r["s"], r["eps"]) for r in records] == [(0.0, 0.3)]
+    assert "tangent" not in records[0]
+
+
+def test_soft_conditions_are_rows_of_the_loss(tiny, tmp_path, listener):
+    values = config_lib.to_json(tiny(train__steps=20))
+    values["problem"]["conditions_by"] = "loss"
+    records = train(config_lib.parse(values), tmp_path / "w", listener())
+    assert records[0]["condition"] > 0
+    total = records[0]["residual"] + records[0]["condition"]
+    assert records[0]["total"] == pytest.approx(total, rel=1e-5)
+
+
+def test_draws_are_epochs_of_permutations():
+    first = draws(100, 30, seed=0, stage=0, first=0, steps=3)
+    assert len(set(first.ravel())) == 90
+    assert not np.array_equal(first, draws(100, 30, seed=0, stage=0, first=3, steps=3))
+    assert not np.array_equal(first, draws(100, 30, seed=0, stage=1, first=0, steps=3))
+    pieces = [draws(100, 30, 0, 0, k, 1) for k in range(7)]
+    assert np.array_equal(np.concatenate(pieces), draws(100, 30, 0, 0, 0, 7))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train__functions": 12}, "functions=12 is not divisible by the 8 devices"),
+        ({"mesh__function": 3}, "make their product 8"),
+        ({"mesh__point": -1}, "both -1"),
+        ({"mesh__function": 0}, "must be positive"),
+        ({"mesh__function": 1, "mesh__point": 8, "train__points": 30}, "points=30 is not div"),
+        ({"train__functions": 10_008}, "at most 10000"),
+    ],
+)
+def test_batches_that_do_not_fit_the_mesh_are_refused(tiny, tmp_path, listener, change, words):
+    with pytest.raises(hop.UserError, match=words):
+        train(tiny(**change), tmp_path / "w", listener())
+    assert not (tmp_path / "w").exists()
+
+
+def test_an_mlp_problem_refuses_a_function_axis(tiny_mlp, tmp_path, listener):
+    with pytest.raises(hop.UserError, match="mesh.point=-1"):
+        train(tiny_mlp(), tmp_path / "w", listener())
+
+
+def test_metadata_of_a_stage(tiny, tmp_path, listener):
+    train(tiny(path__eps=(0.5,)), tmp_path / "w", listener())
+    metadata = json.loads((tmp_path / "w/stages/0/_CHECKPOINT_METADATA").read_text())
+    metadata = metadata["custom_metadata"]
+    assert metadata["s"] == 0.0
+    assert metadata["eps"] == 0.5
+    assert {"loss", "l2re", "total", "step"} <= set(metadata["record"])
+    assert metadata["config"] == json.loads((tmp_path / "w/config.json").read_text())
+    assert set(metadata["versions"]) >= {"hop", "jax", "flax", "orbax-checkpoint"}
+    assert math.prod(len(d) == 64 for d in metadata["digests"]["params"].values())
+    assert (tmp_path / "w/stages/0/params").is_dir()
+    assert (tmp_path / "w/stages/0/state").is_dir()

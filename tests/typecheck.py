@@ -1,0 +1,5 @@
+"""The checker of annotated types and shapes that conftest installs on the package."""
+
+from beartype import BeartypeConf, beartype
+
+check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int serves as a float
