@@ -82,7 +82,7 @@ def _tiny(problem, network, data_dir, overrides):
     config = config_lib.experiment(problem=problem, network=network)
     if network == "deeponet":
         config.problem.field = "unit"
-        config.network.update(branch=(16,), trunk=(16,), rank=8)
+        config.network.update(branch=(64,), trunk=(16,), rank=8)
     else:
         config.network.widths = (16, 16)
     config.path.eps = (0.5, 0.3)

@@ -25,8 +25,7 @@ X = np.linspace(0.05, 0.95, 11)[None, None, :]
 def jets(key, scale=1.0):
     keys = jax.random.split(jax.random.key(key), 3)
     return {
-        k: scale * jax.random.normal(q, (2, 11))
-        for k, q in zip(("", "x", "xx"), keys, strict=True)
+        k: scale * jax.random.normal(q, (2, 11)) for k, q in zip(("", "x", "xx"), keys, strict=True)
     }
 
 

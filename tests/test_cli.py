@@ -1,0 +1,253 @@
+"""The command line as a person meets it: the whole way once, then every wrong turn in one line."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import hop
+from hop.cli import main
+
+ROOT = Path(hop.__file__).parents[1]
+TINY = """
+from hop.config import experiment
+
+def get_config():
+    config = experiment(problem="burgers_steady", network="deeponet")
+    config.problem.field = "unit"
+    config.network.update(branch=(16,), trunk=(16,), rank=8)
+    config.path.eps = (0.5, 0.3)
+    config.train.update(steps=40, functions=16, points=32, dispatch=10, save_every=20, warmup=5)
+    config.train.validation = 8
+    return config
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, data_dir):
+    """A folder with a config and a workdir trained through the command line."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "tiny.py").write_text(TINY)
+    arguments = [f"--config={folder}/tiny.py", f"--workdir={folder}/w", f"--data_dir={data_dir}"]
+    assert main(["train", *arguments]) == 0
+    np.save(folder / "u0.npy", np.random.default_rng(0).normal(size=(5, 128)))
+    np.save(folder / "bad.npy", np.zeros((5, 100)))
+    np.save(folder / "nan.npy", np.full((5, 128), np.nan))
+    np.save(folder / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    (folder / "text.npy").write_text("no array")
+    return folder
+
+
+def test_the_whole_way(place, data_dir, capsys):
+    assert main(["evaluate", f"--checkpoint={place}/w", "--json", "--functions=10"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["problem"] == "burgers_steady"
+    assert [(r["stage"], r["s"], r["eps"]) for r in report["stages"]] == [(0, 0, 0.5), (1, 0, 0.3)]
+    for row in report["stages"]:
+        assert row["loss"] > 0
+        assert 0 < row["l2re"] <= row["l2re_worst"]
+    arguments = [f"--checkpoint={place}/w", "--eps=0.5", f"--input={place}/u0.npy"]
+    output = [f"--output={place}/u.npy", "--points=7", f"--plot={place}/u.png"]
+    assert main(["infer", *arguments, *output]) == 0
+    text = capsys.readouterr().out
+    assert "5 solutions at 7 points" in text
+    x = np.linspace(0, 1, 7)[:, None]
+    expected = hop.load(place / "w", eps=0.5)(np.load(place / "u0.npy"), x)
+    np.testing.assert_array_equal(np.load(place / "u.npy"), expected)
+    assert main(["evaluate", f"--checkpoint={place}/w", "--stage=-1", "--functions=10"]) == 0
+    text = capsys.readouterr().out
+    assert "relative L2 error on 10 test functions" in " ".join(text.split())
+    assert main(["info", f"{place}/w"]) == 0
+    text = capsys.readouterr().out
+    assert "deeponet" in text
+    assert "0.3" in text
+    for picture in ("w/plots/path.png", "u.png"):
+        assert (place / picture).read_bytes().startswith(b"\x89PNG")
+
+
+WRONG = {
+    "unknown command": (["trian"], "no command 'trian'"),
+    "unknown flag": (["evaluate", "--checkpiont=x"], "checkpiont"),
+    "no checkpoint named": (["evaluate"], "needs --checkpoint"),
+    "no config named": (["train", "--workdir={new}"], "needs --config"),
+    "no config there": (["train", "--config=nothing.py", "--workdir={new}"], "shipped ones are"),
+    "no such variant": (
+        ["train", "--config=configs/burgers_steady.py:papr", "--workdir={new}"],
+        "no variant 'papr'",
+    ),
+    "unknown key": (["--config.train.stepz=5"], "stepz"),
+    "wrong type": (["--config.train.steps=many"], "steps"),
+    "eps of zero": (["--config.path.eps=(0.5,0.0)"], "every eps must be positive"),
+    "eps below zero": (["--config.path.eps=(-0.5,)"], "every eps must be positive"),
+    "eps increasing": (["--config.path.eps=(0.1,0.5)"], "eps increases from 0.1 to 0.5"),
+    "no eps": (["--config.path.eps=()"], "config.path.eps is empty"),
+    "batch and mesh": (["--config.train.functions=12"], "not divisible by the 8 devices"),
+    "mesh and devices": (["--config.mesh.function=3"], "there are 8"),
+    "unknown network": (["--config.network.name=transformer"], "use one of deeponet, mlp"),
+    "network for no input": (["--config.network.name=mlp"], "is not a field"),
+    "unknown optimizer": (["--config.train.optimizer=adma"], "did you mean 'adam'"),
+    "steps of zero": (["--config.train.steps=0"], "must be at least 1"),
+    "nan rate": (["--config.train.learning_rate=nan"], "must be positive"),
+    "unwritable workdir": (["--workdir=/proc/nowhere"], "cannot be written"),
+    "unknown dataset": (["data", "build", "grf_burgers/none"], "use one of grf_burgers/paper"),
+    "no dataset named": (["data", "build"], "hop data build grf_burgers/paper"),
+    "unknown source": (["evaluate", "--checkpoint=nothing"], "neither a folder nor"),
+    "folder without stages": (["evaluate", "--checkpoint={place}"], "holds no finished stage"),
+    "unknown eps": (["infer", "--eps=0.4"], "no stage with eps=0.4, s=0; there are stage 0"),
+    "unknown stage": (["infer", "--stage=7"], "no stage with stage=7"),
+    "input not there": (["infer", "--input={place}/none.npy"], "no file"),
+    "input of wrong shape": (["infer", "--input={place}/bad.npy"], "must be (n, 128)"),
+    "input with NaN": (["infer", "--input={place}/nan.npy"], "NaN or infinity"),
+    "input pickled": (["infer", "--input={place}/object.npy"], "not a .npy file of numbers"),
+    "input no array": (["infer", "--input={place}/text.npy"], "not a .npy file of numbers"),
+    "output folder": (["infer", "--output={place}/none/u.npy"], "create it first"),
+    "points twice": (["infer", "--points=9", "--at={place}/u0.npy"], "give one of them"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_bad_input_is_one_line_and_changes_nothing(name, place, tmp_path, capfd):
+    words, message = WRONG[name]
+    if words[0] == "infer":
+        defaults = {
+            "--checkpoint": f"{place}/w",
+            "--input": f"{place}/u0.npy",
+            "--output": f"{tmp_path}/u.npy",
+        }
+        given = {w.split("=")[0] for w in words}
+        words = words + [f"{k}={v}" for k, v in defaults.items() if k not in given]
+    elif words[0].startswith("--"):
+        given = [] if words[0].startswith("--workdir") else ["--workdir={new}"]
+        words = ["train", "--config={place}/tiny.py", *given, *words]
+    before = sorted(str(p) for p in place.rglob("*"))
+    words = [w.replace("{place}", str(place)).replace("{new}", f"{tmp_path}/new") for w in words]
+    assert main(words) == 2
+    captured = capfd.readouterr()
+    assert re.fullmatch(r"hop: error: [^\n]+\n", captured.err), captured.err
+    assert message in captured.err
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(str(p) for p in place.rglob("*")) == before
+
+
+def test_a_damaged_checkpoint_is_one_line_and_exit_1(place, tmp_path, capfd):
+    import shutil
+
+    broken = shutil.copytree(place / "w", tmp_path / "w")
+    shutil.rmtree(broken / "stages/1/params/d")
+    assert main(["infer", f"--checkpoint={broken}", f"--input={place}/u0.npy",
+                 f"--output={tmp_path}/u.npy"]) == 1  # fmt: skip
+    error = capfd.readouterr().err
+    assert re.fullmatch(r"hop: error: stage 1 in [^\n]+\n", error), error
+    assert not (tmp_path / "u.npy").exists()
+
+
+def test_another_config_on_a_used_workdir(place, data_dir, capfd):
+    words = [f"--config={place}/tiny.py", f"--workdir={place}/w", f"--data_dir={data_dir}"]
+    assert main(["train", *words, "--config.train.steps=50"]) == 2
+    assert "config.train.steps was 40 and is now 50" in capfd.readouterr().err
+    assert main(["train", *words]) == 0  # finished: nothing to do, nothing lost
+
+
+def run(*words, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "hop", *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | environment,
+        cwd=ROOT,
+    )
+
+
+def test_help_is_quick_and_needs_no_jax():
+    best = min(_timed(run, "--help") for _ in range(3))
+    assert best < 2.0  # half a second on an idle machine; CI's cores are shared
+    code = "import sys, hop, hop.cli; hop.cli.main(['--help']); assert 'jax' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+    for command in ("train", "evaluate", "infer", "info", "data build"):
+        done = run(*command.split(), "--help")
+        assert done.returncode == 0
+        assert f"flags of 'hop {command}'" in done.stdout
+
+
+def _timed(f, *args):
+    began = time.monotonic()
+    assert f(*args).returncode == 0
+    return time.monotonic() - began
+
+
+def test_values_do_not_depend_on_the_device_count(place, tmp_path):
+    """The same file from one device as from the eight of this process."""
+    one = tmp_path / "one.npy"
+    words = (f"--checkpoint={place}/w", f"--input={place}/u0.npy", f"--output={one}")
+    assert run("infer", *words, XLA_FLAGS="").returncode == 0
+    eight = hop.load(place / "w")(np.load(place / "u0.npy"))
+    assert jax.device_count() == 8
+    np.testing.assert_allclose(np.load(one), eight, atol=2e-6)
+
+
+def test_two_processes_train_as_one(place, data_dir, tmp_path):
+    """Two real processes on the loopback give the losses of one, to rounding."""
+    words = [f"--config={place}/tiny.py", f"--data_dir={data_dir}"]
+    # Deterministic Adam: Muon's orthogonalisation amplifies the rounding of reordered sums.
+    words += ["--config.train.optimizer=adam"]
+    assert run("train", *words, f"--workdir={tmp_path}/one", XLA_FLAGS="").returncode == 0
+    done = subprocess.run(
+        [ROOT / "launch/local.sh", "--devices", "2", "--processes", "2", "--", *words,
+         f"--workdir={tmp_path}/two"],
+        capture_output=True, text=True, timeout=300, env=os.environ | {"XLA_FLAGS": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mesh 4 function x 1 point" in done.stdout
+    for stage in (0, 1):
+        one, two = (hop.load(tmp_path / d, stage=stage) for d in ("one", "two"))
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), one.params, two.params
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing to train"),
+        (["--processes", "none", "--", "x"], "not a positive number"),
+        (["--device", "2"], "unknown option"),
+    ],
+)
+def test_launch_script_refuses_nonsense(words, message):
+    done = subprocess.run([ROOT / "launch/local.sh", *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+def test_wheel_is_complete(tmp_path):
+    """Configs and data cards travel with the wheel, and are found there."""
+    import zipfile
+
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (*ROOT.glob("hop/**/*.py"), ROOT / "hop/py.typed"):
+        assert str(path.relative_to(ROOT)) in names
+    for folder in ("configs", "data"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert f"hop/_share/{path.relative_to(ROOT)}" in names
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = "from hop.share import share; print(share('configs'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "site"
+    )
+    assert done.stdout.strip() == str(tmp_path / "site/hop/_share/configs")
