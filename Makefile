@@ -17,7 +17,8 @@ install: .venv/installed
 quickstart: install
 	$(BIN)/hop train --config=configs/burgers_steady.py:quickstart --workdir=$(RUN)
 	$(BIN)/python examples/new_functions.py --count=10000 --output=$(RUN)/u0.npy
-	$(BIN)/hop infer --checkpoint=$(RUN) --eps=0.05 --input=$(RUN)/u0.npy --output=$(RUN)/u.npy
+	$(BIN)/hop infer --checkpoint=$(RUN) --eps=0.05 --input=$(RUN)/u0.npy --output=$(RUN)/u.npy \
+	  --plot=$(RUN)/u.png
 	$(BIN)/hop evaluate --checkpoint=$(RUN)
 
 test: install

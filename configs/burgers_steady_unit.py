@@ -1,4 +1,4 @@
-"""The steady Burgers operator on fields of unit size, along ε(s) = max(s, 0.05): s from 0.5 to 0.05.
+"""The steady Burgers operator on fields of unit size, along ε(s) = max(s, 0.05), s = 0.5 to 0.05.
 
 For s > 0 the solution truly depends on the input function, through the place of its shock.
 """

@@ -74,7 +74,7 @@ def _quiet() -> None:
     def soon_if_open(loop: Any, *args: Any, **kwargs: Any) -> Any:
         return None if loop.is_closed() else soon(loop, *args, **kwargs)
 
-    asyncio.BaseEventLoop.call_soon_threadsafe = soon_if_open  # type: ignore[method-assign]
+    asyncio.BaseEventLoop.call_soon_threadsafe = soon_if_open  # type: ignore
 
 
 def _parse(

@@ -20,9 +20,12 @@ LABELS = st.lists(st.text("xt", min_size=1, max_size=3), min_size=1, max_size=3)
 def nested(f, point, label):
     """∂^label f at one point by reverse mode, as deep as it takes."""
     for letter in label:
-        axis = {"x": 0, "t": -1}[letter]
-        f = (lambda g, axis: lambda p: jax.grad(g)(p)[axis])(f, axis)
+        f = partial(f, {"x": 0, "t": -1}[letter])
     return f(point)
+
+
+def partial(f, axis):
+    return lambda p: jax.grad(f)(p)[axis]
 
 
 @pytest.fixture(autouse=True)

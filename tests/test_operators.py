@@ -150,7 +150,7 @@ def copy(run, tmp_path):
 
 
 def test_a_flipped_bit_is_found_and_named(run, tmp_path):
-    stored = [p for p in (run / "stages/1/params/ocdbt.process_0/d").iterdir()]
+    stored = list((run / "stages/1/params/ocdbt.process_0/d").iterdir())
     arrays = max(stored, key=lambda p: p.stat().st_size).relative_to(run)
     whole = hop.load(run, stage=0).params
     rng, found = np.random.default_rng(0), 0

@@ -1,5 +1,7 @@
 """Exact solutions have zero residual; references converge and agree with an independent solver."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -81,18 +83,18 @@ def test_burgers_reference_agrees_with_collocation_by_scipy(field, s, eps):
     grid = np.linspace(0, 1, 4001)
     inputs = np.asarray(one(jnp.asarray(grid)))[0]
 
-    def rhs(x, y):
+    def rhs(x, y, eps):
         a, f = np.interp(x, grid, inputs), np.pi * np.sin(np.pi * x) * np.cos(np.pi * x)
         return np.stack([y[1], ((1 - s) * (y[0] * y[1] - f) + s * (y[0] - a)) / ((1 - s) * eps)])
 
-    y = np.zeros((2, grid[::20].size))
-    for step in (1.0, 0.5, 0.2, 0.1, 0.05):  # the same walk in ε, by the other solver
-        target, eps_now = eps, max(eps, step)
-        eps, mesh = eps_now, grid[::20] if step == 1.0 else solution.x  # noqa: F821
-        solution = solve_bvp(
-            rhs, lambda l, r: np.array([l[0], r[0]]), mesh, y, tol=1e-8, max_nodes=50_000
-        )
-        y, eps = solution.y, target
+    def ends(left, right):
+        return np.array([left[0], right[0]])
+
+    mesh, y = grid[::20], np.zeros((2, grid[::20].size))
+    for now in (1.0, 0.5, 0.2, 0.1, 0.05):  # the same walk in ε, by the other solver
+        ode = functools.partial(rhs, eps=max(eps, now))
+        solution = solve_bvp(ode, ends, mesh, y, tol=1e-8, max_nodes=50_000)
+        mesh, y = solution.x, solution.y
     assert solution.status == 0
     ours = BurgersSteady("unit").reference(one, X, Lam(s, eps))[0]
     np.testing.assert_allclose(ours, solution.sol(X[:, 0])[0], atol=3e-6)

@@ -142,7 +142,7 @@ def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, li
 
 
 def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
-    """Whether the functions stay on the device or come at each dispatch is only a matter of memory."""
+    """Whether functions stay on the device or come with each dispatch is a matter of memory."""
     resident = train(tiny(path__eps=(0.5,)), tmp_path / "a", listener())
     fed = train(tiny(path__eps=(0.5,), data__resident_mib=0), tmp_path / "b", listener())
     assert resident[0]["total"] == fed[0]["total"]
