@@ -1,8 +1,8 @@
 """Writes the table of an evaluated workdir into a Markdown file, between two markers.
 
-    hop evaluate --checkpoint=W --json | python benchmarks/report.py README.md quickstart "make quickstart"
+    hop evaluate --checkpoint=W --json | python benchmarks/report.py README.md NAME "COMMAND"
 
-replaces what stands between `<!-- quickstart -->` and `<!-- /quickstart -->` by the table with its
+replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` by the table with its
 command, machine and date.
 """
 

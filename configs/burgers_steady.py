@@ -15,21 +15,18 @@ from hop.errors import UserError
 def get_config(variant=""):
     config = experiment(problem="burgers_steady", network="deeponet")
     config.problem.field = "paper"
-    config.path.s = (0.0,)
-    config.path.eps = (0.5, 0.2, 0.1, 0.07, 0.05)
     if variant == "paper":
         config.path.s = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0)
-        config.path.eps = ()
         config.path.eps_target = 0.05
         config.strategy.tangent = 1.0
         config.strategy.tangent_share = float("inf")
         config.train.optimizer = "adam"
         config.train.learning_rate = 1e-3
         config.train.sampler = "grid"
-    elif variant == "quickstart":
-        config.train.steps = 1500
-    elif variant:
+        return config
+    if variant not in ("", "quickstart"):
         raise UserError(f"no variant {variant!r} of burgers_steady.py; use paper or quickstart")
-    else:
-        config.train.steps = 6000
+    config.path.eps = (0.5, 0.2, 0.1, 0.07, 0.05)
+    config.strategy.slow = 1.0
+    config.train.steps = 1500 if variant == "quickstart" else 4000
     return config

@@ -11,5 +11,6 @@ def get_config():
     config.problem.field = "unit"
     config.path.s = (0.5, 0.35, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05)
     config.path.eps_target = 0.05
+    config.strategy.slow = 1.0
     config.train.steps = 3000
     return config

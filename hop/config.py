@@ -12,11 +12,15 @@ import math
 import pkgutil
 import typing
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
+
+import jax
 
 from hop.ansatz import Ansatz
 from hop.domain import SAMPLERS
 from hop.errors import UserError
+from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
 from hop.problems import Lam, Problem
 from hop.solvers.first_order import OPTIMIZERS, Schedule
@@ -85,6 +89,7 @@ class TrainConfig:
       patience: windows of `dispatch` steps without a fall before annealing starts early.
       min_fall: the relative fall of the loss that counts.
       optimizer_state: between stages, "restart" it or "carry" it on.
+      precision: "float32" or "float64", of parameters and arithmetic. TPUs emulate float64, slowly.
       dispatch: steps per call of the compiled program, and the window of the stage-end criterion.
       save_every: steps between rolling checkpoints, a multiple of `dispatch`.
       validation: functions whose error against the reference is measured at each stage's end.
@@ -101,6 +106,7 @@ class TrainConfig:
     patience: int = 10
     min_fall: float = 0.02
     optimizer_state: str = "restart"
+    precision: str = "float32"
     dispatch: int = 50
     save_every: int = 1000
     validation: int = 100
@@ -134,6 +140,7 @@ class TrainConfig:
             )
         _choice("config.train.optimizer", self.optimizer, OPTIMIZERS)
         _choice("config.train.sampler", self.sampler, SAMPLERS)
+        _choice("config.train.precision", self.precision, ("float32", "float64"))
         _choice("config.train.optimizer_state", self.optimizer_state, ("restart", "carry"))
 
     def schedule(self) -> Schedule:
@@ -175,6 +182,10 @@ class Config:
     mesh: MeshConfig
     data: DataConfig
     seed: int = 0
+
+    def precision(self) -> AbstractContextManager:
+        """The context in which arrays get the config's float type by default."""
+        return jax.enable_x64(self.train.precision == "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,6 +249,10 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     strategy = _build("hop.strategies", "strategy", config.strategy)
     ansatz = Ansatz(problem, network)
     ansatz.check()
+    if strategy.weights().slow and not slow_mode.serves(problem):
+        raise UserError(
+            "config.strategy.slow needs a problem of second order on an interval; set it to 0"
+        )
     if config.train.sampler == "grid":
         dim, points = problem.domain.dim, config.train.points
         if round(points ** (1 / dim)) ** dim != points:

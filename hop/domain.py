@@ -52,24 +52,24 @@ class Box:
         return self.grid(*(count,) * self.dim), weights * volume / weights.sum()
 
     def sample(self, key: Array, count: int, sampler: str) -> Float[Array, "q d"]:
-        """Collocation points.
+        """Collocation points, in the default float type.
 
         "uniform" draws each point independently. "stratified" is Latin hypercube sampling: along
         every axis exactly one point falls in each of `count` equal slabs, which in one dimension
         is a jittered grid. "grid" is the same tensor grid at every call.
         """
-        low = jnp.asarray(self.lower, jnp.float32)[None, :]
-        width = jnp.asarray(self.upper, jnp.float32)[None, :] - low
+        low = jnp.asarray(self.lower, float)[None, :]
+        width = jnp.asarray(self.upper, float)[None, :] - low
         if sampler == "grid":
             per_axis = round(count ** (1 / self.dim))
-            return jnp.asarray(self.grid(*(per_axis,) * self.dim), jnp.float32)
-        unit = jax.random.uniform(key, (count, self.dim), jnp.float32)
+            return jnp.asarray(self.grid(*(per_axis,) * self.dim), float)
+        unit = jax.random.uniform(key, (count, self.dim), float)
         if sampler == "stratified":
-            slabs = jnp.arange(count, dtype=jnp.float32)[:, None]
+            slabs = jnp.arange(count, dtype=float)[:, None]
             if self.dim == 1:
                 unit = (slabs + unit) / count
             else:
                 keys = jax.random.split(jax.random.fold_in(key, 1), self.dim)
                 order = jax.vmap(lambda k: jax.random.permutation(k, count), out_axes=1)(keys)
-                unit = (order.astype(jnp.float32) + unit) / count
+                unit = (order.astype(unit.dtype) + unit) / count
         return low + width * unit

@@ -186,7 +186,8 @@ def open_stage(
     """The operator of a stage found in a store."""
     config = config_lib.parse(store.config())
     ansatz = config_lib.build(config, problem).ansatz
-    like = jax.eval_shape(ansatz.init, jax.random.key(0))
+    with config.precision():
+        like = jax.eval_shape(ansatz.init, jax.random.key(0))
     params = store.params(info, like, verify)
     return Operator(ansatz, params, Lam(info.s, info.eps), config)
 

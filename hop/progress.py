@@ -58,7 +58,7 @@ class Console:
 
         return advance
 
-    def start(self, experiment: Any, layout: Any, stage: int) -> None:
+    def start(self, experiment: Any, layout: Any, stage: int, done: bool) -> None:
         import jax
 
         from hop.ansatz import size
@@ -72,7 +72,9 @@ class Console:
             f"{names[0]}, {names[1]} with {size(params):,} parameters, "
             f"{self._stages} places on the path, mesh {shape} ({jax.default_backend()})"
         )
-        if stage:
+        if done:
+            self.message("every stage is done; nothing to train")
+        elif stage:
             self.message(f"going on with stage {stage}")
 
     def stage(self, index: int, lam: Any) -> None:

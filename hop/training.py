@@ -54,7 +54,7 @@ class TrainState(NamedTuple):
 class Reporter(Protocol):
     """Hears what happens during training; the command line draws it."""
 
-    def start(self, experiment: Experiment, layout: Layout, stage: int) -> None: ...
+    def start(self, experiment: Experiment, layout: Layout, stage: int, done: bool) -> None: ...
     def stage(self, index: int, lam: Lam) -> None: ...
     def window(self, record: Record, remaining: int) -> None: ...
     def stage_end(self, record: Record) -> None: ...
@@ -154,7 +154,7 @@ class Trainer:
         key = jax.random.fold_in(key, state.step)
         x = self.ansatz.problem.domain.sample(key, self.train.points, self.train.sampler)
         x = self.layout.constrain(x, POINT)
-        share_done = state.step.astype(jnp.float32) / self.train.steps
+        share_done = state.step.astype(float) / self.train.steps
 
         def objective(params: Params) -> tuple[Array, dict[str, Array]]:
             blocks = terms.rows(self.ansatz, self.weights, params, state.anchor, inputs, x, stage)
@@ -201,7 +201,7 @@ def train(
     with Workdir.open(workdir, is_chief()) as folder:
         folder.adopt(config_lib.to_json(config))
         provide(experiment, reporter)
-        with jax.default_matmul_precision("highest"):
+        with config.precision(), jax.default_matmul_precision("highest"):
             return _Run(experiment, layout, folder, reporter).walk()
 
 
@@ -298,7 +298,8 @@ class _Run:
         state, mark = self._resume()
         with self.workdir.metrics() as metrics:
             self.metrics = metrics
-            self.reporter.start(self.experiment, self.layout, mark.stage)
+            done = path.propose(mark.position) is None
+            self.reporter.start(self.experiment, self.layout, mark.stage, done)
             while (t := path.propose(mark.position)) is not None:
                 outcome = self._stage(state, mark, path.at(t))
                 if outcome.failure is not None:
@@ -307,18 +308,18 @@ class _Run:
                     mark = Bookmark(mark.stage, position, None, outcome.bookmark.total_steps)
                     state = trainer.next_stage(state._replace(params=state.anchor))
                     continue
-                done = Bookmark(
+                after = Bookmark(
                     mark.stage + 1, path.accept(mark.position), None, outcome.bookmark.total_steps
                 )
                 self.workdir.save_stage(
                     mark.stage,
                     outcome.state.params,
                     outcome.state,
-                    self._metadata(outcome.record, done),
+                    self._metadata(outcome.record, after),
                 )
                 self.metrics.write({"kind": "stage", **outcome.record})
                 self.reporter.stage_end(outcome.record)
-                state, mark = trainer.next_stage(outcome.state), done
+                state, mark = trainer.next_stage(outcome.state), after
         return [info.record for info in self.workdir.stages()]
 
     def _stage(self, state: TrainState, mark: Bookmark, lam: Lam) -> Outcome:
@@ -334,13 +335,13 @@ class _Run:
                 why = f"the last network's loss at {where} is {predicted:.1e}"
                 return Outcome(state, mark, record, why)
         previous = path.at(mark.position.t) if mark.stage else lam
-        has_previous = np.float32(mark.stage > 0)
+        has_previous = _real(mark.stage > 0)
         stage = Stage(np.int32(mark.stage), _traced(lam), _traced(previous), has_previous)
         progress = mark.progress or Progress(0, schedule.latest_anneal)
         while not progress.finished(schedule):
             began = time.monotonic()
             count = min(train.dispatch, progress.remaining(schedule))
-            window = Window(np.int32(count), np.float32(progress.anneal_from))
+            window = Window(np.int32(count), _real(progress.anneal_from))
             pool, drawn = self.feed(mark.stage, progress.step, train.dispatch)
             state, traced = self.dispatch(state, stage, window, pool, drawn)
             losses = {name: float(value) for name, value in traced.items()}
@@ -407,8 +408,7 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
         nothing = layout.put(np.zeros((config.train.dispatch, 1), np.int32))
         return lambda stage, first, steps: (None, nothing)
     data = datasets.load(field, "train", config.data.data_dir)
-    dtype = np.float32
-    inputs = Inputs(data["values"].astype(dtype), data["coefficients"].astype(dtype))
+    inputs = Inputs(_real(data["values"]), _real(data["coefficients"]))
     count, seed = config.train.functions, config.seed
     if sum(array.nbytes for array in inputs) <= config.data.resident_mib * 2**20:
         pool = layout.put(inputs)
@@ -443,7 +443,12 @@ def draws(total: int, count: int, seed: int, stage: int, first: int, steps: int)
 
 
 def _traced(lam: Lam) -> Lam:
-    return Lam(np.float32(lam.s), np.float32(lam.eps))
+    return Lam(_real(lam.s), _real(lam.eps))
+
+
+def _real(value: Any) -> np.ndarray:
+    """A host array of the default float type."""
+    return np.asarray(value, jnp.result_type(float))
 
 
 def versions() -> dict[str, str]:

@@ -38,7 +38,7 @@ class Listener:
         self.windows, self.messages, self.stages = [], [], []
         self.left = interrupt_after
 
-    def start(self, experiment, layout, stage): ...
+    def start(self, experiment, layout, stage, done): ...
 
     def stage(self, index, lam):
         self.stages.append((index, lam))

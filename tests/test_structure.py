@@ -23,6 +23,7 @@ ROOMS = [
     ["problems.*", "networks.*"],
     ["ansatz", "datasets"],
     ["homotopy", "homotopy.path", "solvers", "solvers.*", "sharding", "checkpoints"],
+    ["homotopy.slow_mode"],
     ["homotopy.terms"],
     ["strategies"],
     ["strategies.*"],

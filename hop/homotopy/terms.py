@@ -2,7 +2,7 @@
 
 From the network u_{k−1} of the last stage, at (s, ε)_{k−1} = λ_{k−1}, the stage at λ_k minimises
 
-    L = w_H · ½⟨|H(u, λ_k)|²⟩ + w_c · ½⟨|u − g|²⟩ + w_T · ½⟨|T|²⟩,
+    L = w_H · ½⟨|H(u, λ_k)|²⟩ + w_c · ½⟨|u − g|²⟩ + w_T · ½⟨|T|²⟩ + w_S · ½⟨|S|²⟩,
     T = H_u[u_{k−1}, λ_{k−1}] (u − u_{k−1}) + H(u_{k−1}, λ_k),
 
 ⟨·⟩ the mean over functions and points. T is the paper's tangent residual times Δp: with
@@ -12,6 +12,8 @@ v = (u − u_{k−1})/Δp and ΔH = (H(u_{k−1}, λ_k) − H(u_{k−1}, λ_{k�
 
 so w_T = α/Δp² for the paper's α, and no Δp is needed. T = 0 is one Euler step along the path that
 also removes the old residual. The residual is pointwise in the jet, so H_u w is one `jax.jvp`.
+
+S is the residual weighted by its slow mode (`hop.homotopy.slow_mode`), not a part of the paper.
 
 Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2 (T to first order).
 """
@@ -27,6 +29,7 @@ from jaxtyping import Float
 
 from hop.ansatz import Ansatz, Inputs, columns
 from hop.derivatives import Jet
+from hop.homotopy import slow_mode
 from hop.networks import Params
 from hop.problems import Lam, Problem
 
@@ -49,19 +52,21 @@ class Stage(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """w_H, w_c and w_T of the loss.
+    """w_H, w_c, w_T and w_S of the loss.
 
     Attributes:
       residual: w_H. Where it is 0, a stage without predecessor uses 1.
       condition: w_c, likewise.
       tangent: w_T at the start of a stage; at 0 the term is left out of the program.
       tangent_share: the share of the stage's steps over which w_T falls linearly to 0.
+      slow: w_S; at 0 the term is left out of the program.
     """
 
     residual: float = 1.0
     condition: float = 1.0
     tangent: float = 0.0
     tangent_share: float = 1.0
+    slow: float = 0.0
 
 
 def rows(
@@ -92,6 +97,12 @@ def rows(
     if weights.tangent:
         old = jax.lax.stop_gradient(ansatz.jet(anchor, inputs, x))
         blocks["tangent"] = tangent(problem, u, old, at, a, stage)
+    if weights.slow:
+        grid = jnp.asarray(problem.domain.grid(len(x)), x.dtype)
+        on_grid = jax.lax.stop_gradient(ansatz.jet(params, inputs, grid))
+        a_on_grid = None if inputs is None else ansatz.input_jet(inputs, grid, ansatz.labels)
+        psi, sigma = slow_mode.slow_mode(problem, on_grid, a_on_grid, grid, stage.lam)
+        blocks["slow"] = slow_mode.dual_weighted_residual(blocks["residual"], x, psi, sigma, grid)
     if problem.conditions():
         blocks["condition"] = jnp.concatenate(
             [
@@ -118,7 +129,7 @@ def loss(
 
     Args:
       blocks: the rows of every term.
-      weights: w_H, w_c, w_T.
+      weights: w_H, w_c, w_T, w_S.
       stage: says whether there is a predecessor.
       share_done: steps done of the stage's limit, in [0, 1].
     """
@@ -128,6 +139,7 @@ def loss(
         "residual": jnp.where(stage.tangent > 0, weights.residual, weights.residual or 1.0),
         "condition": jnp.where(stage.tangent > 0, weights.condition, weights.condition or 1.0),
         "tangent": weights.tangent * fade,
+        "slow": jnp.asarray(weights.slow, float),
     }
     total = sum(factors[name].astype(term.dtype) * term for name, term in terms.items())
     return jnp.asarray(total), terms

@@ -44,7 +44,7 @@ class Schedule:
 
     def rate(self, step: Array, anneal_from: ArrayLike) -> Array:
         """The learning rate at a step of the stage, annealed from the step `anneal_from` on."""
-        step = step.astype(jnp.float32)
+        step = step.astype(float)
         warm = jnp.minimum(1.0, (step + 1) / max(self.warmup, 1))
         part = jnp.clip((step - anneal_from) / self.anneal_steps, 0.0, 1.0)
         return self.learning_rate * warm * 0.5 * (1 + jnp.cos(math.pi * part))

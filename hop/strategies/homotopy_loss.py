@@ -20,12 +20,15 @@ class HomotopyLoss:
     tangent: w_T = α/Δp², of the tangent term.
     tangent_share: the share of a stage's steps over which w_T falls linearly to 0. The term pulls
       towards the Euler predictor, so it must vanish for the residual to decide; inf keeps it.
+    slow: w_S, of the residual weighted by its slow mode; not a part of the paper. 1 measures the
+      error along that mode in the units of u. Needs a problem of second order on an interval.
     """
 
     residual: float = 1.0
     condition: float = 1.0
     tangent: float = 0.1
     tangent_share: float = 0.5
+    slow: float = 0.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
