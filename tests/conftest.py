@@ -88,7 +88,14 @@ def _tiny(problem, network, data_dir, overrides):
     config.path.eps = (0.5, 0.3)
     config.data.data_dir = data_dir
     config.train.update(
-        steps=40, functions=16, points=32, dispatch=10, save_every=20, validation=8, warmup=5
+        steps=40,
+        functions=16,
+        points=32,
+        dispatch=10,
+        save_every=20,
+        validation=8,
+        warmup=5,
+        optimizer="adam",
     )
     for key, value in overrides.items():
         group, _, field = key.partition("__")
