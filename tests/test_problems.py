@@ -15,7 +15,7 @@ from hop.fields import RANDOM_FIELDS, Field
 from hop.problems import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
-from hop.references import chebyshev
+from hop.references import chebyshev, finite_differences
 
 X = np.linspace(0.0, 1.0, 41)[:, None]
 
@@ -154,3 +154,14 @@ def test_box():
         slabs = np.floor((stratified[:, axis] - box.lower[axis]) / width * 50)
         assert sorted(slabs) == list(range(50))
     np.testing.assert_allclose(box.to_reference(jnp.asarray([[2.0, -1.0]])), [[1.0, -1.0]])
+
+
+@pytest.mark.parametrize(("s", "eps", "decay"), [(0.0, 0.5, 4.8), (0.2, 0.2, 1.0)])
+def test_explicit_finite_differences_converge_to_newton_at_second_order(field, s, eps, decay):
+    """Two independent methods: in time by differences, and Newton on Chebyshev nodes."""
+    problem, errors = BurgersSteady("unit"), []
+    for points in (33, 65):
+        lam = Lam(s, eps)
+        x, u, _ = finite_differences.march(problem, field, lam, points, decay, 1.5, 1e-8)
+        errors.append(np.max(np.abs(u - problem.reference(field, x[:, None], lam))))
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.2)

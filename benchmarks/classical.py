@@ -1,0 +1,184 @@
+"""Explicit finite differences, Newton and the operator, for one function and for many, in one run.
+
+    python benchmarks/classical.py --steady=W --unit=W
+
+W are workdirs trained with configs/burgers_steady.py and configs/burgers_steady_unit.py. Each
+classical solver takes the coarsest grid that reaches the operator's own mean error on the test
+functions (at most 257 points for the explicit one, whose cost grows like the cube). Errors are
+against Newton on twice the shipped nodes. Writes docs/results/classical.md and .json.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from report import provenance, table
+
+from hop.fields import Field
+from hop.operators import Operator, load
+from hop.problems import Lam
+from hop.references import chebyshev, finite_differences
+
+ROOT = Path(__file__).resolve().parents[1]
+MANY, SOME = 10_000, 100
+X = np.linspace(0.0, 1.0, 1001)
+
+
+def fields(operator: Operator, count: int) -> tuple[Field, np.ndarray]:
+    """Fresh functions: the field, and its values at the sensors."""
+    law = operator.ansatz.problem.random_field
+    with jax.enable_x64(True):
+        field = Field(np.asarray(law.sample(jax.random.key(7), count)), law.basis)
+        return field, np.asarray(field(jnp.asarray(law.sensors)))
+
+
+def first(field: Field, count: int) -> Field:
+    return Field(field.coefficients[:count], field.basis)
+
+
+def walk(lam: Lam) -> list[Lam]:
+    halvings = max(0, math.ceil(-math.log2(lam.eps)))
+    return [Lam(lam.s, max(lam.eps, 2.0**-k)) for k in range(halvings)] + [lam]
+
+
+def newton(problem: Any, field: Field, lam: Lam, nodes: int) -> np.ndarray:
+    solution = chebyshev.solve(problem, field, walk(lam), (0.0, 1.0), (0.0, 0.0), nodes)
+    return solution(X)
+
+
+def slowest(problem: Any, field: Field, lam: Lam, points: int = 257) -> float:
+    """λ₀, the least real part of the spectrum of the differenced H_u, the least over the fields."""
+    x = np.linspace(0, 1, points)
+    h, rates = x[1], []
+    u = newton(problem, field, lam, 200)
+    for row in u:
+        v = np.interp(x, X, row)
+        s, eps = lam
+        main = (1 - s) * (np.gradient(v, h) + 2 * eps / h**2) + s
+        low = (1 - s) * (-v / (2 * h) - eps / h**2)
+        up = (1 - s) * (v / (2 * h) - eps / h**2)
+        matrix = np.diag(main) + np.diag(up[:-1], 1) + np.diag(low[1:], -1)
+        rates.append(np.linalg.eigvals(matrix[1:-1, 1:-1]).real.min())
+    return float(min(rates))
+
+
+def error(u: np.ndarray, r: np.ndarray) -> float:
+    return float(np.mean(np.linalg.norm(u - r, axis=1) / np.linalg.norm(r, axis=1)))
+
+
+def timed(f: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
+    """The least of some timings after a first call, which compiles."""
+    result, times = f(), []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        result = f()
+        times.append(time.perf_counter() - began)
+    return min(times), result
+
+
+def compare(operator: Operator, training: float) -> dict[str, Any]:
+    problem, lam = operator.ansatz.problem, Lam(operator.s, operator.eps)
+    field, values = fields(operator, MANY)
+    few, test = first(field, 1), first(field, SOME)
+    exact = newton(problem, test, lam, 2 * max(144, 32 + math.ceil(6 / lam.eps)))
+    values32 = values.astype(np.float32)
+    one_u, _ = timed(lambda: operator(values32[:1], X[:, None]), 20)
+    many_u, u = timed(lambda: operator(values32, X[:, None]))
+    rows: dict[str, Any] = {
+        "operator": {"error": error(u[:SOME], exact), "one": one_u, "many": many_u}
+    }
+    goal = rows["operator"]["error"]
+    for nodes in (12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160):
+        reached = error(newton(problem, test, lam, nodes), exact)
+        if reached <= goal:
+            break
+    one_n, _ = timed(lambda: newton(problem, few, lam, nodes))
+    served = few if lam.s == 0 else field  # at s = 0 one solve serves every function
+    many_n, _ = timed(lambda: newton(problem, served, lam, nodes), 1)
+    rows["newton"] = {"error": reached, "nodes": nodes, "one": one_n, "many": many_n}
+    decay = slowest(problem, first(field, 5), lam)
+    for points in (33, 65, 129, 257):
+        speed = 1.2 * float(np.abs(exact).max())
+
+        def march(fs: Field, points: int = points, speed: float = speed) -> Any:
+            return finite_differences.march(problem, fs, lam, points, decay, speed)
+
+        began = time.perf_counter()
+        x, u, steps = march(first(field, 4))
+        spent = time.perf_counter() - began
+        smooth = np.stack([np.interp(x, X, row) for row in exact[:4]])
+        reached = error(u, smooth)
+        if reached <= goal:
+            break
+    one_e, _ = timed(lambda: march(few), 1)
+    rows["explicit"] = {"error": reached, "points": points, "steps": steps, "one": one_e,
+                        "four": spent}  # fmt: skip
+    per_newton, per_operator = many_n / MANY, many_u / MANY
+    gain = (one_n if lam.s == 0 else per_newton) - per_operator
+    return {"s": lam.s, "eps": lam.eps, "decay": decay, "training": training, "solvers": rows,
+            "break_even": None if lam.s == 0 or gain <= 0 else training / gain,
+            "break_even_explicit": training / one_e}  # fmt: skip
+
+
+def seconds(value: float) -> str:
+    return f"{value * 1e3:.2g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def report(cases: list[dict[str, Any]]) -> str:
+    rows = []
+    for case in cases:
+        where = f"s = {case['s']:g}, ε = {case['eps']:g}"
+        for name, label in (("explicit", "explicit, {points} points, {steps:,} steps"),
+                            ("newton", "Newton, {nodes} nodes"), ("operator", "operator")):  # fmt: skip
+            r = case["solvers"][name]
+            many = seconds(r["many"]) if "many" in r else "–"
+            rows.append([where, label.format(**r), f"{r['error']:.1e}", seconds(r["one"]), many])
+    notes = [
+        f"* s = {c['s']:g}, ε = {c['eps']:g}: λ₀ = {c['decay']:.2g}; training up to this stage "
+        f"{c['training']:.0f} s, which pays after {c['break_even_explicit']:,.0f} explicit solves"
+        + (f", or {c['break_even']:,.0f} batched Newton solves." if c["break_even"] else
+           ("; against Newton never, since one solve serves every function." if c["s"] == 0 else
+            "; against batched Newton never at this accuracy."))
+        for c in cases
+    ]  # fmt: skip
+    head = ["", "solver", "mean L2RE", "1 function", f"{MANY:,} functions"]
+    return "\n".join([
+        "# Classical solvers and the operator\n",
+        __doc__.split("\n\n")[-1].strip() + "\n",
+        table(head, rows) + "\n",
+        "The explicit march is timed for one function (10,000 would take thousands of times as "
+        "long at s > 0; at s = 0 one run serves all).\n",
+        *notes,
+        "\n" + provenance("python benchmarks/classical.py --steady=W --unit=W") + "\n",
+    ])  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steady", required=True)
+    parser.add_argument("--unit", required=True)
+    args = parser.parse_args()
+    cases = []
+    for source, s, eps in ((args.steady, 0.0, 0.5), (args.steady, 0.0, 0.1),
+                           (args.steady, 0.0, 0.05), (args.unit, 0.2, 0.2)):  # fmt: skip
+        operator = load(source, s=s, eps=eps)
+        records = [json.loads(line) for line in (Path(source) / "metrics.jsonl").open()]
+        stages = [r for r in records if r["kind"] == "stage"]
+        until = next(i for i, r in enumerate(stages) if (r["s"], r["eps"]) == (s, eps))
+        cases.append(compare(operator, sum(r["seconds"] for r in stages[: until + 1])))
+        print(json.dumps(cases[-1]))
+    out = ROOT / "docs" / "results"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "classical.json").write_text(json.dumps(cases, indent=1) + "\n")
+    (out / "classical.md").write_text(report(cases))
+
+
+if __name__ == "__main__":
+    main()
