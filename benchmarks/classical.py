@@ -28,6 +28,11 @@ from hop.references import chebyshev, finite_differences
 
 ROOT = Path(__file__).resolve().parents[1]
 MANY, SOME = 10_000, 100
+SOLVERS = {
+    "explicit": "explicit, {points} points, {steps:,} steps",
+    "newton": "Newton, {nodes} nodes",
+    "operator": "operator",
+}
 X = np.linspace(0.0, 1.0, 1001)
 
 
@@ -135,8 +140,7 @@ def report(cases: list[dict[str, Any]]) -> str:
     rows = []
     for case in cases:
         where = f"s = {case['s']:g}, ε = {case['eps']:g}"
-        for name, label in (("explicit", "explicit, {points} points, {steps:,} steps"),
-                            ("newton", "Newton, {nodes} nodes"), ("operator", "operator")):  # fmt: skip
+        for name, label in SOLVERS.items():
             r = case["solvers"][name]
             many = seconds(r["many"]) if "many" in r else "–"
             rows.append([where, label.format(**r), f"{r['error']:.1e}", seconds(r["one"]), many])

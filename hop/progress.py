@@ -94,6 +94,8 @@ class Console:
         later = max(0, self._stages - 1 - record["stage"]) * self._limit
         left = "" if math.isnan(pace) else f"  at most {_duration(pace * (remaining + later))} left"
         note = f"loss {record['total']:.1e}{self._error}{left}"
+        if remaining == 0:
+            note = f"loss {record['total']:.1e}  measuring the error"
         self._progress.update(self._task, completed=step, total=step + remaining, note=note)
         if self._speaks and not self._live and now - self._said > _QUIET_SECONDS:
             self._said = now
