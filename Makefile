@@ -36,5 +36,9 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: install
+	$(BIN)/python benchmarks/burgers_steady.py
+	$(BIN)/python benchmarks/classical.py --steady=runs/benchmarks/paper-0 --unit=runs/benchmarks/unit-0
+
 clean:
 	rm -rf .venv runs
