@@ -1,6 +1,7 @@
 """The stage loop: walks the path, trains each stage, keeps one checkpoint per stage."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import math
 import os
@@ -76,7 +77,7 @@ class Window(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
-    """The compiled training program of an experiment on a mesh."""
+    """The training program of an experiment on a mesh: three compiled functions."""
 
     ansatz: Ansatz
     weights: Weights
@@ -92,44 +93,38 @@ class Trainer:
     def optimizer(self) -> optax.GradientTransformation:
         return OPTIMIZERS[self.train.optimizer]()
 
-    def init(self) -> TrainState:
-        """A fresh state, made on the mesh, replicated."""
+    @functools.cached_property
+    def init(self) -> Callable[[], TrainState]:
+        """() → a fresh state, made on the mesh, replicated."""
+        return jax.jit(self._init, out_shardings=self.layout.replicated)
 
-        def create() -> TrainState:
-            params = self.ansatz.init(jax.random.key(self.seed))
-            return TrainState(params, params, self.optimizer.init(params), jnp.int32(0))
+    @functools.cached_property
+    def next_stage(self) -> Callable[[TrainState], TrainState]:
+        """The end of a stage → the start of the next: its network is both start and anchor."""
+        return jax.jit(self._next_stage, out_shardings=self.layout.replicated)
 
-        return jax.jit(create, out_shardings=self.layout.replicated)()
-
-    def next_stage(self, state: TrainState) -> TrainState:
-        """The state that a new stage starts from: this stage's network is start and anchor."""
-
-        def advance(state: TrainState) -> TrainState:
-            optimizer = state.optimizer
-            if self.train.optimizer_state == "restart":
-                optimizer = self.optimizer.init(state.params)
-            return TrainState(state.params, state.params, optimizer, jnp.int32(0))
-
-        return jax.jit(advance, out_shardings=self.layout.replicated)(state)
-
-    def compile(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-        """The dispatch (state, stage, window, pool, draws) → (state, mean of every loss term).
+    @functools.cached_property
+    def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
+        """(state, stage, window, pool, draws) → (state, mean of every loss term).
 
         `pool` holds the input functions (None without any), `draws` (dispatch, n) says which of
-        them each step takes. Everything that changes between stages is traced.
+        them each step takes. Everything that changes between stages is traced: one compilation.
         """
-        replicated = self.layout.replicated
+        whole = self.layout.replicated
+        drawn = self.layout.sharding(None, FUNCTION)
         return jax.jit(
-            self._dispatch,
-            in_shardings=(
-                replicated,
-                replicated,
-                replicated,
-                replicated,
-                self.layout.sharding(None, FUNCTION),
-            ),
-            out_shardings=replicated,
+            self._dispatch, in_shardings=(whole, whole, whole, whole, drawn), out_shardings=whole
         )
+
+    def _init(self) -> TrainState:
+        params = self.ansatz.init(jax.random.key(self.seed))
+        return TrainState(params, params, self.optimizer.init(params), jnp.int32(0))
+
+    def _next_stage(self, state: TrainState) -> TrainState:
+        optimizer = state.optimizer
+        if self.train.optimizer_state == "restart":
+            optimizer = self.optimizer.init(state.params)
+        return TrainState(state.params, state.params, optimizer, jnp.int32(0))
 
     def _dispatch(
         self, state: TrainState, stage: Stage, window: Window, pool: Inputs | None, draws: Array
@@ -288,7 +283,6 @@ class _Run:
         self.workdir, self.reporter = workdir, reporter
         weights = experiment.strategy.weights()
         self.trainer = Trainer(experiment.ansatz, weights, config.train, config.seed, layout)
-        self.dispatch = self.trainer.compile()
         self.feed = _feed(experiment, layout)
         self.judge = evaluation.Judge.of(experiment, "validation", config.train.validation)
 
@@ -343,7 +337,7 @@ class _Run:
             count = min(train.dispatch, progress.remaining(schedule))
             window = Window(np.int32(count), _real(progress.anneal_from))
             pool, drawn = self.feed(mark.stage, progress.step, train.dispatch)
-            state, traced = self.dispatch(state, stage, window, pool, drawn)
+            state, traced = self.trainer.dispatch(state, stage, window, pool, drawn)
             losses = {name: float(value) for name, value in traced.items()}
             if not math.isfinite(losses["total"]):
                 return Outcome(state, mark, record, "the loss is not finite")

@@ -27,7 +27,7 @@ def losses_of(config, devices, function, point, windows=3):
     training.check_batch(experiment, layout)
     weights = experiment.strategy.weights()
     trainer = Trainer(experiment.ansatz, weights, config.train, config.seed, layout)
-    dispatch, state = trainer.compile(), trainer.init()
+    dispatch, state = trainer.dispatch, trainer.init()
     feed, seen = training._feed(experiment, layout), []
     for k in range(windows):
         lam = Lam(jnp.float32(0.0), jnp.float32(0.5 - 0.1 * k))
