@@ -39,7 +39,9 @@ CHANGES = {
         "strategy.tangent_share=inf",
     ],
     "Adam, 1e-3": ["train.optimizer=adam", "train.learning_rate=1e-3"],
-    "soft boundary conditions": ["problem.conditions_by=loss", "strategy.condition=100.0"],
+    "soft boundary conditions": [
+        "problem.conditions_by=loss", "strategy.condition=100.0", "strategy.slow=0.0",
+    ],
     "float64": ["train.precision=float64"],
 }  # fmt: skip
 RUNS: dict[str, dict[str, tuple[str, list[str]]]] = {

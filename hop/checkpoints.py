@@ -35,7 +35,7 @@ PyTree = Any
 
 @dataclasses.dataclass(frozen=True)
 class StageInfo:
-    """What lies beside a stage's arrays: s, eps, record, bookmark, config, versions, digests."""
+    """What lies beside a stage's arrays: s, eps, record, bookmark, problem, config, digests, …"""
 
     stage: int
     metadata: Mapping[str, Any]
@@ -95,9 +95,12 @@ class Store:
         """The stored config as plain values, unchecked: `hop.config.parse` checks them."""
         path = self.root / "config.json"
         try:
-            return json.loads(path.read_text())
+            values = json.loads(path.read_text())
+            if not isinstance(values, dict):
+                raise ValueError
         except (OSError, ValueError) as error:
             raise RunError(f"{path} is damaged or missing; restore it from a copy") from error
+        return values
 
     def stages(self) -> list[StageInfo]:
         """The finished stages, in order."""
@@ -285,15 +288,25 @@ def _steps(folder: Path) -> list[int]:
     )
 
 
+_KEYS = {"s", "eps", "record", "bookmark", "problem", "config", "versions", "digests"}
+
+
 def _metadata(folder: Path, step: int) -> Mapping[str, Any]:
     path = folder / str(step) / "_CHECKPOINT_METADATA"
     try:
-        return json.loads(path.read_text())["custom_metadata"]
-    except (OSError, ValueError, KeyError) as error:
+        metadata = json.loads(path.read_text())["custom_metadata"]
+        if not set(metadata) >= _KEYS:
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"stage {step}: {path} is damaged; delete the folder {path.parent} to do "
+            f"{_name(folder, step)}: {path} is damaged; delete the folder {path.parent} to do "
             "without that checkpoint"
         ) from error
+    return metadata
+
+
+def _name(folder: Path, step: int) -> str:
+    return f"stage {step}" if folder.name == "stages" else f"rolling checkpoint {step}"
 
 
 def _differences(old: Any, new: Any, where: str = "config") -> list[str]:
@@ -341,8 +354,7 @@ def _restore(
     folder: Path, step: int, item: str, like: PyTree, digests: Mapping[str, str] | None
 ) -> PyTree:
     """One item of a checkpoint on the host; every leaf checked for shape, dtype and digest."""
-    where = f"stage {step}" if folder.name == "stages" else f"rolling checkpoint {step}"
-    where = f"{where} in {folder}"
+    where = f"{_name(folder, step)} in {folder}"
     path = folder / str(step) / item
     advice = f"delete {folder / str(step)} to do without it, or restore it from a copy"
     try:

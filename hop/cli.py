@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be
 130 interrupted. Errors are one line, `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
 """
 
+import importlib.metadata
 import json
 import os
 import sys
@@ -36,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("--help", "-h", "help", "-help"):
         print(USAGE, end="")
         return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"hop {importlib.metadata.version('hop')}")
+        return 0
     try:
         if argv[0] not in _COMMANDS:
             raise UserError(
@@ -110,6 +114,8 @@ def _required(values: dict[str, Any], command: str, *names: str) -> None:
 
 
 def _data(argv: list[str]) -> None:
+    if argv[:1] in (["--help"], ["-h"]):
+        argv = ["build", "--help"]
     if argv[:1] != ["build"]:
         raise UserError("hop data has one action: hop data build grf_burgers/NAME")
 
@@ -160,14 +166,19 @@ def _train(argv: list[str]) -> None:
         values, _ = _parse("train", argv, define)
         _required(values, "train", "config", "workdir")
         skin = values["config"]
-    except (AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
-        if isinstance(error, UserError):
-            raise
+    except UserError:
+        raise
+    except Exception as error:  # a config file is a program: it can fail in any way
         raise UserError(f"the config cannot be read: {_message(error)}") from error
+    if not hasattr(skin, "to_dict"):
+        raise UserError("get_config() of the config file returned no ConfigDict; return one")
     from hop import config as config_lib
     from hop import sharding, training
     from hop.progress import Console
 
+    for kind in ("problem", "network", "strategy"):
+        if any(word.startswith(f"--config.{kind}.name") for word in argv):
+            skin[kind] = config_lib.options_for(kind, skin[kind].to_dict())
     if values["data_dir"]:
         skin.data.data_dir = values["data_dir"]
     config = config_lib.parse(skin.to_dict())
@@ -286,7 +297,7 @@ def _found_config(word: str) -> str:
     name, colon, variant = value.partition(":")
     shipped = share("configs") / Path(name).name
     if not Path(name).is_file():
-        if Path(name).parent.name not in ("", "configs") or not shipped.is_file():
+        if str(Path(name).parent) not in (".", "configs") or not shipped.is_file():
             known = ", ".join(f"configs/{p.name}" for p in sorted(share("configs").glob("*.py")))
             raise UserError(f"no config file {name}; shipped ones are {known}")
         name = str(shipped)
@@ -294,7 +305,12 @@ def _found_config(word: str) -> str:
 
 
 def _message(error: Exception) -> str:
-    return str(error.args[0] if error.args else error) or type(error).__name__
+    """The gist: absl and ml_collections wrap an error of the file in its whole traceback."""
+    text = str(error.args[0] if error.args else error).replace("\\n", " ").strip("'\"")
+    if "Traceback" in text:
+        text = text.strip().splitlines()[-1]
+        text = text.removeprefix("hop.errors.UserError: ")
+    return text or type(error).__name__
 
 
 _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {

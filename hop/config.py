@@ -49,6 +49,10 @@ class PathConfig:
     adaptive: bool = False
     tolerance: float = 1.0
 
+    def __post_init__(self):
+        if not self.tolerance > 0:
+            raise UserError(f"config.path.tolerance={self.tolerance!r} must be positive")
+
     def build(self) -> Path:
         s, eps = self.s, self.eps
         if not s:
@@ -124,7 +128,8 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise UserError(f"config.train.{name}={getattr(self, name)} must be at least 1")
         for name, low, high in (("learning_rate", 0, math.inf), ("anneal", 0, 1)):
-            if not low < getattr(self, name) <= high:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low < value <= high):
                 raise UserError(
                     f"config.train.{name}={getattr(self, name)!r} must be positive"
                     + (" and at most 1" if high == 1 else "")
@@ -182,6 +187,10 @@ class Config:
     mesh: MeshConfig
     data: DataConfig
     seed: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"config.seed={self.seed} must lie in [0, 2^31)")
 
     def precision(self) -> AbstractContextManager:
         """The context in which arrays get the config's float type by default."""
@@ -245,14 +254,24 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     """
     if problem is None:
         problem = _build("hop.problems", "problem", config.problem)
+    elif isinstance(problem, type) or not isinstance(problem, Problem):
+        raise UserError(f"problem={problem!r} is no problem object; see hop.problems.Problem")
+    try:
+        hash(problem)
+    except TypeError as error:
+        raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
     network = _build("hop.networks", "network", config.network)
     strategy = _build("hop.strategies", "strategy", config.strategy)
     ansatz = Ansatz(problem, network)
     ansatz.check()
-    if strategy.weights().slow and not slow_mode.serves(problem):
-        raise UserError(
-            "config.strategy.slow needs a problem of second order on an interval; set it to 0"
-        )
+    if strategy.weights().slow:
+        if not slow_mode.serves(problem):
+            raise UserError(
+                "config.strategy.slow needs a problem of second order on an interval with exact "
+                "conditions at its ends; set it to 0"
+            )
+        if config.train.points < 8:
+            raise UserError("config.train.points must be at least 8 for config.strategy.slow")
     if config.train.sampler == "grid":
         dim, points = problem.domain.dim, config.train.points
         if round(points ** (1 / dim)) ** dim != points:
@@ -261,6 +280,19 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
                 f"{dim}-th power or another config.train.sampler"
             )
     return Experiment(config, ansatz, strategy, strategy.path(config.path.build()))
+
+
+def problem_class(problem: Problem) -> str:
+    """What a checkpoint notes of its problem, beside the config."""
+    return f"{type(problem).__module__}.{type(problem).__qualname__}"
+
+
+def check_problem(problem: Problem, trained: str) -> None:
+    """Refuses a problem object that is not of the class, or a subclass, that a stage noted."""
+    if trained not in {f"{c.__module__}.{c.__qualname__}" for c in type(problem).__mro__}:
+        raise UserError(
+            f"this was trained with a problem of class {trained}; pass such an object as problem="
+        )
 
 
 def find(package: str, kind: str, name: str) -> type:
@@ -275,6 +307,13 @@ def find(package: str, kind: str, name: str) -> type:
     module = importlib.import_module(f"{package}.{name}")
     (exported,) = module.__all__
     return getattr(module, exported)
+
+
+def options_for(kind: str, options: Options) -> dict[str, Any]:
+    """The options that the named class knows, its defaults for the rest: after a change of name."""
+    package = {"problem": "hop.problems", "network": "hop.networks", "strategy": "hop.strategies"}
+    known = _options(package[kind], kind, options["name"])
+    return known | {key: value for key, value in options.items() if key in known}
 
 
 def _options(package: str, kind: str, name: str) -> dict[str, Any]:

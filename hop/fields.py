@@ -86,7 +86,7 @@ def _fit_matrix(sensors: tuple[float, ...], basis: str, modes: int) -> np.ndarra
     distinct = len(np.unique(places % 1.0))
     resolved = distinct - 1 if basis == "sine" else (distinct - 1) // 2
     if resolved < 1:
-        raise UserError(f"{len(sensors)} sensors cannot determine a field; give at least 4")
+        raise UserError(f"{len(sensors)} sensors cannot determine a field; give more")
     kept = min(modes, resolved)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         columns = kept if basis == "sine" else 2 * kept

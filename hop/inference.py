@@ -41,8 +41,15 @@ def infer(
     elif points:
         x = domain.grid(*(points,) * domain.dim)
     target = Path(output)
-    if not target.absolute().parent.is_dir():
-        raise UserError(f"the folder of --output={output} does not exist; create it first")
+    for flag, name in (("output", output), ("plot", plot)):
+        if name and not Path(name).absolute().parent.is_dir():
+            raise UserError(f"the folder of --{flag}={name} does not exist; create it first")
+        if Path(name).is_dir() and name:
+            raise UserError(f"--{flag}={name} is a folder; name a file in it")
+    if plot and Path(plot).suffix not in (".png", ".pdf", ".svg"):
+        raise UserError(f"--plot={plot} is no picture's name; end it in .png, .pdf or .svg")
+    if plot and domain.dim != 1:
+        raise UserError("--plot draws problems in one dimension only; leave it out")
     if (operator.sensors is None) == bool(input):
         raise UserError(
             "this operator takes no input function; leave --input out"
@@ -72,10 +79,13 @@ def infer(
 def read(path: str) -> Any:
     """An array of numbers from a `.npy` file; never unpickles."""
     try:
-        return np.load(path, allow_pickle=False, mmap_mode="r")
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+            raise ValueError
     except FileNotFoundError as error:
         raise UserError(f"no file {path}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(
-            f"{path} is not a .npy file of numbers; write one with numpy.save"
+            f"{path} is not a .npy file of real numbers; write one with numpy.save"
         ) from error
+    return array

@@ -26,7 +26,7 @@ _BLOCK = 1024  # functions per call of the compiled program
 _GRID = 1001  # default query points in one dimension
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity, for jax.jit(op)
 class Operator:
     """The network of one stage, u₀ ↦ u, or x ↦ u for a problem without an input function.
 
@@ -38,9 +38,9 @@ class Operator:
     """
 
     ansatz: Ansatz
-    params: Params
+    params: Params = dataclasses.field(repr=False)
     lam: Lam
-    config: Config | None = None
+    config: Config | None = dataclasses.field(default=None, repr=False)
 
     @property
     def s(self) -> float:
@@ -49,6 +49,11 @@ class Operator:
     @property
     def eps(self) -> float:
         return float(self.lam.eps)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type of the parameters, in which everything is computed."""
+        return np.dtype(jax.tree.leaves(self.params)[0].dtype)
 
     @property
     def sensors(self) -> np.ndarray | None:
@@ -61,7 +66,7 @@ class Operator:
         """The default query points (q, d)."""
         return default_grid(self.ansatz.problem)
 
-    def __call__(self, *args: Any, sensors: Any = None) -> Any:
+    def __call__(self, *args: Any, x: Any = None, sensors: Any = None) -> Any:
         """Solutions at query points: `op(u0, x)`, or `op(x)` for a problem without an input.
 
         Args:
@@ -75,26 +80,25 @@ class Operator:
         Raises:
           UserError: wrong shapes, complex or non-finite values, points outside the domain.
         """
-        if self.sensors is None:
-            if len(args) > 1 or sensors is not None:
-                raise UserError("this problem has no input function; call op(x)")
-            u0, x = None, args[0] if args else None
-        else:
-            if not 1 <= len(args) <= 2:
-                raise UserError("call op(u0) or op(u0, x)")
-            u0, x = args[0], args[1] if len(args) == 2 else None
+        takes = 1 if self.sensors is None else 2
+        if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
+            raise UserError(f"call op({'x' if takes == 1 else 'u0, x'})")
+        if takes == 2 and not args:
+            raise UserError("this operator needs input functions; call op(u0) or op(u0, x)")
+        u0 = args[0] if takes == 2 else None
+        x = args[-1] if len(args) == takes else x
         x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
-        in_jax = any(isinstance(a, Array) for a in (u0, x))
-        dtype = jax.tree.leaves(self.params)[0].dtype
+        in_jax = isinstance(u0, Array) or isinstance(x, Array)
+        dtype = self.dtype
         with jax.enable_x64(dtype == np.float64):
             x = jnp.asarray(x, dtype)
             if u0 is None:
                 u = _apply(self.ansatz, self.params, None, x)[0]
                 return u if in_jax else np.asarray(u)
             values = self._checked_values(u0, sensors)
-            if isinstance(values, Array):
-                return _apply(self.ansatz, self.params, values.astype(dtype), x)
-            return self._in_blocks(values.astype(dtype), x)
+            if in_jax:
+                return _apply(self.ansatz, self.params, jnp.asarray(values, dtype), x)
+            return self._in_blocks(values, x)
 
     def _in_blocks(self, values: np.ndarray, x: Array) -> np.ndarray:
         """Blocks of functions, padded to few shapes, spread over the local devices."""
@@ -114,36 +118,37 @@ class Operator:
         return out
 
     def _checked_values(self, u0: Any, sensors: Any) -> Any:
-        u0 = u0 if isinstance(u0, Array) else np.asarray(u0)
+        """Values at the operator's own sensors, in its float type."""
         law = self.ansatz.problem.random_field
         assert law is not None
-        own = law.sensors
-        if not jnp.issubdtype(u0.dtype, np.floating) and not jnp.issubdtype(u0.dtype, np.integer):
+        u0 = u0 if isinstance(u0, Array) else _numbers(u0, "u0")
+        if not _is_real(u0.dtype):
             raise UserError(f"u0 is of dtype {u0.dtype}; give real numbers")
-        count = len(own) if sensors is None else np.size(sensors)
-        if u0.ndim != 2 or u0.shape[1] != count:
+        places = law.sensors if sensors is None else _numbers(sensors, "sensors")
+        low, high = self.ansatz.problem.domain.lower[0], self.ansatz.problem.domain.upper[0]
+        if places.ndim != 1 or not np.all((places >= low) & (places <= high)):
+            raise UserError(f"sensors must be a list of places in [{low:g}, {high:g}]")
+        if u0.ndim != 2 or u0.shape[1] != len(places):
             raise UserError(
-                f"u0 has shape {tuple(u0.shape)} and must be (n, {count}): the values "
-                f"of n functions at the {count} sensors (op.sensors); for values "
+                f"u0 has shape {tuple(u0.shape)} and must be (n, {len(places)}): the values "
+                f"of n functions at the {len(places)} sensors (op.sensors); for values "
                 "elsewhere name their places with sensors="
             )
         if not isinstance(u0, jax.core.Tracer) and not bool(np.isfinite(np.asarray(u0)).all()):
             row = int(np.argmin(np.isfinite(np.asarray(u0)).all(axis=1)))
             raise UserError(f"u0 holds NaN or infinity (first in function {row}); remove it")
         if sensors is None:
-            return u0
-        places = np.asarray(sensors, float)
-        if places.ndim != 1 or not np.all((places >= 0) & (places <= 1)):
-            raise UserError("sensors must be a list of places in [0, 1]")
+            return u0.astype(self.dtype)
         if isinstance(u0, Array):
-            return Field.fit(u0, places, law.basis, law.modes)(jnp.asarray(own, u0.dtype))
+            fitted = Field.fit(u0.astype(self.dtype), places, law.basis, law.modes)
+            return fitted(jnp.asarray(law.sensors, self.dtype))
         with jax.enable_x64(True):
             fitted = Field.fit(jnp.asarray(u0, np.float64), places, law.basis, law.modes)
-            return np.asarray(fitted(jnp.asarray(own)))
+            return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
 
     def residual(self, u0: np.ndarray | None, x: np.ndarray) -> np.ndarray:
         """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution."""
-        dtype = jax.tree.leaves(self.params)[0].dtype
+        dtype = self.dtype
         with jax.enable_x64(dtype == np.float64):
             values = None if u0 is None else jnp.asarray(self._checked_values(u0, None), dtype)
             lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
@@ -185,7 +190,10 @@ def open_stage(
 ) -> Operator:
     """The operator of a stage found in a store."""
     config = config_lib.parse(store.config())
+    if problem is not None:
+        config_lib.check_problem(problem, info.metadata["problem"])
     ansatz = config_lib.build(config, problem).ansatz
+    config_lib.check_problem(ansatz.problem, info.metadata["problem"])
     with config.precision():
         like = jax.eval_shape(ansatz.init, jax.random.key(0))
     params = store.params(info, like, verify)
@@ -208,7 +216,7 @@ def select(
         return []
     found = list(stages)
     if stage is not None:
-        index = stage if stage >= 0 else len(found) + stage
+        index = stage if stage >= 0 or not found else found[-1].stage + 1 + stage
         found = [info for info in found if info.stage == index]
     elif s is None:
         s = 0.0
@@ -230,7 +238,7 @@ def default_grid(problem: Problem) -> np.ndarray:
 
 
 def _checked_points(x: Any, problem: Problem) -> Any:
-    x = x if isinstance(x, Array) else np.asarray(x)
+    x = x if isinstance(x, Array) else _numbers(x, "x")
     dim = problem.domain.dim
     if x.ndim != 2 or x.shape[1] != dim:
         raise UserError(f"x has shape {tuple(x.shape)} and must be (q, {dim})")
@@ -241,6 +249,20 @@ def _checked_points(x: Any, problem: Problem) -> Any:
         if not inside.all():
             raise UserError(f"x holds points outside the domain [{low}, {high}], or NaN")
     return x
+
+
+def _numbers(values: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise UserError(f"{name} is no array of numbers; its rows differ in length") from error
+    if not _is_real(array.dtype):
+        raise UserError(f"{name} is of dtype {array.dtype}; give real numbers")
+    return array
+
+
+def _is_real(dtype: Any) -> bool:
+    return bool(jnp.issubdtype(dtype, np.floating) or jnp.issubdtype(dtype, np.integer))
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from hop.checkpoints import Store
+from hop.errors import RunError
 from hop.fields import Field
 from hop.operators import Operator, open_stage
 
@@ -44,7 +45,7 @@ def path(workdir: str) -> Path:
         left.set(
             xlabel="x",
             ylabel="u",
-            title=f"{type(operator.ansatz.problem).__name__}: solutions along the path",
+            title=f"{type(operator.ansatz.problem).__name__}: one u₀, solutions along the path",
         )
         left.legend(fontsize=8)
         _losses(right, store.root / "metrics.jsonl", colors)
@@ -58,16 +59,26 @@ def _example(operator: Operator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     problem, grid = operator.ansatz.problem, operator.grid
     law = problem.random_field
     if law is None:
-        return grid[:, 0], operator(grid), problem.reference(None, grid, operator.lam)[0]
+        return grid[:, 0], operator(grid), _reference(operator, None)
     coefficients = np.asarray(law.sample(jax.random.key(0), 1), np.float64)
     field = Field(coefficients, law.basis)
     values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
-    return grid[:, 0], operator(values, grid)[0], problem.reference(field, grid, operator.lam)[0]
+    return grid[:, 0], operator(values, grid)[0], _reference(operator, field)
+
+
+def _reference(operator: Operator, field: Field | None) -> np.ndarray:
+    """The reference on the grid; NaN, which draws nothing, where its solver does not converge."""
+    grid = operator.grid
+    try:
+        return operator.ansatz.problem.reference(field, grid, operator.lam)[0]
+    except RunError:
+        return np.full(len(grid), np.nan)
 
 
 def _losses(axes: plt.Axes, metrics: Path, colors: np.ndarray) -> None:
     """The residual loss of every window against the steps of all stages."""
-    records = [json.loads(line) for line in metrics.read_text().splitlines()]
+    lines = metrics.read_text().splitlines() if metrics.exists() else []
+    records = [json.loads(line) for line in lines]
     windows = [r for r in records if r["kind"] == "window"]
     for stage, color in enumerate(colors):
         mine = [r for r in windows if r["stage"] == stage]
@@ -77,8 +88,6 @@ def _losses(axes: plt.Axes, metrics: Path, colors: np.ndarray) -> None:
 
 def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.ndarray) -> None:
     """Draws the first input functions and their solutions."""
-    if x.shape[1] != 1:
-        raise NotImplementedError("pictures of inference are drawn in one dimension")
     count = 8
     with plt.rc_context(_STYLE):
         panels = 1 if u0 is None else 2
@@ -91,7 +100,13 @@ def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.nda
             axes[0, 0].set(xlabel="x", ylabel="u₀", title=f"input functions (first {count})")
         axes[0, -1].plot(x[order, 0], np.atleast_2d(u)[:count, order].T, lw=1)
         axes[0, -1].set(
-            xlabel="x", ylabel="u", title=f"solutions at s = {operator.s:g}, ε = {operator.eps:g}"
+            xlabel="x",
+            ylabel="u",
+            title=f"their solutions at s = {operator.s:g}, ε = {operator.eps:g}",
         )
+        spread = np.ptp(np.atleast_2d(u)[:count], axis=0).max()
+        if u0 is not None and spread < 0.01 * np.abs(u[:count]).max():
+            note = f"all curves agree to {spread:.0e}:\nthis solution hardly depends on u₀"
+            axes[0, -1].annotate(note, (0.97, 0.95), xycoords="axes fraction", ha="right", va="top")
         figure.savefig(target)
         plt.close(figure)

@@ -106,11 +106,19 @@ def start_processes() -> None:
             raise UserError(
                 f"HOP_COORDINATOR is set but {' and '.join(missing)} is no number; set all three"
             )
-        jax.distributed.initialize(
-            env["HOP_COORDINATOR"], int(env["HOP_PROCESSES"]), int(env["HOP_PROCESS_ID"])
-        )
+        _join(env["HOP_COORDINATOR"], int(env["HOP_PROCESSES"]), int(env["HOP_PROCESS_ID"]))
     elif env.get("HOP_DISTRIBUTED") == "1":
-        jax.distributed.initialize()
+        _join()
+
+
+def _join(*address: Any) -> None:
+    try:
+        jax.distributed.initialize(*address)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"this process cannot join its job ({str(error).splitlines()[0]}); set "
+            "HOP_COORDINATOR, HOP_PROCESSES and HOP_PROCESS_ID, or none of them to train alone"
+        ) from error
 
 
 def is_chief() -> bool:

@@ -77,7 +77,7 @@ class Window(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
-    """The training program of an experiment on a mesh: three compiled functions."""
+    """The training program of an experiment on a mesh: four compiled functions."""
 
     ansatz: Ansatz
     weights: Weights
@@ -87,7 +87,9 @@ class Trainer:
 
     @property
     def schedule(self) -> Schedule:
-        return self.train.schedule()
+        fades = self.weights.tangent > 0 and math.isfinite(self.weights.tangent_share)
+        hold = math.ceil(self.weights.tangent_share * self.train.steps) if fades else 0
+        return dataclasses.replace(self.train.schedule(), hold=hold)
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -102,6 +104,11 @@ class Trainer:
     def next_stage(self) -> Callable[[TrainState], TrainState]:
         """The end of a stage → the start of the next: its network is both start and anchor."""
         return jax.jit(self._next_stage, out_shardings=self.layout.replicated)
+
+    @functools.cached_property
+    def retry(self) -> Callable[[TrainState], TrainState]:
+        """Any state of a failed stage → its start again, with a fresh optimiser."""
+        return jax.jit(self._retry, out_shardings=self.layout.replicated)
 
     @functools.cached_property
     def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
@@ -125,6 +132,11 @@ class Trainer:
         if self.train.optimizer_state == "restart":
             optimizer = self.optimizer.init(state.params)
         return TrainState(state.params, state.params, optimizer, jnp.int32(0))
+
+    def _retry(self, state: TrainState) -> TrainState:
+        return TrainState(
+            state.anchor, state.anchor, self.optimizer.init(state.anchor), jnp.int32(0)
+        )
 
     def _dispatch(
         self, state: TrainState, stage: Stage, window: Window, pool: Inputs | None, draws: Array
@@ -193,9 +205,9 @@ def train(
     experiment = config_lib.build(config, problem)
     layout = Layout.create(config.mesh.function, config.mesh.point)
     check_batch(experiment, layout)
+    provide(experiment, reporter)
     with Workdir.open(workdir, is_chief()) as folder:
         folder.adopt(config_lib.to_json(config))
-        provide(experiment, reporter)
         with config.precision(), jax.default_matmul_precision("highest"):
             return _Run(experiment, layout, folder, reporter).walk()
 
@@ -300,7 +312,7 @@ class _Run:
                     position = path.reject(mark.position, outcome.failure)
                     self.reporter.message(f"{outcome.failure}: trying half the step")
                     mark = Bookmark(mark.stage, position, None, outcome.bookmark.total_steps)
-                    state = trainer.next_stage(state._replace(params=state.anchor))
+                    state = trainer.retry(state)
                     continue
                 after = Bookmark(
                     mark.stage + 1, path.accept(mark.position), None, outcome.bookmark.total_steps
@@ -368,7 +380,9 @@ class _Run:
         state = self.trainer.init()
         latest = self.workdir.latest()
         if latest is None:
+            self.workdir.forget_after(0)
             return state, Bookmark(0, self.experiment.path.start())
+        config_lib.check_problem(self.experiment.problem, latest.metadata["problem"])
         mark = Bookmark.from_json(latest.metadata["bookmark"])
         self.workdir.forget_after(mark.total_steps)
         state = self.layout.put(self.workdir.state(latest, jax.eval_shape(lambda: state)))
@@ -383,6 +397,7 @@ class _Run:
             "eps": record["eps"],
             "record": record,
             "bookmark": dataclasses.asdict(mark),
+            "problem": config_lib.problem_class(self.experiment.problem),
             "config": config_lib.to_json(self.experiment.config),
             "versions": versions(),
         }

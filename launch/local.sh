@@ -43,4 +43,4 @@ for ((id = 0; id < processes; id++)); do
   HOP_PROCESS_ID="$id" "$bin" train "$@" &
   pids+=($!)
 done
-for pid in "${pids[@]}"; do wait "$pid"; done # the first failure ends the job
+for _ in "${pids[@]}"; do wait -n; done # the first failure ends the job

@@ -42,6 +42,8 @@ def place(tmp_path_factory, data_dir):
     np.save(folder / "nan.npy", np.full((5, 128), np.nan))
     np.save(folder / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     (folder / "text.npy").write_text("no array")
+    (folder / "empty.npy").write_text("")
+    (folder / "broken.py").write_text("1 / 0")
     return folder
 
 
@@ -91,7 +93,14 @@ WRONG = {
     "batch and mesh": (["--config.train.functions=12"], "not divisible by the 8 devices"),
     "mesh and devices": (["--config.mesh.function=3"], "there are 8"),
     "unknown network": (["--config.network.name=transformer"], "use one of deeponet, mlp"),
-    "network for no input": (["--config.network.name=mlp"], "is not a field"),
+    "network for no input": (["--config.network.name=mlp"], "use network.name=deeponet"),
+    "seed below zero": (["--config.seed=-1"], "must lie in"),
+    "tolerance below zero": (["--config.path.tolerance=-1.0"], "must be positive"),
+    "config that fails": (["train", "--config={place}/broken.py", "--workdir={new}"], "division"),
+    "config of another folder": (
+        ["train", "--config=nope/configs/smoke.py", "--workdir={new}"],
+        "no config file",
+    ),
     "unknown optimizer": (["--config.train.optimizer=adma"], "did you mean 'adam'"),
     "steps of zero": (["--config.train.steps=0"], "must be at least 1"),
     "nan rate": (["--config.train.learning_rate=nan"], "must be positive"),
@@ -105,9 +114,12 @@ WRONG = {
     "input not there": (["infer", "--input={place}/none.npy"], "no file"),
     "input of wrong shape": (["infer", "--input={place}/bad.npy"], "must be (n, 128)"),
     "input with NaN": (["infer", "--input={place}/nan.npy"], "NaN or infinity"),
-    "input pickled": (["infer", "--input={place}/object.npy"], "not a .npy file of numbers"),
-    "input no array": (["infer", "--input={place}/text.npy"], "not a .npy file of numbers"),
+    "input pickled": (["infer", "--input={place}/object.npy"], "not a .npy file of real numbers"),
+    "input no array": (["infer", "--input={place}/text.npy"], "not a .npy file of real numbers"),
     "output folder": (["infer", "--output={place}/none/u.npy"], "create it first"),
+    "picture of no kind": (["infer", "--plot={new}.foo"], "end it in .png"),
+    "output a folder": (["infer", "--output={place}"], "is a folder"),
+    "input empty": (["infer", "--input={place}/empty.npy"], "not a .npy file of real numbers"),
     "points twice": (["infer", "--points=9", "--at={place}/u0.npy"], "give one of them"),
 }
 
@@ -146,6 +158,15 @@ def test_a_damaged_checkpoint_is_one_line_and_exit_1(place, tmp_path, capfd):
     error = capfd.readouterr().err
     assert re.fullmatch(r"hop: error: stage 1 in [^\n]+\n", error), error
     assert not (tmp_path / "u.npy").exists()
+
+
+def test_a_rival_strategy_by_its_name(place, data_dir, tmp_path, capsys):
+    words = [f"--config={place}/tiny.py", f"--workdir={tmp_path}/w", f"--data_dir={data_dir}"]
+    assert main(["train", *words, "--config.strategy.name=classical"]) == 0
+    assert hop.load(tmp_path / "w", stage=0).eps == 0.3
+    capsys.readouterr()
+    assert main(["info", f"{tmp_path}/w"]) == 0
+    assert "classical (condition=1.0)" in capsys.readouterr().out
 
 
 def test_another_config_on_a_used_workdir(place, data_dir, capfd):

@@ -78,6 +78,10 @@ def test_numpy_and_jax_in_and_out(op, u0):
     in_jax = op(jnp.asarray(u0), x)
     assert isinstance(in_jax, jax.Array)
     np.testing.assert_allclose(in_jax, expected, atol=2e-6)
+    jitted = jax.jit(op)(jnp.asarray(u0), jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(jitted, expected, atol=2e-6)
+    along = jax.grad(lambda y: op(u0, y).sum())(jnp.asarray(x, jnp.float32))
+    assert along.shape == x.shape
     slope = jax.grad(lambda a: op(a, x).sum())(jnp.asarray(u0))
     assert slope.shape == u0.shape
     assert float(jnp.max(jnp.abs(slope))) > 0
@@ -92,6 +96,9 @@ def test_other_sensors_are_fitted(op):
     at_sensors = np.asarray(field(jnp.asarray(op.sensors, jnp.float32)))
     elsewhere = np.asarray(field(jnp.asarray(places, jnp.float32)))
     np.testing.assert_allclose(op(elsewhere, sensors=places), op(at_sensors), atol=1e-4)
+    whole = np.round(10 * elsewhere).astype(np.int32)
+    fitted = op(jnp.asarray(whole), sensors=places)
+    np.testing.assert_allclose(fitted, op(whole, sensors=places), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +111,8 @@ def test_other_sensors_are_fitted(op):
         ((np.zeros((2, 128)), np.zeros(3)), r"\(q, 1\)"),
         ((np.zeros((2, 128)), np.array([[1.5]])), "outside the domain"),
         ((np.zeros((2, 128)), np.array([[np.nan]])), "outside the domain"),
+        ((np.zeros((2, 128)), [["a"]]), "real numbers"),
+        (([[0.0], [0.0, 1.0]],), "differ in length"),
         ((), "op"),
     ],
 )
@@ -124,12 +133,17 @@ def test_a_problem_without_input(tiny_mlp, tmp_path, listener):
 
 
 def test_a_problem_object_of_ones_own(run, replace):
+    from hop.problems.allen_cahn_1d import AllenCahn1D
     from hop.problems.burgers_steady import BurgersSteady
 
     class Mine(BurgersSteady):
         pass
 
     assert type(hop.load(run, problem=Mine("unit")).ansatz.problem) is Mine
+    with pytest.raises(hop.UserError, match="trained with a problem of class .*BurgersSteady"):
+        hop.load(run, problem=AllenCahn1D())
+    with pytest.raises(hop.UserError, match="pass such an object"):
+        hop.load(run, problem=3)
 
 
 def test_ten_thousand_functions_file_to_file(op, tmp_path):

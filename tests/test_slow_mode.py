@@ -143,7 +143,9 @@ def test_it_places_the_shock(tiny, tmp_path, listener):
     assert errors[1.0] < errors[0.0] / 2
 
 
-def test_other_problems_are_refused(tiny_mlp, monkeypatch):
+def test_other_problems_are_refused(tiny, tiny_mlp, monkeypatch):
+    with pytest.raises(hop.UserError, match="exact conditions at its ends"):
+        config_lib.build(tiny(strategy__slow=1.0, problem__conditions_by="loss"))
     monkeypatch.setattr(AllenCahn1D, "labels", ("", "x", "xx", "xxx"))
     with pytest.raises(hop.UserError, match="strategy.slow needs a problem of second order"):
         config_lib.build(tiny_mlp(strategy__slow=1.0))

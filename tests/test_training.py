@@ -114,7 +114,7 @@ def test_divergence_ends_the_run_and_keeps_what_is_whole(tiny, tmp_path, listene
     diverging = tiny(
         train__learning_rate=1e30, train__optimizer="sgd", path__adaptive=adaptive, train__warmup=0
     )
-    with pytest.raises(hop.RunError, match="the loss is not finite.*earlier stages are kept"):
+    with pytest.raises(hop.RunError, match="the loss is not finite, and it is the first"):
         train(diverging, tmp_path / "v", listener())
     assert not list((tmp_path / "v").glob("stages/[0-9]*"))
     jax.tree.map(np.testing.assert_array_equal, kept, hop.load(tmp_path / "w").params)
@@ -184,6 +184,12 @@ def test_classical_training_goes_to_the_target_alone(tiny, tmp_path, listener):
     records = train(config_lib.parse(values), tmp_path / "w", listener())
     assert [(r["s"], r["eps"]) for r in records] == [(0.0, 0.3)]
     assert "tangent" not in records[0]
+
+
+def test_the_tangent_alone_must_stay(tiny):
+    with pytest.raises(hop.UserError, match="tangent_share=inf"):
+        config_lib.build(tiny(strategy__residual=0.0))
+    config_lib.build(tiny(strategy__residual=0.0, strategy__tangent_share=math.inf))
 
 
 def test_soft_conditions_are_rows_of_the_loss(tiny, tmp_path, listener):

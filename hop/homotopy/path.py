@@ -80,17 +80,23 @@ class Path:
         assert t is not None
         s, eps = self.at(t)
         where = f"stage at s={s:g}, eps={eps:g} failed: {why}"
-        if not self.adaptive or position.t < 0:
+        if position.t < 0:
             raise RunError(
-                f"{where}; earlier stages are kept. Lower train.learning_rate, or add "
-                "places to config.path or set path.adaptive=True"
+                f"{where}, and it is the first; in a new --workdir, start at a larger eps or "
+                "lower train.learning_rate"
             )
-        if position.step / 2 < self.smallest_step:
+        if not self.adaptive:
+            raise RunError(
+                f"{where}; earlier stages are kept. In a new --workdir, lower "
+                "train.learning_rate, or add places to config.path or set path.adaptive=True"
+            )
+        half = (t - position.t) / 2
+        if half < self.smallest_step:
             raise RunError(
                 f"{where}, with the smallest step ({self.smallest_step:g}) already; "
-                "earlier stages are kept. Raise train.steps or path.tolerance"
+                "earlier stages are kept. Raise train.steps or path.tolerance in a new --workdir"
             )
-        return Position(position.t, (t - position.t) / 2)
+        return Position(position.t, half)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Condition(NamedTuple):
 
 @runtime_checkable
 class Problem(Protocol):
-    """What the rest of `hop` asks of a PDE H(u; s, ε) = 0.
+    """What the rest of `hop` asks of a PDE H(u; s, ε) = 0. Problems are hashable.
 
     The input functions `a` are a Jet in `residual`, values (n, q) in `lift`, a `hop.fields.Field`
     in `reference`; all three are None for a problem without input.

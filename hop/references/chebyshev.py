@@ -78,7 +78,7 @@ def solve(
         s, eps = walk[-1]
         raise RunError(
             f"the reference's Newton iteration stalled at s={s:g}, eps={eps:g} "
-            f"(residual {worst:.1e}, N={nodes})"
+            f"(last step {worst:.1e}, N={nodes})"
         )
     return Solution(x, np.concatenate(values))
 
@@ -108,7 +108,7 @@ def _walk(
     inputs: Array,
     places: Array,
 ) -> tuple[Array, Array]:
-    """Solutions (b, N + 1) at the last of the places (k, 2), and their scaled residuals (b,)."""
+    """Solutions (b, N + 1) at the last of the places (k, 2), and their last Newton steps (b,)."""
     points = _nodes(interval, n)
     first = differentiation_matrix(points)
     d = jnp.asarray(np.stack([np.eye(n + 1), first, first @ first]))

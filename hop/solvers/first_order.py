@@ -25,7 +25,8 @@ OPTIMIZERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Attributes: see the module; `steps` is the stage's limit, `anneal` the share annealed."""
+    """Attributes: see the module; `steps` is the stage's limit, `anneal` the share annealed, and
+    before `hold` steps no stall is looked for (the loss itself changes while a term fades)."""
 
     learning_rate: float
     steps: int
@@ -33,6 +34,7 @@ class Schedule:
     anneal: float
     patience: int
     min_fall: float
+    hold: int = 0
 
     @property
     def anneal_steps(self) -> int:
@@ -70,7 +72,7 @@ class Progress:
         """The progress after one more window of steps with the given mean loss."""
         fell = loss < (1 - schedule.min_fall) * self.lowest
         step, stale = self.step + steps, 0 if fell else self.stale + 1
-        stalled = stale >= schedule.patience and step > schedule.warmup
+        stalled = stale >= schedule.patience and step > max(schedule.warmup, schedule.hold)
         anneal_from = min(self.anneal_from, step) if stalled else self.anneal_from
         return Progress(step, anneal_from, min(self.lowest, loss), stale)
 

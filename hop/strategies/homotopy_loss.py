@@ -4,6 +4,7 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2; the terms are those of `h
 """
 
 import dataclasses
+import math
 
 from hop.errors import UserError
 from hop.homotopy.path import Path
@@ -40,6 +41,11 @@ class HomotopyLoss:
             raise UserError(
                 "strategy.residual and strategy.tangent are both 0, "
                 "so nothing is asked of the network; raise one"
+            )
+        if self.residual == 0 and math.isfinite(self.tangent_share):
+            raise UserError(
+                "strategy.residual is 0 while the tangent term fades, so nothing is asked of the "
+                "network at a stage's end; set strategy.tangent_share=inf"
             )
         if self.tangent_share == 0:
             raise UserError(
