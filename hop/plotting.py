@@ -99,14 +99,10 @@ def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.nda
             axes[0, 0].plot(operator.sensors, np.asarray(u0[:count]).T, lw=1)
             axes[0, 0].set(xlabel="x", ylabel="u₀", title=f"input functions (first {count})")
         axes[0, -1].plot(x[order, 0], np.atleast_2d(u)[:count, order].T, lw=1)
-        axes[0, -1].set(
-            xlabel="x",
-            ylabel="u",
-            title=f"their solutions at s = {operator.s:g}, ε = {operator.eps:g}",
-        )
+        title = f"their solutions at s = {operator.s:g}, ε = {operator.eps:g}"
         spread = np.ptp(np.atleast_2d(u)[:count], axis=0).max()
         if u0 is not None and spread < 0.01 * np.abs(u[:count]).max():
-            note = f"all curves agree to {spread:.0e}:\nthis solution hardly depends on u₀"
-            axes[0, -1].annotate(note, (0.97, 0.95), xycoords="axes fraction", ha="right", va="top")
+            title += f"\n(all agree to {spread:.0e}: here u hardly depends on u₀)"
+        axes[0, -1].set(xlabel="x", ylabel="u", title=title)
         figure.savefig(target)
         plt.close(figure)
