@@ -125,8 +125,9 @@ def spread(values: list[float]) -> str:
     return f"{np.median(values):.1e} ({max(values):.1e})" if values else "–"
 
 
-def report(results: dict[str, dict[str, list[dict[str, Any]]]], folder: Path) -> str:
-    parts = ["# The steady Burgers operator\n", __doc__.split("\n\n")[-1].strip() + "\n"]
+def report(results: dict[str, dict[str, list[dict[str, Any]]]], note: str) -> str:
+    about = "`python benchmarks/burgers_steady.py` " + __doc__.split("\n\n")[-1].strip()
+    parts = ["# The steady Burgers operator\n", f"{about} {note}".strip() + "\n"]
     if runs := results.get("paper"):
         minutes = np.median([sum(r["seconds"] for r in rows) for rows in runs.values()]) / 60
         rows = []
@@ -188,6 +189,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "benchmarks")
     parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
+    parser.add_argument("--note", default="", help="a sentence on how the runs were made")
     args = parser.parse_args()
     results: dict[str, dict[str, Any]] = {}
     for group in args.only.split(","):
@@ -199,7 +201,7 @@ def main() -> None:
     out = ROOT / "docs" / "results"
     out.mkdir(parents=True, exist_ok=True)
     (out / "burgers_steady.json").write_text(json.dumps(results, indent=1) + "\n")
-    (out / "burgers_steady.md").write_text(report(results, args.workdir))
+    (out / "burgers_steady.md").write_text(report(results, args.note))
     print(f"written: {out / 'burgers_steady.md'}")
 
 

@@ -155,10 +155,10 @@ def report(cases: list[dict[str, Any]]) -> str:
     head = ["", "solver", "mean L2RE", "1 function", f"{MANY:,} functions"]
     return "\n".join([
         "# Classical solvers and the operator\n",
-        __doc__.split("\n\n")[-1].strip() + "\n",
+        "`python benchmarks/classical.py` compares. " + __doc__.split("\n\n")[-1].strip() + "\n",
         table(head, rows) + "\n",
-        "The explicit march is timed for one function (10,000 would take thousands of times as "
-        "long at s > 0; at s = 0 one run serves all).\n",
+        "The explicit march is timed for one function only; at s = 0 one run serves all. The "
+        "operator and Newton are timed for both.\n",
         *notes,
         "\n" + provenance("python benchmarks/classical.py --steady=W --unit=W") + "\n",
     ])  # fmt: skip
