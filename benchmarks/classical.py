@@ -48,13 +48,9 @@ def first(field: Field, count: int) -> Field:
     return Field(field.coefficients[:count], field.basis)
 
 
-def walk(lam: Lam) -> list[Lam]:
-    halvings = max(0, math.ceil(-math.log2(lam.eps)))
-    return [Lam(lam.s, max(lam.eps, 2.0**-k)) for k in range(halvings)] + [lam]
-
-
 def newton(problem: Any, field: Field, lam: Lam, nodes: int) -> np.ndarray:
-    solution = chebyshev.solve(problem, field, walk(lam), (0.0, 1.0), (0.0, 0.0), nodes)
+    walk = chebyshev.walk_to(lam)
+    solution = chebyshev.solve(problem, field, walk, (0.0, 1.0), (0.0, 0.0), nodes)
     return solution(X)
 
 

@@ -28,6 +28,8 @@ from hop.strategies import Strategy
 
 Options = Mapping[str, Any]
 
+_PACKAGES = {"problem": "hop.problems", "network": "hop.networks", "strategy": "hop.strategies"}
+
 
 @dataclasses.dataclass(frozen=True)
 class PathConfig:
@@ -216,9 +218,9 @@ def experiment(*, problem: str, network: str, strategy: str = "homotopy_loss") -
     from ml_collections import config_dict
 
     fields: dict[str, Any] = {
-        "problem": _options("hop.problems", "problem", problem),
-        "network": _options("hop.networks", "network", network),
-        "strategy": _options("hop.strategies", "strategy", strategy),
+        "problem": _options("problem", problem),
+        "network": _options("network", network),
+        "strategy": _options("strategy", strategy),
         "path": dataclasses.asdict(PathConfig()),
         "train": dataclasses.asdict(TrainConfig()),
         "mesh": dataclasses.asdict(MeshConfig()),
@@ -253,15 +255,15 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
       UserError: fields that do not fit each other.
     """
     if problem is None:
-        problem = _build("hop.problems", "problem", config.problem)
+        problem = _build("problem", config.problem)
     elif isinstance(problem, type) or not isinstance(problem, Problem):
         raise UserError(f"problem={problem!r} is no problem object; see hop.problems.Problem")
     try:
         hash(problem)
     except TypeError as error:
         raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
-    network = _build("hop.networks", "network", config.network)
-    strategy = _build("hop.strategies", "strategy", config.strategy)
+    network = _build("network", config.network)
+    strategy = _build("strategy", config.strategy)
     ansatz = Ansatz(problem, network)
     ansatz.check()
     if strategy.weights().slow:
@@ -295,12 +297,13 @@ def check_problem(problem: Problem, trained: str) -> None:
         )
 
 
-def find(package: str, kind: str, name: str) -> type:
-    """The class that the module `name` of a package exports.
+def find(kind: str, name: str) -> type:
+    """The class that the module `name` of a kind's package exports.
 
     Raises:
       UserError: there is no such module. Names never reach outside the package.
     """
+    package = _PACKAGES[kind]
     folder = importlib.import_module(package)
     known = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
     _choice(f"config.{kind}.name", name, known)
@@ -311,20 +314,19 @@ def find(package: str, kind: str, name: str) -> type:
 
 def options_for(kind: str, options: Options) -> dict[str, Any]:
     """The options that the named class knows, its defaults for the rest: after a change of name."""
-    package = {"problem": "hop.problems", "network": "hop.networks", "strategy": "hop.strategies"}
-    known = _options(package[kind], kind, options["name"])
+    known = _options(kind, options["name"])
     return known | {key: value for key, value in options.items() if key in known}
 
 
-def _options(package: str, kind: str, name: str) -> dict[str, Any]:
-    return {"name": name} | dataclasses.asdict(find(package, kind, name)())
+def _options(kind: str, name: str) -> dict[str, Any]:
+    return {"name": name} | dataclasses.asdict(find(kind, name)())
 
 
-def _build(package: str, kind: str, options: Options) -> Any:
+def _build(kind: str, options: Options) -> Any:
     if not isinstance(options.get("name"), str):
-        raise UserError(f"config.{kind}.name is missing; name a module of {package}")
+        raise UserError(f"config.{kind}.name is missing; name a module of {_PACKAGES[kind]}")
     rest = {key: value for key, value in options.items() if key != "name"}
-    cls = find(package, kind, options["name"])
+    cls = find(kind, options["name"])
     return _parse(cls, rest, f"config.{kind}", partial=True)
 
 

@@ -60,8 +60,7 @@ class AllenCahn1D:
         eps = float(lam.eps)
         # On the half interval, extended oddly: the whole one does not fix the interface's place in
         # float64 for ε ≤ 0.04.
-        halvings = max(0, math.ceil(-math.log2(eps)))
-        walk = [Lam(0.0, max(eps, 2.0**-k)) for k in range(halvings)] + [Lam(0.0, eps)]
+        walk = chebyshev.walk_to(Lam(0.0, eps))
         nodes = 32 + math.ceil(8 / math.sqrt(eps))
         half = chebyshev.solve(self, None, walk, (0.5, 1.0), (0.0, 1.0), nodes)
         return np.sign(x[:, 0] - 0.5) * half(0.5 + np.abs(x[:, 0] - 0.5))

@@ -8,6 +8,7 @@ an interior layer of width ε on [0, 1] needs N of about 5/ε for twelve digits.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 
 import jax
@@ -81,6 +82,12 @@ def solve(
             f"(last step {worst:.1e}, N={nodes})"
         )
     return Solution(x, np.concatenate(values))
+
+
+def walk_to(lam: Lam) -> list[Lam]:
+    """At the same s, ε from 1 down by halves to λ: at ε = 1 the straight line converges."""
+    halvings = max(0, math.ceil(-math.log2(lam.eps)))
+    return [Lam(lam.s, max(lam.eps, 2.0**-k)) for k in range(halvings)] + [lam]
 
 
 def _nodes(interval: tuple[float, float], n: int) -> np.ndarray:
