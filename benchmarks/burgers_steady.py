@@ -38,7 +38,7 @@ CHANGES = {
         "strategy.residual=0.0", "strategy.slow=0.0", "strategy.tangent=1.0",
         "strategy.tangent_share=inf",
     ],
-    "Adam, 1e-3": ["train.optimizer=adam", "train.learning_rate=1e-3"],
+    "Adam, 1e-3": ["solver.optimizer=adam", "solver.learning_rate=1e-3"],
     "soft boundary conditions": [
         "problem.conditions_by=loss", "strategy.condition=100.0", "strategy.slow=0.0",
     ],

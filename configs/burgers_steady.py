@@ -21,8 +21,8 @@ def get_config(variant=""):
         config.path.eps_target = 0.05
         config.strategy.tangent = 1.0
         config.strategy.tangent_share = float("inf")
-        config.train.optimizer = "adam"
-        config.train.learning_rate = 1e-3
+        config.solver.optimizer = "adam"
+        config.solver.learning_rate = 1e-3
         config.train.sampler = "grid"
         return config
     if variant not in ("", "quickstart"):

@@ -14,5 +14,5 @@ def get_config():
     config.path.eps_target = 0.05
     config.strategy.slow = 1.0
     config.train.steps = 10_000
-    config.train.anneal = 1.0
+    config.solver.anneal = 1.0
     return config

@@ -17,18 +17,24 @@ from typing import Any
 
 import jax
 
-from hop.ansatz import Ansatz
+from hop.ansatz import Ansatz, size
 from hop.domain import SAMPLERS
 from hop.errors import UserError
 from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
 from hop.problems import Lam, Problem
-from hop.solvers.first_order import OPTIMIZERS, Schedule
-from hop.strategies import Strategy
+from hop.solvers import Criterion, Solver
+from hop.strategies import Plan, Strategy
 
 Options = Mapping[str, Any]
 
-_PACKAGES = {"problem": "hop.problems", "network": "hop.networks", "strategy": "hop.strategies"}
+_PACKAGES = {
+    "problem": "hop.problems",
+    "network": "hop.networks",
+    "strategy": "hop.strategies",
+    "solver": "hop.solvers",
+}
+_DENSE_LIMIT = 10_000  # parameters of a network whose Jacobian is factorised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +93,12 @@ class TrainConfig:
       functions: input functions per step, drawn without replacement within an epoch; ignored
         without an input function.
       points: collocation points per step, shared by the functions.
-      sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`).
-      optimizer: "muon", "adam" or "sgd".
-      learning_rate: of the hold; see `hop.solvers.first_order`.
-      warmup: steps of linear warm-up at each stage's start.
-      anneal: the share of `steps` over which the rate is annealed.
-      patience: windows of `dispatch` steps without a fall before annealing starts early.
+      sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`); or, on an interval,
+        "adaptive": denser where the last stage's network is steep (`hop.homotopy.adaptive`).
+      patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
+        solver that anneals then does so (`hop.solvers.Criterion`).
       min_fall: the relative fall of the loss that counts.
-      optimizer_state: between stages, "restart" it or "carry" it on.
+      goal: a loss low enough to end a stage.
       precision: "float32" or "float64", of parameters and arithmetic. TPUs emulate float64, slowly.
       dispatch: steps per call of the compiled program, and the window of the stage-end criterion.
       save_every: steps between rolling checkpoints, a multiple of `dispatch`.
@@ -105,13 +109,9 @@ class TrainConfig:
     functions: int = 100
     points: int = 128
     sampler: str = "stratified"
-    optimizer: str = "muon"
-    learning_rate: float = 5e-3
-    warmup: int = 50
-    anneal: float = 0.6
     patience: int = 10
     min_fall: float = 0.02
-    optimizer_state: str = "restart"
+    goal: float = 0.0
     precision: str = "float32"
     dispatch: int = 50
     save_every: int = 1000
@@ -129,30 +129,17 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"config.train.{name}={getattr(self, name)} must be at least 1")
-        for name, low, high in (("learning_rate", 0, math.inf), ("anneal", 0, 1)):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low < value <= high):
-                raise UserError(
-                    f"config.train.{name}={getattr(self, name)!r} must be positive"
-                    + (" and at most 1" if high == 1 else "")
-                )
         if not 0 <= self.min_fall < 1:
             raise UserError(f"config.train.min_fall={self.min_fall!r} must lie in [0, 1)")
-        if self.warmup < 0:
-            raise UserError(f"config.train.warmup={self.warmup} must not be negative")
+        if not self.goal >= 0:
+            raise UserError(f"config.train.goal={self.goal!r} must not be negative")
         if self.save_every % self.dispatch:
             raise UserError(
                 f"config.train.save_every={self.save_every} is not a multiple of "
                 f"config.train.dispatch={self.dispatch}; make it one"
             )
-        _choice("config.train.optimizer", self.optimizer, OPTIMIZERS)
-        _choice("config.train.sampler", self.sampler, SAMPLERS)
+        _choice("config.train.sampler", self.sampler, (*SAMPLERS, "adaptive"))
         _choice("config.train.precision", self.precision, ("float32", "float64"))
-        _choice("config.train.optimizer_state", self.optimizer_state, ("restart", "carry"))
-
-    def schedule(self) -> Schedule:
-        names = {field.name for field in dataclasses.fields(Schedule)}
-        return Schedule(**{k: v for k, v in dataclasses.asdict(self).items() if k in names})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,11 +166,12 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One experiment. `problem`, `network` and `strategy` are a name and that class's options."""
+    """One experiment. The groups that are `Options` are a name and that class's options."""
 
     problem: Options
     network: Options
     strategy: Options
+    solver: Options
     path: PathConfig
     train: TrainConfig
     mesh: MeshConfig
@@ -206,14 +194,30 @@ class Experiment:
     config: Config
     ansatz: Ansatz
     strategy: Strategy
+    solver: Solver
     path: Path
+
+    @property
+    def plan(self) -> Plan:
+        return self.strategy.plan()
+
+    @property
+    def criterion(self) -> Criterion:
+        """When a stage ends. While the tangent term fades, the loss itself changes."""
+        train, weights = self.config.train, self.plan.weights
+        fades = weights.tangent > 0 and math.isfinite(weights.tangent_share)
+        hold = math.ceil(weights.tangent_share * train.steps) if fades else 0
+        tail = self.solver.tail(train.steps)
+        return Criterion(train.steps, tail, train.patience, train.min_fall, train.goal, hold)
 
     @property
     def problem(self) -> Problem:
         return self.ansatz.problem
 
 
-def experiment(*, problem: str, network: str, strategy: str = "homotopy_loss") -> Any:
+def experiment(
+    *, problem: str, network: str, strategy: str = "homotopy_loss", solver: str = "first_order"
+) -> Any:
     """A ConfigDict with every field of the schema at its default, for a config file to fill in."""
     from ml_collections import config_dict
 
@@ -221,6 +225,7 @@ def experiment(*, problem: str, network: str, strategy: str = "homotopy_loss") -
         "problem": _options("problem", problem),
         "network": _options("network", network),
         "strategy": _options("strategy", strategy),
+        "solver": _options("solver", solver),
         "path": dataclasses.asdict(PathConfig()),
         "train": dataclasses.asdict(TrainConfig()),
         "mesh": dataclasses.asdict(MeshConfig()),
@@ -263,25 +268,66 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     except TypeError as error:
         raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
     network = _build("network", config.network)
-    strategy = _build("strategy", config.strategy)
+    strategy, solver = _build("strategy", config.strategy), _build("solver", config.solver)
     ansatz = Ansatz(problem, network)
     ansatz.check()
-    if strategy.weights().slow:
-        if not slow_mode.serves(problem):
-            raise UserError(
-                "config.strategy.slow needs a problem of second order on an interval with exact "
-                "conditions at its ends; set it to 0"
-            )
-        if config.train.points < 8:
-            raise UserError("config.train.points must be at least 8 for config.strategy.slow")
-    if config.train.sampler == "grid":
-        dim, points = problem.domain.dim, config.train.points
-        if round(points ** (1 / dim)) ** dim != points:
-            raise UserError(
-                f"config.train.points={points} is no grid in {dim} dimensions; use a "
-                f"{dim}-th power or another config.train.sampler"
-            )
-    return Experiment(config, ansatz, strategy, strategy.path(config.path.build()))
+    made = Experiment(config, ansatz, strategy, solver, strategy.path(config.path.build()))
+    _check_slow_mode(made)
+    _check_dense(made)
+    _check_points(made)
+    return made
+
+
+def _check_slow_mode(made: Experiment) -> None:
+    plan, served = made.plan, slow_mode.serves(made.problem)
+    if (plan.weights.slow or plan.pin) and not served:
+        name = "slow" if plan.weights.slow else "pin"
+        raise UserError(
+            f"config.strategy.{name} needs a problem of second order on an interval with exact "
+            "conditions at its ends; set it to 0"
+        )
+    if plan.pin and made.problem.random_field is not None:
+        raise UserError(
+            "config.strategy.pin serves one function, and this problem has input functions; "
+            "set it to 0"
+        )
+    if plan.weights.slow and made.config.train.points < 8:
+        raise UserError("config.train.points must be at least 8 for config.strategy.slow")
+
+
+def _check_dense(made: Experiment) -> None:
+    """Refuses what the Jacobian matrix cannot serve."""
+    config = made.config
+    if made.solver.dense:
+        name, remedy = config.solver["name"], "use solver.name=gauss_newton_cg or first_order"
+    elif made.plan.predictor is not None:
+        name, remedy = config.strategy["name"], "use strategy.name=homotopy_loss"
+    else:
+        return
+    if made.problem.random_field is not None:
+        raise UserError(f"'{name}' serves problems without input functions; {remedy}")
+    count = size(jax.eval_shape(made.ansatz.init, jax.random.key(0)))
+    if count > _DENSE_LIMIT:
+        raise UserError(
+            f"'{name}' factorises a matrix with a column for each of the network's {count:,} "
+            f"parameters, and serves at most {_DENSE_LIMIT:,}; {remedy}"
+        )
+    if config.train.precision != "float64":
+        raise UserError(f"'{name}' needs float64; set config.train.precision=float64")
+
+
+def _check_points(made: Experiment) -> None:
+    train, dim = made.config.train, made.problem.domain.dim
+    if train.sampler == "adaptive" and dim > 1:
+        raise UserError(
+            f"config.train.sampler='adaptive' needs an interval, and this domain has {dim} "
+            "dimensions; use 'stratified'"
+        )
+    if train.sampler == "grid" and round(train.points ** (1 / dim)) ** dim != train.points:
+        raise UserError(
+            f"config.train.points={train.points} is no grid in {dim} dimensions; use a "
+            f"{dim}-th power or another config.train.sampler"
+        )
 
 
 def problem_class(problem: Problem) -> str:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 from jax.experimental import multihost_utils
 
@@ -23,14 +22,15 @@ from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment, TrainConfig
 from hop.errors import UserError
-from hop.homotopy import terms
+from hop.homotopy import adaptive
+from hop.homotopy import pin as pinning
 from hop.homotopy.path import Position
-from hop.homotopy.terms import Stage, Weights
+from hop.homotopy.terms import Objective, Stage
 from hop.networks import Params
 from hop.operators import Operator
 from hop.problems import Lam, Problem
 from hop.sharding import FUNCTION, POINT, Layout, is_chief
-from hop.solvers.first_order import OPTIMIZERS, Progress, Schedule
+from hop.solvers import Moment, Progress, Solver
 
 Record = dict[str, Any]
 
@@ -41,13 +41,13 @@ class TrainState(NamedTuple):
     Attributes:
       params: θ.
       anchor: θ_{k−1}, the last stage's network; θ's own start at the first stage.
-      optimizer: the optimiser's state.
+      solver: the solver's state.
       step: steps done in this stage.
     """
 
     params: Params
     anchor: Params
-    optimizer: optax.OptState
+    solver: Any
     step: Array
 
 
@@ -64,36 +64,35 @@ class Reporter(Protocol):
 
 
 class Window(NamedTuple):
-    """What one dispatch hears of its schedule: all traced.
+    """What one dispatch hears of its stage: all traced.
 
     Attributes:
       count: steps to take, at most the rows of `draws`.
-      anneal_from: the step at which annealing starts.
+      tail_from: the step from which the stage is brought to its end.
     """
 
     count: Any
-    anneal_from: Any
+    tail_from: Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
-    """The training program of an experiment on a mesh: four compiled functions."""
+    """The training program of an experiment on a mesh: a few compiled functions."""
 
-    ansatz: Ansatz
-    weights: Weights
-    train: TrainConfig
-    seed: int
+    experiment: Experiment
     layout: Layout
 
     @property
-    def schedule(self) -> Schedule:
-        fades = self.weights.tangent > 0 and math.isfinite(self.weights.tangent_share)
-        hold = math.ceil(self.weights.tangent_share * self.train.steps) if fades else 0
-        return dataclasses.replace(self.train.schedule(), hold=hold)
+    def ansatz(self) -> Ansatz:
+        return self.experiment.ansatz
 
     @property
-    def optimizer(self) -> optax.GradientTransformation:
-        return OPTIMIZERS[self.train.optimizer]()
+    def solver(self) -> Solver:
+        return self.experiment.solver
+
+    @property
+    def train(self) -> TrainConfig:
+        return self.experiment.config.train
 
     @functools.cached_property
     def init(self) -> Callable[[], TrainState]:
@@ -107,8 +106,19 @@ class Trainer:
 
     @functools.cached_property
     def retry(self) -> Callable[[TrainState], TrainState]:
-        """Any state of a failed stage → its start again, with a fresh optimiser."""
+        """Any state of a failed stage → its start again, with a fresh solver."""
         return jax.jit(self._retry, out_shardings=self.layout.replicated)
+
+    @functools.cached_property
+    def predict(self) -> Callable[[TrainState, Stage], TrainState]:
+        """The start of a stage → the same with the predictor's parameters."""
+        whole = self.layout.replicated
+        return jax.jit(self._predict, in_shardings=(whole, whole), out_shardings=whole)
+
+    @functools.cached_property
+    def points(self) -> Callable[..., tuple[Array, Array]]:
+        """(anchor, inputs, stage, step) → that step's collocation points and their spacing."""
+        return jax.jit(self._points, out_shardings=self.layout.replicated)
 
     @functools.cached_property
     def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
@@ -124,19 +134,21 @@ class Trainer:
         )
 
     def _init(self) -> TrainState:
-        params = self.ansatz.init(jax.random.key(self.seed))
-        return TrainState(params, params, self.optimizer.init(params), jnp.int32(0))
+        params = self.ansatz.init(jax.random.key(self.experiment.config.seed))
+        return TrainState(params, params, self.solver.init(params), jnp.int32(0))
 
     def _next_stage(self, state: TrainState) -> TrainState:
-        optimizer = state.optimizer
-        if self.train.optimizer_state == "restart":
-            optimizer = self.optimizer.init(state.params)
-        return TrainState(state.params, state.params, optimizer, jnp.int32(0))
+        solver = self.solver.next_stage(state.solver, state.params)
+        return TrainState(state.params, state.params, solver, jnp.int32(0))
 
     def _retry(self, state: TrainState) -> TrainState:
-        return TrainState(
-            state.anchor, state.anchor, self.optimizer.init(state.anchor), jnp.int32(0)
-        )
+        return TrainState(state.anchor, state.anchor, self.solver.init(state.anchor), jnp.int32(0))
+
+    def _predict(self, state: TrainState, stage: Stage) -> TrainState:
+        predictor = self.experiment.plan.predictor
+        assert predictor is not None
+        objective = self._objective(state, stage, None)
+        return state._replace(params=predictor(objective, state.params))
 
     def _dispatch(
         self, state: TrainState, stage: Stage, window: Window, pool: Inputs | None, draws: Array
@@ -157,26 +169,28 @@ class Trainer:
     def _step(
         self, state: TrainState, stage: Stage, window: Window, inputs: Inputs | None
     ) -> tuple[TrainState, dict[str, Array]]:
-        key = jax.random.fold_in(jax.random.key(self.seed), stage.index)
-        key = jax.random.fold_in(key, state.step)
-        x = self.ansatz.problem.domain.sample(key, self.train.points, self.train.sampler)
-        x = self.layout.constrain(x, POINT)
+        objective = self._objective(state, stage, inputs)
+        moment = Moment(state.step, window.tail_from, self.train.steps)
+        params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
+        return TrainState(params, state.anchor, solver, state.step + 1), losses
+
+    def _objective(self, state: TrainState, stage: Stage, inputs: Inputs | None) -> Objective:
+        x, spacing = self._points(state.anchor, inputs, stage.index, state.step)
+        x, spacing = self.layout.constrain((x, spacing), POINT)
         share_done = state.step.astype(float) / self.train.steps
+        weights = self.experiment.plan.weights
+        return Objective(self.ansatz, weights, state.anchor, inputs, x, spacing, stage, share_done)
 
-        def objective(params: Params) -> tuple[Array, dict[str, Array]]:
-            blocks = terms.rows(self.ansatz, self.weights, params, state.anchor, inputs, x, stage)
-            return terms.loss(blocks, self.weights, stage, share_done)
-
-        (total, parts), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-        with jax.numpy_dtype_promotion("standard"):  # Optax mixes float scalars and int32 steps
-            updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
-        rate = self.schedule.rate(state.step, window.anneal_from)
-        updates = jax.tree.map(lambda u: rate.astype(u.dtype) * u, updates)
-        params = optax.apply_updates(state.params, updates)
-        return TrainState(params, state.anchor, optimizer, state.step + 1), {
-            "total": total,
-            **parts,
-        }
+    def _points(
+        self, anchor: Params, inputs: Inputs | None, stage: Array, step: Array
+    ) -> tuple[Array, Array]:
+        key = jax.random.fold_in(jax.random.key(self.experiment.config.seed), stage)
+        key = jax.random.fold_in(key, step if self.solver.redraws else 0)
+        domain, count, sampler = self.ansatz.problem.domain, self.train.points, self.train.sampler
+        if sampler == "adaptive":
+            x = domain.sample(key, count, "stratified")
+            return adaptive.equidistribute(self.ansatz, anchor, inputs, x)
+        return domain.sample(key, count, sampler), jnp.ones(count)
 
 
 def train(
@@ -255,6 +269,8 @@ class Bookmark:
       progress: within the stage; None before its first step.
       total_steps: steps of all stages, failed tries included.
       seconds: spent in this stage so far.
+      pinned: whether this stage's slow mode is pinned.
+      velocity: dx/dp of an interface along the path, as last computed.
     """
 
     stage: int
@@ -262,6 +278,8 @@ class Bookmark:
     progress: Progress | None = None
     total_steps: int = 0
     seconds: float = 0.0
+    pinned: bool = False
+    velocity: float = 0.0
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Bookmark":
@@ -293,8 +311,7 @@ class _Run:
         config = experiment.config
         self.experiment, self.layout = experiment, layout
         self.workdir, self.reporter = workdir, reporter
-        weights = experiment.strategy.weights()
-        self.trainer = Trainer(experiment.ansatz, weights, config.train, config.seed, layout)
+        self.trainer = Trainer(experiment, layout)
         self.feed = _feed(experiment, layout)
         self.judge = evaluation.Judge.of(experiment, "validation", config.train.validation)
 
@@ -311,11 +328,18 @@ class _Run:
                 if outcome.failure is not None:
                     position = path.reject(mark.position, outcome.failure)
                     self.reporter.message(f"{outcome.failure}: trying half the step")
-                    mark = Bookmark(mark.stage, position, None, outcome.bookmark.total_steps)
+                    steps = outcome.bookmark.total_steps
+                    mark = dataclasses.replace(
+                        mark, position=position, progress=None, total_steps=steps, seconds=0.0
+                    )
                     state = trainer.retry(state)
                     continue
-                after = Bookmark(
-                    mark.stage + 1, path.accept(mark.position), None, outcome.bookmark.total_steps
+                after = dataclasses.replace(
+                    outcome.bookmark,
+                    stage=mark.stage + 1,
+                    position=path.accept(mark.position),
+                    progress=None,
+                    seconds=0.0,
                 )
                 self.workdir.save_stage(
                     mark.stage,
@@ -329,31 +353,63 @@ class _Run:
         return [info.record for info in self.workdir.stages()]
 
     def _stage(self, state: TrainState, mark: Bookmark, lam: Lam) -> Outcome:
-        """Trains one stage from its start, or from within it, to its end."""
-        path, schedule, train = self.experiment.path, self.trainer.schedule, self.trainer.train
+        """One stage, from its start or from within it, to its end: predict, correct, measure."""
+        path, plan = self.experiment.path, self.experiment.plan
         tolerance = self.experiment.config.path.tolerance if path.adaptive else math.inf
-        record: Record = {"stage": mark.stage, "s": lam.s, "eps": lam.eps}
+        began = time.monotonic()
+        record: Record = {
+            "stage": mark.stage,
+            "s": lam.s,
+            "eps": lam.eps,
+            "step": 0,
+            "total_steps": mark.total_steps,
+        }
         self.reporter.stage(mark.stage, lam)
-        if mark.progress is None and path.adaptive and mark.stage:
-            predicted = self.judge.loss(self._operator(state, lam))
+        stage = self._where(state, mark, lam)
+        if mark.progress is None and mark.stage:
+            if plan.predictor is not None:
+                state = self.trainer.predict(state, stage)
+            predicted = self.judge.loss(self._operator(state, lam)) if path.adaptive else 0.0
             if not predicted <= tolerance:
                 where = f"s={lam.s:g}, eps={lam.eps:g}"
-                why = f"the last network's loss at {where} is {predicted:.1e}"
+                why = f"the predicted network's loss at {where} is {predicted:.1e}"
                 return Outcome(state, mark, record, why)
-        previous = path.at(mark.position.t) if mark.stage else lam
-        has_previous = _real(mark.stage > 0)
-        stage = Stage(np.int32(mark.stage), _traced(lam), _traced(previous), has_previous)
-        progress = mark.progress or Progress(0, schedule.latest_anneal)
-        while not progress.finished(schedule):
+            mark = dataclasses.replace(mark, seconds=time.monotonic() - began)
+        if plan.corrects or mark.stage == 0:
+            outcome = self._correct(state, mark, stage, record)
+            if outcome.failure is None and self._pinned_wrongly(outcome, lam):
+                self.reporter.message(
+                    f"the pin at s={lam.s:g}, eps={lam.eps:g} holds the interface where the "
+                    "equation does not want it: released"
+                )
+                mark = dataclasses.replace(outcome.bookmark, pinned=False, progress=None)
+                stage = self._where(outcome.state, mark, lam)
+                outcome = self._correct(outcome.state, mark, stage, outcome.record)
+            if outcome.failure is not None:
+                return outcome
+            state, mark, record, _ = outcome
+        record |= {"seconds": round(mark.seconds, 3)}
+        record |= self.judge.scores(self._operator(state, lam))
+        if not record["loss"] <= tolerance:
+            return Outcome(state, mark, record, f"the loss ended at {record['loss']:.1e}")
+        if plan.pin:
+            mark = self._locate(state, mark, lam, record)
+        return Outcome(state, mark, record, None)
+
+    def _correct(self, state: TrainState, mark: Bookmark, stage: Stage, record: Record) -> Outcome:
+        """Runs the solver until the stage's criterion is met."""
+        criterion, train = self.experiment.criterion, self.trainer.train
+        progress = mark.progress or Progress(0, criterion.latest)
+        while not progress.finished(criterion):
             began = time.monotonic()
-            count = min(train.dispatch, progress.remaining(schedule))
-            window = Window(np.int32(count), _real(progress.anneal_from))
+            count = min(train.dispatch, progress.remaining(criterion))
+            window = Window(np.int32(count), _real(progress.tail_from))
             pool, drawn = self.feed(mark.stage, progress.step, train.dispatch)
             state, traced = self.trainer.dispatch(state, stage, window, pool, drawn)
             losses = {name: float(value) for name, value in traced.items()}
             if not math.isfinite(losses["total"]):
                 return Outcome(state, mark, record, "the loss is not finite")
-            progress = progress.after(schedule, count, losses["total"])
+            progress = progress.after(criterion, count, losses["total"])
             mark = dataclasses.replace(
                 mark,
                 progress=progress,
@@ -367,13 +423,51 @@ class _Run:
                 **losses,
             }
             self.metrics.write({"kind": "window", **record})
-            self.reporter.window(record, progress.remaining(schedule))
-            if progress.step % train.save_every == 0 and not progress.finished(schedule):
+            self.reporter.window(record, progress.remaining(criterion))
+            if progress.step % train.save_every == 0 and not progress.finished(criterion):
                 self.workdir.save_rolling(mark.total_steps, state, self._metadata(record, mark))
-        record |= self.judge.scores(self._operator(state, lam))
-        if record["loss"] <= tolerance:
-            return Outcome(state, mark, record, None)
-        return Outcome(state, mark, record, f"the loss ended at {record['loss']:.1e}")
+        return Outcome(state, mark, record, None)
+
+    def _where(self, state: TrainState, mark: Bookmark, lam: Lam) -> Stage:
+        """The stage at λ_k, with its pin made from the last stage's network."""
+        previous = self.experiment.path.at(mark.position.t) if mark.stage else lam
+        pin = None
+        if self.experiment.plan.pin:
+            pin = pinning.off(self.trainer.train.points)
+        if mark.pinned:
+            x, _ = self.trainer.points(state.anchor, None, np.int32(mark.stage), np.int32(0))
+            shift = mark.velocity * _change(previous, lam)
+            pin = pinning.pin(
+                self.experiment.ansatz, _host(state.anchor), lam, np.asarray(x), shift
+            )
+        return Stage(
+            np.int32(mark.stage), _traced(lam), _traced(previous), _real(mark.stage > 0), pin
+        )
+
+    def _pinned_wrongly(self, outcome: Outcome, lam: Lam) -> bool:
+        """Whether the multiplier of a pinned stage exceeds the rest of its residual."""
+        if not outcome.bookmark.pinned:
+            return False
+        params = _host(outcome.state.params)
+        c, rest = pinning.multiplier(self.experiment.ansatz, params, lam)
+        outcome.record["multiplier"] = c
+        return c > rest
+
+    def _locate(self, state: TrainState, mark: Bookmark, lam: Lam, record: Record) -> Bookmark:
+        """Notes whether the interface's place is computed or assumed; decides the next pin."""
+        record["place"] = "assumed" if mark.pinned else "computed"
+        if mark.pinned:
+            return mark
+        velocity = mark.velocity
+        if mark.stage:
+            previous = self.experiment.path.at(mark.position.t)
+            before, after = _host(state.anchor), _host(state.params)
+            shift = pinning.shift(self.experiment.ansatz, before, after, lam)
+            velocity = shift / _change(previous, lam)
+        uncertain = 0.0 if lam.eps > 0.15 else 1.0
+        record["shift"] = uncertain if math.isfinite(uncertain) else None
+        pinned = uncertain > self.experiment.plan.pin
+        return dataclasses.replace(mark, pinned=pinned, velocity=velocity)
 
     def _resume(self) -> tuple[TrainState, Bookmark]:
         """The newest checkpoint's state, or a fresh one."""
@@ -389,7 +483,7 @@ class _Run:
         return (self.trainer.next_stage(state) if mark.progress is None else state), mark
 
     def _operator(self, state: TrainState, lam: Lam) -> Operator:
-        return Operator(self.experiment.ansatz, jax.device_get(state.params), lam)
+        return Operator(self.experiment.ansatz, _host(state.params), lam)
 
     def _metadata(self, record: Record, mark: Bookmark) -> Record:
         return {
@@ -418,12 +512,12 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
         return lambda stage, first, steps: (None, nothing)
     data = datasets.load(field, "train", config.data.data_dir)
     inputs = Inputs(_real(data["values"]), _real(data["coefficients"]))
-    count, seed = config.train.functions, config.seed
+    count, seed, fixed = config.train.functions, config.seed, not experiment.solver.redraws
     if sum(array.nbytes for array in inputs) <= config.data.resident_mib * 2**20:
         pool = layout.put(inputs)
 
         def resident(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
-            drawn = draws(len(inputs.values), count, seed, stage, first, steps)
+            drawn = draws(len(inputs.values), count, seed, stage, first, steps, fixed)
             return pool, layout.put(drawn, None, FUNCTION)
 
         return resident
@@ -431,17 +525,22 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
     in_order = layout.put(in_order, None, FUNCTION)
 
     def streamed(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
-        drawn = draws(len(inputs.values), count, seed, stage, first, steps).ravel()
+        drawn = draws(len(inputs.values), count, seed, stage, first, steps, fixed).ravel()
         return layout.put(jax.tree.map(lambda a: a[drawn], inputs)), in_order
 
     return streamed
 
 
-def draws(total: int, count: int, seed: int, stage: int, first: int, steps: int) -> np.ndarray:
+def draws(
+    total: int, count: int, seed: int, stage: int, first: int, steps: int, fixed: bool = False
+) -> np.ndarray:
     """Which functions the steps first … of a stage take, (steps, count): a function of the step.
 
-    Every epoch is a fresh permutation of all `total`, its incomplete last batch dropped.
+    Every epoch is a fresh permutation of all `total`, its incomplete last batch dropped. `fixed`
+    gives every step of the stage the first draw.
     """
+    if fixed:
+        return np.repeat(draws(total, count, seed, stage, 0, 1), steps, axis=0)
     rows: list[np.ndarray] = []
     for step in range(first, first + steps):
         epoch, row = divmod(step, total // count)
@@ -449,6 +548,15 @@ def draws(total: int, count: int, seed: int, stage: int, first: int, steps: int)
             order = np.random.default_rng([seed, stage, epoch]).permutation(total)
         rows.append(order[row * count : (row + 1) * count])
     return np.stack(rows).astype(np.int32)
+
+
+def _change(old: Lam, new: Lam) -> float:
+    """Δp along the path: of ε, or of s where ε stays."""
+    return new.eps - old.eps or new.s - old.s
+
+
+def _host(params: Params) -> Params:
+    return jax.device_get(params)
 
 
 def _traced(lam: Lam) -> Lam:

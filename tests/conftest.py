@@ -94,9 +94,8 @@ def _tiny(problem, network, data_dir, overrides):
         dispatch=10,
         save_every=20,
         validation=8,
-        warmup=5,
-        optimizer="adam",
     )
+    config.solver.update(warmup=5, optimizer="adam")
     for key, value in overrides.items():
         group, _, field = key.partition("__")
         if field:

@@ -24,7 +24,8 @@ def get_config():
     config.problem.field = "unit"
     config.network.update(branch=(16,), trunk=(16,), rank=8)
     config.path.eps = (0.5, 0.3)
-    config.train.update(steps=40, functions=16, points=32, dispatch=10, save_every=20, warmup=5)
+    config.train.update(steps=40, functions=16, points=32, dispatch=10, save_every=20)
+    config.solver.warmup = 5
     config.train.validation = 8
     return config
 """
@@ -101,9 +102,9 @@ WRONG = {
         ["train", "--config=nope/configs/smoke.py", "--workdir={new}"],
         "no config file",
     ),
-    "unknown optimizer": (["--config.train.optimizer=adma"], "did you mean 'adam'"),
+    "unknown optimizer": (["--config.solver.optimizer=adma"], "use one of adam, muon, sgd"),
     "steps of zero": (["--config.train.steps=0"], "must be at least 1"),
-    "nan rate": (["--config.train.learning_rate=nan"], "must be positive"),
+    "nan rate": (["--config.solver.learning_rate=nan"], "must be positive"),
     "unwritable workdir": (["--workdir=/proc/nowhere"], "cannot be written"),
     "unknown dataset": (["data", "build", "grf_burgers/none"], "use one of grf_burgers/paper"),
     "no dataset named": (["data", "build"], "hop data build grf_burgers/paper"),
@@ -218,7 +219,7 @@ def test_two_processes_train_as_one(place, data_dir, tmp_path):
     """Two real processes on the loopback give the losses of one, to rounding."""
     words = [f"--config={place}/tiny.py", f"--data_dir={data_dir}"]
     # Deterministic Adam: Muon's orthogonalisation amplifies the rounding of reordered sums.
-    words += ["--config.train.optimizer=adam"]
+    words += ["--config.solver.optimizer=adam"]
     assert run("train", *words, f"--workdir={tmp_path}/one", XLA_FLAGS="").returncode == 0
     done = subprocess.run(
         [ROOT / "launch/local.sh", "--devices", "2", "--processes", "2", "--", *words,

@@ -16,7 +16,8 @@ from hop.homotopy.path import Path
 from hop.homotopy.terms import Stage, Weights
 from hop.problems import Lam
 from hop.problems.burgers_steady import BurgersSteady
-from hop.solvers.first_order import Progress, Schedule
+from hop.solvers import Criterion, Moment, Progress
+from hop.solvers.first_order import FirstOrder
 
 PROBLEM = BurgersSteady("unit")
 X = np.linspace(0.05, 0.95, 11)[None, None, :]
@@ -65,11 +66,12 @@ def test_tangent_row_misses_the_residual_at_second_order():
 
 
 def test_weights_of_the_loss():
-    blocks = {"residual": jnp.full((1, 2), 2.0), "tangent": jnp.full((1, 2), 4.0)}
+    terms_of = {"residual": 2.0, "tangent": 8.0}
 
     def total(weights, tangent=1.0, share=0.0):
         at = stage(Lam(0.0, 0.1), Lam(0.0, 0.2))._replace(tangent=jnp.float32(tangent))
-        return float(terms.loss(blocks, weights, at, jnp.float32(share))[0])
+        factors = weights.at(at, jnp.float32(share))
+        return sum(float(factors[name]) * term for name, term in terms_of.items())
 
     weights = Weights(residual=1.0, tangent=0.5, tangent_share=0.5)
     assert total(weights) == pytest.approx(2 + 0.5 * 8)
@@ -134,15 +136,15 @@ def test_senseless_paths_are_refused(places, words):
         Path(tuple(Lam(*place) for place in places))
 
 
-SCHEDULE = Schedule(1e-2, steps=1000, warmup=10, anneal=0.3, patience=3, min_fall=0.02)
+CRITERION = Criterion(limit=1000, tail=300, patience=3, min_fall=0.02)
 
 
 def walk(losses):
     """The progress through windows of 50 steps with the given losses, until it finishes."""
-    progress = Progress(0, SCHEDULE.latest_anneal)
+    progress = Progress(0, CRITERION.latest)
     for loss in losses:
-        progress = progress.after(SCHEDULE, min(50, progress.remaining(SCHEDULE)), loss)
-        if progress.finished(SCHEDULE):
+        progress = progress.after(CRITERION, min(50, progress.remaining(CRITERION)), loss)
+        if progress.finished(CRITERION):
             break
     return progress
 
@@ -150,27 +152,40 @@ def walk(losses):
 def test_a_falling_loss_runs_to_the_limit():
     progress = walk(0.9**k for k in range(100))
     assert progress.step == 1000
-    assert progress.anneal_from == 700
+    assert progress.tail_from == 700
 
 
-def test_a_stalled_loss_is_annealed_at_once():
+def test_a_stalled_loss_is_brought_to_its_end_at_once():
     progress = walk([1.0] * 100)
     # The first window sets the level, three more make it stale.
-    assert progress.anneal_from == 200
-    assert progress.step == 200 + SCHEDULE.anneal_steps
+    assert progress.tail_from == 200
+    assert progress.step == 200 + CRITERION.tail
+
+
+def test_a_solver_without_a_tail_ends_with_the_stall_or_at_the_limit():
+    bare = dataclasses.replace(CRITERION, tail=0)
+    progress = Progress(0, bare.latest)
+    assert progress.remaining(bare) == 1000
+    for _ in range(4):
+        assert not progress.finished(bare)
+        progress = progress.after(bare, 50, 1.0)
+    assert progress.finished(bare)
 
 
 def test_learning_rate_warms_up_holds_and_anneals():
-    def rate(step, anneal_from=700):
-        return float(SCHEDULE.rate(jnp.int32(step), jnp.float32(anneal_from)))
+    solver = FirstOrder(learning_rate=1e-2, warmup=10, anneal=0.3)
+    assert solver.tail(1000) == 300
+
+    def rate(step, tail_from=700):
+        return float(solver.rate(Moment(jnp.int32(step), jnp.float32(tail_from), 1000)))
 
     assert rate(0) == pytest.approx(1e-3)
     assert rate(10) == rate(700) == pytest.approx(1e-2)
     assert rate(850) == pytest.approx(0.5e-2, rel=1e-5)
     assert rate(1000) == pytest.approx(0.0, abs=1e-9)
-    assert rate(350, anneal_from=200) == pytest.approx(0.5e-2, rel=1e-5)
+    assert rate(350, tail_from=200) == pytest.approx(0.5e-2, rel=1e-5)
 
 
-def test_a_limit_shorter_than_its_annealing_still_ends():
-    short = dataclasses.replace(SCHEDULE, steps=1, anneal=1.0)
-    assert Progress(0, short.latest_anneal).after(short, 1, 1.0).finished(short)
+def test_a_limit_shorter_than_its_tail_still_ends():
+    short = dataclasses.replace(CRITERION, limit=1, tail=1)
+    assert Progress(0, short.latest).after(short, 1, 1.0).finished(short)

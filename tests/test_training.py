@@ -25,8 +25,7 @@ def losses_of(config, devices, function, point, windows=3):
     experiment = config_lib.build(config)
     layout = Layout.create(function, point, jax.devices()[:devices])
     training.check_batch(experiment, layout)
-    weights = experiment.strategy.weights()
-    trainer = Trainer(experiment.ansatz, weights, config.train, config.seed, layout)
+    trainer = Trainer(experiment, layout)
     dispatch, state = trainer.dispatch, trainer.init()
     feed, seen = training._feed(experiment, layout), []
     for k in range(windows):
@@ -43,7 +42,7 @@ def losses_of(config, devices, function, point, windows=3):
 
 @pytest.mark.parametrize("kind", ["operator", "mlp"])
 def test_losses_do_not_depend_on_the_mesh(kind, tiny, tiny_mlp):
-    config = (tiny if kind == "operator" else tiny_mlp)(train__optimizer="adam")
+    config = (tiny if kind == "operator" else tiny_mlp)(solver__optimizer="adam")
     datasets.build("unit", config.data.data_dir)
     reference, _ = losses_of(config, *MESHES[0])
     for mesh in MESHES[1:]:
@@ -112,7 +111,10 @@ def test_divergence_ends_the_run_and_keeps_what_is_whole(tiny, tmp_path, listene
     train(tiny(path__eps=(0.5,)), tmp_path / "w", listener())
     kept = hop.load(tmp_path / "w").params
     diverging = tiny(
-        train__learning_rate=1e30, train__optimizer="sgd", path__adaptive=adaptive, train__warmup=0
+        solver__learning_rate=1e30,
+        solver__optimizer="sgd",
+        path__adaptive=adaptive,
+        solver__warmup=0,
     )
     with pytest.raises(hop.RunError, match="the loss is not finite, and it is the first"):
         train(diverging, tmp_path / "v", listener())
@@ -131,7 +133,7 @@ def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, li
         train__steps=400,
         train__dispatch=100,
         train__save_every=100,
-        train__learning_rate=2e-2,
+        solver__learning_rate=2e-2,
     )
     records = train(config, tmp_path / "w", heard)
     assert any("trying half the step" in text for text in heard.messages)
@@ -152,14 +154,13 @@ def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
 def test_optimizer_state_between_stages_is_a_choice(tiny):
     states = {}
     for choice in ("restart", "carry"):
-        config = tiny(train__optimizer="adam", train__optimizer_state=choice)
+        config = tiny(solver__optimizer="adam", solver__between_stages=choice)
         experiment = config_lib.build(config)
         layout = Layout.create(1, 1, jax.devices()[:1])
-        weights = experiment.strategy.weights()
-        trainer = Trainer(experiment.ansatz, weights, config.train, 0, layout)
+        trainer = Trainer(experiment, layout)
         state = trainer.init()
-        moments = jax.tree.map(lambda a: a + jnp.ones_like(a), state.optimizer)
-        states[choice] = trainer.next_stage(state._replace(optimizer=moments)).optimizer
+        moments = jax.tree.map(lambda a: a + jnp.ones_like(a), state.solver)
+        states[choice] = trainer.next_stage(state._replace(solver=moments)).solver
     restarted = [float(jnp.max(jnp.abs(a))) for a in jax.tree.leaves(states["restart"])]
     carried = [float(jnp.max(jnp.abs(a))) for a in jax.tree.leaves(states["carry"])]
     assert max(restarted) == 0

@@ -83,12 +83,12 @@ class Path:
         if position.t < 0:
             raise RunError(
                 f"{where}, and it is the first; in a new --workdir, start at a larger eps or "
-                "lower train.learning_rate"
+                "lower solver.learning_rate"
             )
         if not self.adaptive:
             raise RunError(
                 f"{where}; earlier stages are kept. In a new --workdir, lower "
-                "train.learning_rate, or add places to config.path or set path.adaptive=True"
+                "solver.learning_rate, or add places to config.path or set path.adaptive=True"
             )
         half = (t - position.t) / 2
         if half < self.smallest_step:

@@ -16,6 +16,8 @@ costs a few tridiagonal solves for each function. The differences are of second 
 some 6/ε points, and σ comes out too small or too large by O(Δx²) before that.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -31,16 +33,30 @@ _ITERATIONS = 3
 _SIGMA_FLOOR = 1e-2
 
 
+class SlowMode(NamedTuple):
+    """The singular triplet A φ = σ ψ of smallest σ of n functions, on m grid points.
+
+    Attributes:
+      psi: ψ (n, m), zero at the ends, ∫ψ² = 1.
+      phi: φ (n, m), likewise.
+      sigma: σ (n,).
+    """
+
+    psi: Array
+    phi: Array
+    sigma: Array
+
+
 def serves(problem: Problem) -> bool:
     """Whether a problem is of second order, on an interval, with u fixed at its ends."""
-    interval = problem.domain.dim == 1 and not problem.conditions()
+    interval = problem.domain.dim == 1 and not problem.conditions(Lam(0.0, 1.0))
     return interval and set(problem.labels) == {"", "x", "xx"}
 
 
 def slow_mode(
     problem: Problem, u: Jet, a: Jet | None, grid: Float[Array, "m 1"], lam: Lam
-) -> tuple[Float[Array, "n m"], Float[Array, " n"]]:
-    """The left singular vector ψ of smallest singular value of A, and that value σ.
+) -> SlowMode:
+    """The singular triplet of A of smallest singular value.
 
     Args:
       problem: one that `serves`.
@@ -48,9 +64,6 @@ def slow_mode(
       a: the jet of their input functions, or None.
       grid: m equally spaced points, both ends of the interval included.
       lam: s and ε.
-
-    Returns:
-      ψ (n, m), zero at the ends, with ∫ψ² = 1; and σ (n,).
     """
     h = grid[1, 0] - grid[0, 0]
     unit = {label: jnp.zeros_like(value) for label, value in u.items()}
@@ -79,19 +92,23 @@ def slow_mode(
         longer = solve(lower_t, upper_t, solve(lower, upper, psi))  # (A Aᵀ)⁻¹ ψ
         growth = norm(longer)
         psi = longer / growth
-    return jnp.pad(psi, ((0, 0), (1, 1))), 1 / jnp.sqrt(growth[:, 0])
+    phi = solve(lower, upper, psi)
+    psi, phi = (jnp.pad(v / norm(v), ((0, 0), (1, 1))) for v in (psi, phi))
+    return SlowMode(psi, phi, 1 / jnp.sqrt(growth[:, 0]))
 
 
 def dual_weighted_residual(
     residual: Float[Array, "n q"],
     x: Float[Array, "q 1"],
-    psi: Float[Array, "n m"],
-    sigma: Float[Array, " n"],
+    mode: SlowMode,
     grid: Float[Array, "m 1"],
 ) -> Float[Array, "n 1"]:
-    """S = ⟨ψ, H⟩/σ for each function, from the residual at points of even density."""
+    """S = ⟨ψ, H⟩/σ for each function, from the residual at points of even density.
+
+    At other points, `residual` is to be multiplied by their inverse density.
+    """
     h = grid[1, 0] - grid[0, 0]
     hats = jnp.maximum(0.0, 1 - jnp.abs(grid - x[:, 0][None, :]) / h)  # linear interpolation
     length = grid[-1, 0] - grid[0, 0]
-    inner = length * jnp.mean(residual * jnp.matmul(psi, hats), axis=1)
-    return (inner / jnp.maximum(sigma, _SIGMA_FLOOR))[:, None]
+    inner = length * jnp.mean(residual * jnp.matmul(mode.psi, hats), axis=1)
+    return (inner / jnp.maximum(mode.sigma, _SIGMA_FLOOR))[:, None]

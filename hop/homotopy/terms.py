@@ -13,25 +13,31 @@ v = (u − u_{k−1})/Δp and ΔH = (H(u_{k−1}, λ_k) − H(u_{k−1}, λ_{k�
 so w_T = α/Δp² for the paper's α, and no Δp is needed. T = 0 is one Euler step along the path that
 also removes the old residual. The residual is pointwise in the jet, so H_u w is one `jax.jvp`.
 
-S is the residual weighted by its slow mode (`hop.homotopy.slow_mode`), not a part of the paper.
+S is the residual weighted by its slow mode (`hop.homotopy.slow_mode`), and a stage can be pinned
+(`hop.homotopy.pin`); neither is a part of the paper.
 
 Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2 (T to first order).
 """
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from hop.ansatz import Ansatz, Inputs, columns
 from hop.derivatives import Jet
-from hop.homotopy import slow_mode
+from hop.homotopy import pin, slow_mode
+from hop.homotopy.pin import Pin
 from hop.networks import Params
 from hop.problems import Lam, Problem
+
+_BATCH = 1024  # rows of the Jacobian made at a time
 
 
 class Stage(NamedTuple):
@@ -42,12 +48,14 @@ class Stage(NamedTuple):
       lam: λ_k.
       previous: λ_{k−1}; λ_k itself at the first stage.
       tangent: 1, or 0 at a stage that has no predecessor.
+      pin: of the slow mode; None in a run that never pins.
     """
 
     index: Any
     lam: Lam
     previous: Lam
     tangent: Any
+    pin: Pin | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,51 +76,149 @@ class Weights:
     tangent_share: float = 1.0
     slow: float = 0.0
 
+    def at(self, stage: Stage, share_done: ArrayLike) -> dict[str, Array]:
+        """The weight of every term, `share_done` of the stage's limit of steps being done."""
+        follows = stage.tangent
+        fade = jnp.maximum(0.0, 1 - share_done / self.tangent_share) * follows
+        return {
+            "residual": jnp.where(follows > 0, self.residual, self.residual or 1.0),
+            "condition": jnp.where(follows > 0, self.condition, self.condition or 1.0),
+            "tangent": self.tangent * fade,
+            "slow": jnp.asarray(self.slow, float),
+            "pin": jnp.asarray(1.0, float),
+        }
 
-def rows(
-    ansatz: Ansatz,
-    weights: Weights,
-    params: Params,
-    anchor: Params,
-    inputs: Inputs | None,
-    x: Float[Array, "q d"],
-    stage: Stage,
-) -> dict[str, Array]:
-    """The rows of every term: (n, q) each, (n, b) for the soft conditions.
 
-    Args:
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """L at one step, and its rows: the `hop.solvers.Objective` of every strategy.
+
+    Attributes:
       ansatz: the network inside the problem.
       weights: of the terms.
-      params: θ.
       anchor: θ_{k−1}, the network of the last stage.
       inputs: n input functions, or None.
       x: q collocation points, shared by all functions.
+      spacing: the inverse density of the points (q,), 1 on average over the domain.
       stage: λ_k and λ_{k−1}.
+      share_done: steps done of the stage's limit, in [0, 1].
     """
-    problem = ansatz.problem
-    a = None if inputs is None else ansatz.input_jet(inputs, x, ansatz.labels)
-    at = columns(x)
-    u = ansatz.jet(params, inputs, x)
-    blocks = {"residual": problem.residual(u, at, a, stage.lam)}
-    if weights.tangent:
-        old = jax.lax.stop_gradient(ansatz.jet(anchor, inputs, x))
-        blocks["tangent"] = tangent(problem, u, old, at, a, stage)
-    if weights.slow:
-        grid = jnp.asarray(problem.domain.grid(len(x)), x.dtype)
-        on_grid = jax.lax.stop_gradient(ansatz.jet(params, inputs, grid))
-        a_on_grid = None if inputs is None else ansatz.input_jet(inputs, grid, ansatz.labels)
-        psi, sigma = slow_mode.slow_mode(problem, on_grid, a_on_grid, grid, stage.lam)
-        blocks["slow"] = slow_mode.dual_weighted_residual(blocks["residual"], x, psi, sigma, grid)
-    if problem.conditions():
-        blocks["condition"] = jnp.concatenate(
-            [
-                ansatz.jet(params, inputs, jnp.asarray(c.points, x.dtype), ())[""]
-                - jnp.asarray(c.values, x.dtype)
-                for c in problem.conditions()
-            ],
-            axis=1,
+
+    ansatz: Ansatz
+    weights: Weights
+    anchor: Params
+    inputs: Inputs | None
+    x: Float[Array, "q d"]
+    spacing: Float[Array, " q"]
+    stage: Stage
+    share_done: ArrayLike = 0.0
+
+    def rows(self, params: Params) -> dict[str, Array]:
+        """The rows of every term: (n, q), (n, b) for the soft conditions, (n, 1) for one row."""
+        blocks = self._pointwise(params, self.x)
+        blocks |= self._single(params, blocks)
+        if self.stage.pin is not None:
+            blocks["residual"] = self.stage.pin.project(blocks["residual"])
+        points, values = self._conditions()
+        if len(points):
+            blocks["condition"] = self._value(params, points) - values
+        return blocks
+
+    def loss(self, params: Params) -> tuple[Array, dict[str, Array]]:
+        """L, and its terms unweighted: ½ mean of the squared rows."""
+        terms = {name: 0.5 * jnp.mean(block**2) for name, block in self.rows(params).items()}
+        factors = self.weights.at(self.stage, self.share_done)
+        total = sum(factors[name].astype(term.dtype) * term for name, term in terms.items())
+        return jnp.asarray(total), terms
+
+    def vector(self, params: Params) -> Float[Array, " m"]:
+        """r with L = ½ |r|²: all rows, each by the square root of its weight over its count."""
+        return self._weigh({name: block.ravel() for name, block in self.rows(params).items()})
+
+    def jacobian(self, params: Params) -> tuple[Float[Array, " m"], Float[Array, "m P"]]:
+        """r and ∂r/∂θ of a problem without input functions.
+
+        A row of a pointwise term depends on its own point alone, so its gradient is one reverse
+        pass over that point: q passes over one point each, not q over all of them.
+        """
+        theta, unravel = ravel_pytree(params)
+
+        def by_point(rows: Any, points: Array) -> dict[str, Array]:
+            def gradients(x: Array) -> dict[str, Array]:
+                return jax.jacrev(lambda t: jax.tree.map(jnp.ravel, rows(unravel(t), x[None])))(
+                    theta
+                )
+
+            made = jax.lax.map(gradients, points, batch_size=_BATCH)
+            return {name: block[:, 0] for name, block in made.items()}
+
+        slopes = by_point(self._pointwise, self.x)
+
+        def single_rows(theta: Array) -> dict[str, Array]:
+            params = unravel(theta)
+            return self._single(params, self._pointwise(params, self.x))
+
+        single = jax.jacrev(single_rows)(theta)
+        slopes |= {name: block[:, 0] for name, block in single.items()}
+        if self.stage.pin is not None:
+            slopes["residual"] = self.stage.pin.project(slopes["residual"].T).T
+        points, _ = self._conditions()
+        if len(points):
+            slopes |= by_point(lambda p, x: {"condition": self._value(p, x)}, points)
+        order = self.rows(params)
+        return self.vector(params), self._weigh({name: slopes[name] for name in order})
+
+    def _pointwise(self, params: Params, x: Float[Array, "q d"]) -> dict[str, Array]:
+        """The terms with a row for every point: (n, q)."""
+        ansatz, problem, stage = self.ansatz, self.ansatz.problem, self.stage
+        a = None if self.inputs is None else ansatz.input_jet(self.inputs, x, ansatz.labels)
+        at = columns(x)
+        u = ansatz.jet(params, self.inputs, x)
+        blocks = {"residual": problem.residual(u, at, a, stage.lam)}
+        if self.weights.tangent:
+            old = jax.lax.stop_gradient(ansatz.jet(self.anchor, self.inputs, x))
+            blocks["tangent"] = tangent(problem, u, old, at, a, stage)
+        return blocks
+
+    def _single(self, params: Params, pointwise: dict[str, Array]) -> dict[str, Array]:
+        """The terms with one row for every function, (n, 1), given those with one a point."""
+        ansatz, problem, x = self.ansatz, self.ansatz.problem, self.x
+        blocks = {}
+        if self.weights.slow:
+            grid = jnp.asarray(problem.domain.grid(len(x)), x.dtype)
+            on_grid = jax.lax.stop_gradient(ansatz.jet(params, self.inputs, grid))
+            a = None if self.inputs is None else ansatz.input_jet(self.inputs, grid, ansatz.labels)
+            mode = slow_mode.slow_mode(problem, on_grid, a, grid, self.stage.lam)
+            blocks["slow"] = slow_mode.dual_weighted_residual(
+                pointwise["residual"] * self.spacing[None, :], x, mode, grid
+            )
+        if self.stage.pin is not None:
+            places = jnp.asarray(pin.grid(problem), x.dtype)
+            blocks["pin"] = self.stage.pin.row(self._value(params, places))
+        return blocks
+
+    def _value(self, params: Params, x: Array) -> Float[Array, "n q"]:
+        return self.ansatz.jet(params, self.inputs, x, ())[""]
+
+    def _conditions(self) -> tuple[Float[Array, "b d"], Float[Array, "n b"]]:
+        """The points and values of all soft conditions."""
+        dtype, given = self.x.dtype, self.ansatz.problem.conditions(self.stage.lam)
+        if not given:
+            return jnp.zeros((0, self.x.shape[1]), dtype), jnp.zeros((1, 0), dtype)
+        return (
+            jnp.concatenate([jnp.asarray(c.points, dtype) for c in given]),
+            jnp.concatenate([jnp.asarray(c.values, dtype) for c in given], axis=1),
         )
-    return blocks
+
+    def _weigh(self, blocks: dict[str, Array]) -> Array:
+        """Rows (m, …) scaled so that half their sum of squares is L, one below the other."""
+        factors = self.weights.at(self.stage, self.share_done)
+        return jnp.concatenate(
+            [
+                block * jnp.sqrt(factors[name] / math.prod(block.shape[:1])).astype(block.dtype)
+                for name, block in blocks.items()
+            ]
+        )
 
 
 def tangent(problem: Problem, u: Jet, old: Jet, x: Array, a: Jet | None, stage: Stage) -> Array:
@@ -120,26 +226,3 @@ def tangent(problem: Problem, u: Jet, old: Jet, x: Array, a: Jet | None, stage: 
     change = jax.tree.map(jnp.subtract, u, old)
     _, linear = jax.jvp(lambda j: problem.residual(j, x, a, stage.previous), (old,), (change,))
     return linear + problem.residual(old, x, a, stage.lam)
-
-
-def loss(
-    blocks: dict[str, Array], weights: Weights, stage: Stage, share_done: ArrayLike
-) -> tuple[Array, dict[str, Array]]:
-    """L, and its terms unweighted: ½ mean of the squared rows.
-
-    Args:
-      blocks: the rows of every term.
-      weights: w_H, w_c, w_T, w_S.
-      stage: says whether there is a predecessor.
-      share_done: steps done of the stage's limit, in [0, 1].
-    """
-    terms = {name: 0.5 * jnp.mean(block**2) for name, block in blocks.items()}
-    fade = jnp.maximum(0.0, 1 - share_done / weights.tangent_share) * stage.tangent
-    factors = {
-        "residual": jnp.where(stage.tangent > 0, weights.residual, weights.residual or 1.0),
-        "condition": jnp.where(stage.tangent > 0, weights.condition, weights.condition or 1.0),
-        "tangent": weights.tangent * fade,
-        "slow": jnp.asarray(weights.slow, float),
-    }
-    total = sum(factors[name].astype(term.dtype) * term for name, term in terms.items())
-    return jnp.asarray(total), terms

@@ -67,7 +67,7 @@ class Problem(Protocol):
         """u from the network's output, pointwise: exact conditions and symmetries, (n, q)."""
         ...
 
-    def conditions(self) -> tuple[Condition, ...]:
+    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         """The conditions that `lift` does not already satisfy."""
         ...
 

@@ -51,7 +51,7 @@ class AllenCahn1D:
         (x,) = x
         return 2 * x - 1 + x * (1 - x) * network if self.conditions_by == "lift" else network
 
-    def conditions(self) -> tuple[Condition, ...]:
+    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         if self.conditions_by == "lift":
             return ()
         return (Condition(np.array([[0.0], [1.0]]), np.array([[-1.0, 1.0]])),)

@@ -67,7 +67,7 @@ class BurgersSteady:
         (x,) = x
         return x * (1 - x) * network if self.conditions_by == "lift" else network
 
-    def conditions(self) -> tuple[Condition, ...]:
+    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         if self.conditions_by == "lift":
             return ()
         return (Condition(np.array([[0.0], [1.0]]), np.zeros((1, 2))),)

@@ -1,1 +1,155 @@
-"""What drives the rows of the loss to zero within a stage."""
+"""Solvers: what drives the rows of the loss to zero within a stage, one file each.
+
+A solver is a frozen dataclass of its options; its module exports that class alone (`__all__`) and
+is found by name. One step of it is a pure function, compiled into the training program.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from jax import Array
+
+from hop.errors import UserError
+
+Params = Any  # a pytree of arrays
+Losses = dict[str, Array]
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """The loss L of one step, as a sum of squares: L = ½ |r|²."""
+
+    def loss(self, params: Params) -> tuple[Array, Losses]:
+        """L, and its terms unweighted."""
+        ...
+
+    def vector(self, params: Params) -> Array:
+        """All weighted rows r (m,)."""
+        ...
+
+    def jacobian(self, params: Params) -> tuple[Array, Array]:
+        """r (m,) and ∂r/∂θ (m, P), the columns in the order of `ravel_pytree`."""
+        ...
+
+
+class Moment(NamedTuple):
+    """Where in its stage a step is. Traced.
+
+    Attributes:
+      step: steps done.
+      tail_from: the step from which the stage is being brought to its end.
+      limit: the stage's limit of steps; not traced.
+    """
+
+    step: Any
+    tail_from: Any
+    limit: int
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """What the training program asks of a solver.
+
+    Attributes:
+      redraws: whether every step draws new points and functions. If not, a stage keeps one draw,
+        so that its loss is one fixed function.
+      dense: whether it needs the Jacobian matrix.
+    """
+
+    redraws: ClassVar[bool]
+    dense: ClassVar[bool]
+
+    def init(self, params: Params) -> Any:
+        """The solver's state at the start of a run; a pytree of arrays."""
+        ...
+
+    def next_stage(self, state: Any, params: Params) -> Any:
+        """Its state at the start of the next stage."""
+        ...
+
+    def step(
+        self, objective: Objective, params: Params, state: Any, moment: Moment
+    ) -> tuple[Params, Any, Losses]:
+        """One step: new parameters and state, and the terms of the loss before it, with "total"."""
+        ...
+
+    def tail(self, limit: int) -> int:
+        """The steps it takes to bring a stage to its end once the loss has stopped falling."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Criterion:
+    """When a stage ends: `tail` steps after its loss has stopped falling, or at its limit.
+
+    The loss has stopped when `patience` windows of steps in a row have not brought the window's
+    mean loss below (1 − min_fall) times its lowest so far.
+
+    Attributes:
+      limit: steps at most.
+      tail: steps from the stall to the end.
+      patience, min_fall: see above.
+      goal: a loss low enough to end the stage.
+      hold: before so many steps no stall is looked for.
+    """
+
+    limit: int
+    tail: int
+    patience: int
+    min_fall: float
+    goal: float = 0.0
+    hold: int = 0
+
+    @property
+    def latest(self) -> int:
+        """The step at which the tail starts without a stall."""
+        return max(0, self.limit - self.tail)
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """The host's view of a stage under way; it travels with every checkpoint.
+
+    Attributes:
+      step: steps done.
+      tail_from: the step at which the tail starts, or started.
+      lowest: the lowest window mean of the loss so far.
+      stale: windows since it last fell by the asked share.
+    """
+
+    step: int
+    tail_from: int
+    lowest: float = math.inf
+    stale: int = 0
+
+    def after(self, criterion: Criterion, steps: int, loss: float) -> "Progress":
+        """The progress after one more window of steps with the given mean loss."""
+        fell = loss < (1 - criterion.min_fall) * self.lowest
+        step, stale = self.step + steps, 0 if fell else self.stale + 1
+        stalled = stale >= criterion.patience and step > criterion.hold
+        ends = stalled or loss <= criterion.goal
+        tail_from = min(self.tail_from, step) if ends else self.tail_from
+        return Progress(step, tail_from, min(self.lowest, loss), stale)
+
+    def finished(self, criterion: Criterion) -> bool:
+        return self.remaining(criterion) <= 0
+
+    def remaining(self, criterion: Criterion) -> int:
+        return self.tail_from + criterion.tail - self.step
+
+
+def check_positive(**values: float) -> None:
+    """Refuses an option of a solver that is not a positive number."""
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise UserError(f"config.solver.{name}={value!r} must be positive")
+
+
+def check_choice(name: str, value: str, known: Mapping[str, Any] | tuple[str, ...]) -> None:
+    """Refuses an option of a solver that is none of those known."""
+    if value not in known:
+        raise UserError(
+            f"config.solver.{name}={value!r} is not known; use one of {', '.join(known)}"
+        )

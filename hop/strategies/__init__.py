@@ -3,10 +3,31 @@
 A strategy is a frozen dataclass of its options; its module exports that class alone (`__all__`).
 """
 
+import dataclasses
 from typing import Protocol, runtime_checkable
 
+from hop.errors import UserError
 from hop.homotopy.path import Path
+from hop.homotopy.predictors import Tangent
 from hop.homotopy.terms import Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a strategy does at each stage.
+
+    Attributes:
+      weights: of the terms of the loss.
+      predictor: gives the start of a stage; None for the last stage's network itself.
+      corrects: whether the solver then runs. If not, it still solves the first stage.
+      pin: how far an interface may be out of place, by the gauge of the last stage, before its
+        slow mode is pinned; 0 never pins.
+    """
+
+    weights: Weights
+    predictor: Tangent | None = None
+    corrects: bool = True
+    pin: float = 0.0
 
 
 @runtime_checkable
@@ -15,6 +36,13 @@ class Strategy(Protocol):
         """The path actually walked, from the one the config gives."""
         ...
 
-    def weights(self) -> Weights:
-        """The weights of the loss."""
+    def plan(self) -> Plan:
+        """What is done at each stage of it."""
         ...
+
+
+def check_shares(**values: float) -> None:
+    """Refuses an option of a strategy that does not lie between 0 and 1."""
+    for name, value in values.items():
+        if not 0 < value < 1:
+            raise UserError(f"config.strategy.{name}={value!r} must lie between 0 and 1")

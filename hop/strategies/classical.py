@@ -4,6 +4,7 @@ import dataclasses
 
 from hop.homotopy.path import Path
 from hop.homotopy.terms import Weights
+from hop.strategies import Plan
 
 __all__ = ["Classical"]
 
@@ -17,5 +18,5 @@ class Classical:
     def path(self, path: Path) -> Path:
         return dataclasses.replace(path, places=path.places[-1:])
 
-    def weights(self) -> Weights:
-        return Weights(condition=self.condition)
+    def plan(self) -> Plan:
+        return Plan(Weights(condition=self.condition))

@@ -9,6 +9,7 @@ import math
 from hop.errors import UserError
 from hop.homotopy.path import Path
 from hop.homotopy.terms import Weights
+from hop.strategies import Plan
 
 __all__ = ["HomotopyLoss"]
 
@@ -56,5 +57,5 @@ class HomotopyLoss:
     def path(self, path: Path) -> Path:
         return path
 
-    def weights(self) -> Weights:
-        return Weights(**dataclasses.asdict(self))
+    def plan(self) -> Plan:
+        return Plan(Weights(**dataclasses.asdict(self)))

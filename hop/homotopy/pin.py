@@ -1,0 +1,111 @@
+"""Pinning the slow mode where the residual no longer decides the interface's place.
+
+With φ and ψ the slow mode and its adjoint (`hop.homotopy.slow_mode`) and û the predictor, a pinned
+stage solves the bordered system of numerical continuation
+
+    H(u; λ_k) + c ψ = 0,   ⟨φ, u − û⟩ = 0,   ⟨φ, û − u_{k−1}⟩ = −ẋ Δp ⟨φ, ∂_x u_{k−1}⟩
+
+for u and the multiplier c: the interface moves with the velocity ẋ = dx/dp that it had where the
+residual still decided its place. In least squares c is eliminated: ψ is projected out of the
+residual rows. (Phase conditions: Beyn, Thümmler, *SIAM J. Appl. Dyn. Syst.* 3 (2004), 85–116.)
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from hop.ansatz import Ansatz
+from hop.homotopy.slow_mode import SlowMode, slow_mode
+from hop.networks import Params
+from hop.problems import Lam, Problem
+
+_GRID = 4001  # points of the modes; eight per ε at ε = 0.002
+
+
+class Pin(NamedTuple):
+    """A pin at q collocation points. Traced.
+
+    Attributes:
+      on: 1, or 0 for a stage that is not pinned.
+      psi: ψ (q,).
+      phi: φ on `grid`.
+      target: the value of ⟨φ, u⟩ that is asked for.
+    """
+
+    on: Any
+    psi: Any
+    phi: Any
+    target: Any
+
+    def project(self, rows: Float[Array, "n q"]) -> Float[Array, "n q"]:
+        """Residual rows with their part along ψ left out: min over c of |rows + c ψ|."""
+        along = jnp.matmul(rows, self.psi) / jnp.sum(self.psi**2)
+        return rows - self.on * along[:, None] * self.psi[None, :]
+
+    def row(self, u: Float[Array, "1 m"]) -> Float[Array, "1 1"]:
+        """⟨φ, u⟩ − target, for u on `grid`."""
+        return self.on * (jnp.mean(u * self.phi[None, :], axis=1) - self.target)[:, None]
+
+
+def grid(problem: Problem) -> Float[np.ndarray, "m 1"]:
+    """Where the modes are: fine enough that ⟨φ, u⟩ has no error of its own."""
+    return problem.domain.grid(_GRID)
+
+
+def off(points: int) -> Pin:
+    """No pin, of the shape of one."""
+    return Pin(np.float64(0), np.ones(points), np.ones(_GRID), np.float64(0))
+
+
+def pin(ansatz: Ansatz, params: Params, lam: Lam, x: Float[np.ndarray, "q 1"], shift: float) -> Pin:
+    """The pin of a stage at λ_k from the network u_{k−1} of the last.
+
+    Args:
+      ansatz: the network inside a problem that `slow_mode.serves`, without input functions.
+      params: θ_{k−1}.
+      lam: λ_k.
+      x: the stage's collocation points.
+      shift: ẋ Δp, how far the interface is to move.
+    """
+    mode, places = _mode(ansatz, params, lam)
+    phi = np.asarray(mode.phi[0])
+    jet = ansatz.jet(params, None, jnp.asarray(places), ("x",))
+    u, slope = (np.asarray(jet[label][0]) for label in ("", "x"))
+    psi = np.interp(x[:, 0], places[:, 0], np.asarray(mode.psi[0]))
+    return Pin(np.float64(1), psi, phi, np.mean(phi * (u - shift * slope)))
+
+
+def shift(ansatz: Ansatz, before: Params, after: Params, lam: Lam) -> float:
+    """How far the interface moved from u_{k−1} to u_k, −⟨φ, u_k − u_{k−1}⟩/⟨φ, u_x⟩."""
+    mode, places = _mode(ansatz, after, lam)
+    old, new = (ansatz.jet(params, None, jnp.asarray(places), ("x",)) for params in (before, after))
+    along = mode.phi[0] @ (new[""] - old[""])[0]
+    return -2 * float(along / (mode.phi[0] @ (new["x"] + old["x"])[0]))
+
+
+def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
+    """|c| = |⟨ψ, H⟩|, and the norm of the rest of the residual, both in L2.
+
+    Where |c| exceeds the rest, the pin holds u where the equation does not want it.
+    """
+    mode, places = _mode(ansatz, params, lam)
+    h = ansatz.residual(params, None, jnp.asarray(places), lam)[0]
+    width = places[1, 0] - places[0, 0]
+    c = width * jnp.sum(mode.psi[0] * h)
+    rest = width * jnp.sum((h - c * mode.psi[0]) ** 2)
+    return abs(float(c)), float(jnp.sqrt(rest))
+
+
+def _mode(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[SlowMode, np.ndarray]:
+    places = grid(ansatz.problem)
+    return _solve(ansatz, params, Lam(*map(jnp.asarray, lam)), jnp.asarray(places)), places
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _solve(ansatz: Ansatz, params: Params, lam: Lam, places: Array) -> SlowMode:
+    return slow_mode(ansatz.problem, ansatz.jet(params, None, places), None, places, lam)

@@ -1,0 +1,36 @@
+"""Strategy 1: follow Davidenko's equation in the parameters by forward Euler.
+
+The first stage is solved; every later one is a single Euler step with a truncated pseudo-inverse,
+so the path needs many places. For small networks, in float64.
+Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.1.
+"""
+
+import dataclasses
+
+from hop.homotopy.path import Path
+from hop.homotopy.predictors import Tangent
+from hop.homotopy.terms import Weights
+from hop.strategies import Plan, check_shares
+
+__all__ = ["Euler"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Euler:
+    """Attributes:
+    rtol: singular values up to rtol times the largest are dropped.
+    condition: w_c, of the soft conditions.
+    """
+
+    rtol: float = 1e-8
+    condition: float = 1.0
+
+    def __post_init__(self):
+        check_shares(rtol=self.rtol)
+
+    def path(self, path: Path) -> Path:
+        return path
+
+    def plan(self) -> Plan:
+        tangent = Tangent(self.rtol, guarded=False)
+        return Plan(Weights(condition=self.condition), predictor=tangent, corrects=False)

@@ -1,0 +1,44 @@
+"""Predictor–corrector continuation: an Euler step along the path, then the solver at the new place.
+
+With `solver.name=levenberg_marquardt` this is Newton continuation for a network. Where the residual
+can no longer tell the place of an interface, its slow mode is pinned (`hop.homotopy.pin`).
+(Allgower, Georg, *Introduction to Numerical Continuation Methods*, SIAM 2003.)
+"""
+
+import dataclasses
+
+from hop.errors import UserError
+from hop.homotopy.path import Path
+from hop.homotopy.predictors import Tangent
+from hop.homotopy.terms import Weights
+from hop.strategies import Plan, check_shares
+
+__all__ = ["PredictorCorrector"]
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictorCorrector:
+    """Attributes:
+    rtol: of the predictor's pseudo-inverse, see `hop.homotopy.predictors.Tangent`; 0 starts from
+      the last stage's network instead.
+    condition: w_c, of the soft conditions.
+    pin: once an interface's place is known no better than this, by the gauge of the last stage,
+      its slow mode is pinned; 0 never pins.
+    """
+
+    rtol: float = 1e-8
+    condition: float = 1.0
+    pin: float = 0.0
+
+    def __post_init__(self):
+        if self.rtol:
+            check_shares(rtol=self.rtol)
+        if not self.pin >= 0:
+            raise UserError(f"config.strategy.pin={self.pin!r} must not be negative")
+
+    def path(self, path: Path) -> Path:
+        return path
+
+    def plan(self) -> Plan:
+        predictor = Tangent(self.rtol, guarded=True) if self.rtol else None
+        return Plan(Weights(condition=self.condition), predictor, pin=self.pin)
