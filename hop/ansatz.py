@@ -10,7 +10,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from hop.derivatives import Jet, closure, push, rescale
+from hop.derivatives import LAPLACIAN, Jet, closure, jet, mirror, push, rescale
+from hop.errors import UserError
 from hop.fields import Field, RandomField
 from hop.networks import Network, Params
 from hop.problems import Lam, Problem
@@ -25,7 +26,12 @@ class Inputs(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Ansatz:
-    """u_θ(a)(x) = lift(decode(F_θ(a)(y), …), x, a(x)), y the place of x on the reference cube."""
+    """u_θ(a)(x) = lift(N(a)(y), x, a(x)), y the place of x on the reference cube.
+
+    N = decode(F_θ(a)(y), y, a(x)), or its odd part where the problem declares a symmetry: the
+    mean of ±N over the reflections y ↦ ±y of the coordinates in `problem.odd`, each a pointwise map
+    of features at the reflected point.
+    """
 
     problem: Problem
     network: Network
@@ -54,6 +60,8 @@ class Ansatz:
 
     def check(self) -> None:
         """Refuses, before anything is compiled, a network that does not fit the problem."""
+        if LAPLACIAN in self.labels:
+            self._check_laplacian()
         jax.eval_shape(self.init, jax.random.key(0))
 
     def jet(
@@ -65,23 +73,45 @@ class Ansatz:
     ) -> Jet:
         """u_θ and its derivatives: label → (n, q); n = 1 without inputs."""
         labels = self.labels if labels is None else closure(labels)
+        if LAPLACIAN in labels:
+            self._check_laplacian()
+            return jet(lambda p: self.jet(params, None, p, ())[""], x, labels)
         problem, network, domain = self.problem, self.network, self.problem.domain
         values = None if inputs is None else inputs.values / self._law.rms
-        features = network.features(params, values, domain.to_reference(x), labels)
-        features = rescale(features, domain.scale)
-        if inputs is None:
+        images = self._images()
+        features, seen = [], []
+        for signs in images:
+            y = domain.to_reference(x) * jnp.asarray(signs, x.dtype)[None, :]
+            jets = network.features(params, values, y, labels)
+            features.append(rescale(jets, signs * domain.scale))
+            if inputs is not None:
+                jets = self.input_jet(inputs, domain.reflect(x, signs), labels)
+                seen.append(rescale(jets, signs))
 
-            def compose(features: Array, points: Array) -> Array:
-                output = network.decode(params, features, domain.to_reference(points), None)
-                return problem.lift(output, columns(points), None)
+        def compose(*arrays: Array) -> Array:
+            *at, points = arrays
+            a: Sequence[Array | None] = at[len(images) :] or [None] * len(images)
+            y, total = domain.to_reference(points), jnp.zeros((), x.dtype)
+            for signs, F, a_there in zip(images, at, a, strict=False):
+                there = y * jnp.asarray(signs, y.dtype)[None, :]
+                total = total + float(np.prod(signs)) * network.decode(params, F, there, a_there)
+            return problem.lift(total / len(images), columns(points), a[0])
 
-            return push(compose, (features,), x, labels)
+        return push(compose, (*features, *seen), x, labels)
 
-        def compose_with(features: Array, a: Array, points: Array) -> Array:
-            output = network.decode(params, features, domain.to_reference(points), a)
-            return problem.lift(output, columns(points), a)
+    def _images(self) -> list[np.ndarray]:
+        """The reflections that make N odd, each as signs (d,) of the axes; the identity first."""
+        images = [np.ones(self.problem.domain.dim)]
+        for letter in self.problem.odd:
+            images += [signs * mirror(letter, len(signs)) for signs in images]
+        return images
 
-        return push(compose_with, (features, self.input_jet(inputs, x, labels)), x, labels)
+    def _check_laplacian(self) -> None:
+        if self.problem.random_field is not None:
+            raise UserError(
+                "the Laplacian 'Δ' is for problems without an input function; let problem.labels "
+                "name second derivatives, as 'xx' and 'yy'"
+            )
 
     def input_jet(self, inputs: Inputs, x: Float[Array, "q d"], labels: Sequence[str]) -> Jet:
         """The input functions and their derivatives at the points."""

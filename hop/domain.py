@@ -1,14 +1,18 @@
 """Boxes in space (and time): grids, quadratures and samples of collocation points."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
+from scipy.stats import qmc
 
 SAMPLERS = ("grid", "uniform", "stratified")
+
+TENSOR_DIM = 3  # a tensor grid serves up to here
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,13 @@ class Box:
         return np.stack([m.ravel() for m in reversed(mesh)], axis=-1)
 
     def quadrature(self, count: int) -> tuple[Float[np.ndarray, "q d"], Float[np.ndarray, " q"]]:
-        """The trapezoidal rule with `count` points along each axis: points and weights."""
+        """Points and weights: the trapezoidal rule with `count` points along each axis.
+
+        In more than `TENSOR_DIM` dimensions, `count` fixed quasi-random points of equal weight.
+        """
+        if self.dim > TENSOR_DIM:
+            low, width = np.asarray(self.lower), np.subtract(self.upper, self.lower)
+            return low + width * sobol(self.dim, count), np.full(count, np.prod(width) / count)
         ends = np.ones(count)
         ends[[0, -1]] = 0.5
         weights = ends
@@ -50,6 +60,11 @@ class Box:
             weights = np.multiply.outer(weights, ends).ravel()
         volume = np.prod(np.asarray(self.upper) - np.asarray(self.lower))
         return self.grid(*(count,) * self.dim), weights * volume / weights.sum()
+
+    def reflect(self, x: Array, signs: np.ndarray) -> Array:
+        """Points (q, d) mirrored about the middle of the box along the axes where `signs` is −1."""
+        signs_, total = jnp.asarray(signs, x.dtype), np.add(self.lower, self.upper)
+        return signs_[None, :] * x + jnp.asarray((1 - signs) / 2 * total, x.dtype)[None, :]
 
     def sample(self, key: Array, count: int, sampler: str) -> Float[Array, "q d"]:
         """Collocation points, in the default float type.
@@ -73,3 +88,14 @@ class Box:
                 order = jax.vmap(lambda k: jax.random.permutation(k, count), out_axes=1)(keys)
                 unit = (order.astype(unit.dtype) + unit) / count
         return low + width * unit
+
+
+@functools.lru_cache(maxsize=16)
+def sobol(dim: int, count: int) -> Float[np.ndarray, "count dim"]:
+    """The first `count` points of Sobol's sequence in [0, 1)^dim under one fixed random shift.
+
+    The shift moves the sequence's start off the corner (Cranley, Patterson, *SIAM J. Numer. Anal.*
+    13 (1976), 904–914). Powers of two are the well-balanced counts.
+    """
+    points = qmc.Sobol(dim, scramble=False).random_base2(max(0, (count - 1).bit_length()))[:count]
+    return (points + np.random.default_rng(0).random(dim)) % 1.0

@@ -70,9 +70,9 @@ def test_lift_satisfies_the_boundary_conditions(problem, replace):
     ends = jnp.asarray([[0.0, 1.0]])[:, None, :]
     a = None if problem.random_field is None else jnp.zeros((2, 2))
     lifted = problem.lift(jnp.full((2, 2), 3.7), ends, a)
-    (soft,) = replace(problem, conditions_by="loss").conditions()
+    (soft,) = replace(problem, conditions_by="loss").conditions(Lam(0.0, 0.1))
     assert np.array_equal(lifted, np.broadcast_to(soft.values, (2, 2)))
-    assert problem.conditions() == ()
+    assert problem.conditions(Lam(0.0, 0.1)) == ()
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,12 @@ class Condition(NamedTuple):
 
     Attributes:
       points: (b, d).
-      values: (1, b), or (n, b) where they depend on the function.
+      values: (1, b), or (n, b) where they depend on the function; traced where they depend on the
+        place on the path.
     """
 
     points: np.ndarray
-    values: np.ndarray
+    values: Array | np.ndarray
 
 
 @runtime_checkable
@@ -48,7 +49,9 @@ class Problem(Protocol):
 
     Attributes:
       domain: the box it lives on.
-      labels: the derivatives its residual reads, e.g. ("", "x", "xx").
+      labels: the derivatives its residual reads, e.g. ("", "x", "xx"), or ("", LAPLACIAN).
+      odd: the coordinates, e.g. ("x",), about whose middle the network's output is made odd: it is
+        replaced by ½(N(x) − N(Rx)) before `lift` sees it. Usually ().
       random_field: the law of its input functions; None for a problem without input.
     """
 
@@ -56,6 +59,8 @@ class Problem(Protocol):
     def domain(self) -> Box: ...
     @property
     def labels(self) -> tuple[str, ...]: ...
+    @property
+    def odd(self) -> tuple[str, ...]: ...
     @property
     def random_field(self) -> RandomField | None: ...
 
@@ -68,7 +73,7 @@ class Problem(Protocol):
         ...
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
-        """The conditions that `lift` does not already satisfy."""
+        """The conditions that `lift` does not already satisfy; as many at every (s, ε)."""
         ...
 
     def reference(self, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:

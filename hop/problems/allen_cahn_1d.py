@@ -1,9 +1,11 @@
 """Steady Allen–Cahn on [0, 1], one function without input.
 
-    H(u; ε) = ε² u″ + u − u³ = 0,  u(0) = −1, u(1) = 1.
+    H(u; ε) = ε² u″ + u − u³ = 0,  u(0) = left, u(1) = right,
 
-The solution is odd about ½, with an interface of width ε there. The linearisation's eigenvalue of
-smallest modulus is about −96 exp(−√2/ε): at small ε the residual hardly feels a shifted interface.
+by default −1 and 1. An interface of width ε joins the two wells. Where the ends are opposite, u is
+odd about ½ and the interface stands there; for left = −2, right = 1.1 it stands at
+½ + (ε/2√2) ln 7, up to exponentially small terms. The linearisation's eigenvalue of smallest
+modulus is about −96 exp(−√2/ε): at small ε the residual hardly feels a shifted interface.
 Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.1.
 """
 
@@ -18,7 +20,7 @@ from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
 from hop.problems import Condition, Lam
-from hop.references import chebyshev
+from hop.references import chebyshev, double_well
 
 __all__ = ["AllenCahn1D"]
 
@@ -28,11 +30,17 @@ class AllenCahn1D:
     """Options of the problem.
 
     Attributes:
-      conditions_by: "lift" makes u = 2x − 1 + x(1 − x)·network; "loss" adds the boundary values to
-        the loss instead.
+      conditions_by: "lift" makes u = left (1 − x) + right x + x(1 − x)·network; "loss" adds the
+        boundary values to the loss instead.
+      left: u(0).
+      right: u(1).
+      symmetry: "none", or "odd" to make u odd about ½, which needs left = −right.
     """
 
     conditions_by: str = "lift"
+    left: float = -1.0
+    right: float = 1.0
+    symmetry: str = "none"
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
@@ -43,24 +51,43 @@ class AllenCahn1D:
             raise UserError(
                 f"problem.conditions_by={self.conditions_by!r} is not known; use 'lift' or 'loss'"
             )
+        if self.symmetry not in ("none", "odd"):
+            raise UserError(f"problem.symmetry={self.symmetry!r} is not known; use 'none' or 'odd'")
+        if not (math.isfinite(self.left) and math.isfinite(self.right)):
+            raise UserError(
+                f"problem.left={self.left} and problem.right={self.right} must be finite"
+            )
+        if self.odd and self.left != -self.right:
+            raise UserError(
+                f"problem.symmetry='odd' needs opposite ends, not left={self.left:g} and "
+                f"right={self.right:g}; use 'none'"
+            )
+
+    @property
+    def odd(self) -> tuple[str, ...]:
+        return ("x",) if self.symmetry == "odd" else ()
 
     def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
         return lam.eps**2 * u["xx"] + u[""] - u[""] ** 3
 
     def lift(self, network: Array, x: Array, a: None) -> Array:
         (x,) = x
-        return 2 * x - 1 + x * (1 - x) * network if self.conditions_by == "lift" else network
+        if self.conditions_by == "loss":
+            return network
+        return self.left * (1 - x) + self.right * x + x * (1 - x) * network
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         if self.conditions_by == "lift":
             return ()
-        return (Condition(np.array([[0.0], [1.0]]), np.array([[-1.0, 1.0]])),)
+        return (Condition(np.array([[0.0], [1.0]]), np.array([[self.left, self.right]])),)
 
     def reference(self, a: None, x: np.ndarray, lam: Lam) -> np.ndarray:
         eps = float(lam.eps)
+        if self.left != -self.right:
+            return double_well.solve(eps, self.left, self.right)(x[:, 0])[None, :]
         # On the half interval, extended oddly: the whole one does not fix the interface's place in
         # float64 for ε ≤ 0.04.
         walk = chebyshev.walk_to(Lam(0.0, eps))
         nodes = 32 + math.ceil(8 / math.sqrt(eps))
-        half = chebyshev.solve(self, None, walk, (0.5, 1.0), (0.0, 1.0), nodes)
+        half = chebyshev.solve(self, None, walk, (0.5, 1.0), (0.0, self.right), nodes)
         return np.sign(x[:, 0] - 0.5) * half(0.5 + np.abs(x[:, 0] - 0.5))

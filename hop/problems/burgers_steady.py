@@ -34,10 +34,13 @@ class BurgersSteady:
       field: the law of u₀, "paper" or "unit".
       conditions_by: "lift" multiplies the network by x(1 − x); "loss" adds the boundary values to
         the loss instead.
+      symmetry: "none", or "odd" to make u odd about ½. Only the solution at s = 0 is odd: use it
+        there, or on a path whose other places are mere starting points.
     """
 
     field: str = "paper"
     conditions_by: str = "lift"
+    symmetry: str = "none"
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
@@ -52,6 +55,12 @@ class BurgersSteady:
             raise UserError(
                 f"problem.conditions_by={self.conditions_by!r} is not known; use 'lift' or 'loss'"
             )
+        if self.symmetry not in ("none", "odd"):
+            raise UserError(f"problem.symmetry={self.symmetry!r} is not known; use 'none' or 'odd'")
+
+    @property
+    def odd(self) -> tuple[str, ...]:
+        return ("x",) if self.symmetry == "odd" else ()
 
     @property
     def random_field(self) -> RandomField:

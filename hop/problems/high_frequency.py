@@ -1,0 +1,44 @@
+"""Fitting an oscillation whose frequency grows along the path, on [0, 1].
+
+    H(u; ε) = u − sin(πx/ε) = 0.
+
+No derivative is involved: what is hard is that networks learn high frequencies slowly.
+Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4 (high-frequency function approximation).
+"""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop.derivatives import Jet
+from hop.domain import Box
+from hop.problems import Condition, Lam
+
+__all__ = ["HighFrequency"]
+
+
+@dataclasses.dataclass(frozen=True)
+class HighFrequency:
+    """No options. `Lam.s` is not used."""
+
+    domain: ClassVar[Box] = Box((0.0,), (1.0,))
+    labels: ClassVar[tuple[str, ...]] = ("",)
+    odd: ClassVar[tuple[str, ...]] = ()
+    random_field: ClassVar[None] = None
+
+    def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
+        (x,) = x
+        return u[""] - jnp.sin(math.pi * x / lam.eps)
+
+    def lift(self, network: Array, x: Array, a: None) -> Array:
+        return network
+
+    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
+        return ()
+
+    def reference(self, a: None, x: np.ndarray, lam: Lam) -> np.ndarray:
+        return np.sin(math.pi * x.T / float(lam.eps))
