@@ -10,6 +10,8 @@ import numpy as np
 from hop.errors import UserError
 from hop.operators import Operator
 
+_MOST_POINTS = 10**8
+
 
 def infer(
     operator: Operator,
@@ -39,6 +41,11 @@ def infer(
         x = read(at)
         x = x[:, None] if x.ndim == 1 and domain.dim == 1 else x
     elif points:
+        if points**domain.dim > _MOST_POINTS:
+            raise UserError(
+                f"--points={points} along each of {domain.dim} axes is more than {_MOST_POINTS:,} "
+                "points; use fewer, or --at=x.npy with points of your own"
+            )
         x = domain.grid(*(points,) * domain.dim)
     target = Path(output)
     for flag, name in (("output", output), ("plot", plot)):

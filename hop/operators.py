@@ -16,6 +16,7 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import StageInfo, Store
 from hop.config import Config
+from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.fields import Field
 from hop.networks import Params
@@ -23,7 +24,8 @@ from hop.problems import Lam, Problem
 from hop.sharding import FUNCTION
 
 _BLOCK = 1024  # functions per call of the compiled program
-_GRID = 1001  # default query points in one dimension
+_GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
+_QUASI_RANDOM = 1024  # and in all beyond
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity, for jax.jit(op)
@@ -232,9 +234,14 @@ def select(
 
 
 def default_grid(problem: Problem) -> np.ndarray:
-    """1,001 points on an interval, 101 along each axis of a rectangle."""
-    dim = problem.domain.dim
-    return problem.domain.grid(*(_GRID if dim == 1 else 101,) * dim)
+    """A tensor grid: 1,001 points on an interval, 101 along each axis of a rectangle.
+
+    In more than three dimensions, 1,024 fixed quasi-random points.
+    """
+    domain = problem.domain
+    if domain.dim > TENSOR_DIM:
+        return domain.quadrature(_QUASI_RANDOM)[0]
+    return domain.grid(*(_GRID[domain.dim - 1],) * domain.dim)
 
 
 def _checked_points(x: Any, problem: Problem) -> Any:

@@ -42,11 +42,10 @@ def path(workdir: str) -> Path:
             left.plot(x, u, color=color, lw=2, label=label)
             left.plot(x, r, color="black", lw=0.8, ls=(0, (4, 3)))
         left.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
-        left.set(
-            xlabel="x",
-            ylabel="u",
-            title=f"{type(operator.ansatz.problem).__name__}: one u₀, solutions along the path",
-        )
+        problem = operator.ansatz.problem
+        what = "solutions" if problem.random_field is None else "one u₀, solutions"
+        where = "x" if problem.domain.dim == 1 else "first coordinate of x, on the box's diagonal"
+        left.set(xlabel=where, ylabel="u", title=f"{type(problem).__name__}: {what} along the path")
         left.legend(fontsize=8)
         _losses(right, store.root / "metrics.jsonl", colors)
         figure.savefig(target)
@@ -55,24 +54,27 @@ def path(workdir: str) -> Path:
 
 
 def _example(operator: Operator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x (q,), the network's and the reference solution (q,) for one input function of the law."""
-    problem, grid = operator.ansatz.problem, operator.grid
-    law = problem.random_field
+    """First coordinates (q,), the network's and the reference solution (q,) on a line.
+
+    The line is the interval, or the diagonal of a box; the input function is one of the law.
+    """
+    problem, law = operator.ansatz.problem, operator.ansatz.problem.random_field
+    low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
+    line = low + np.linspace(0, 1, 1001)[:, None] * (high - low)
     if law is None:
-        return grid[:, 0], operator(grid), _reference(operator, None)
+        return line[:, 0], operator(line), _reference(operator, None, line)
     coefficients = np.asarray(law.sample(jax.random.key(0), 1), np.float64)
     field = Field(coefficients, law.basis)
     values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
-    return grid[:, 0], operator(values, grid)[0], _reference(operator, field)
+    return line[:, 0], operator(values, line)[0], _reference(operator, field, line)
 
 
-def _reference(operator: Operator, field: Field | None) -> np.ndarray:
-    """The reference on the grid; NaN, which draws nothing, where its solver does not converge."""
-    grid = operator.grid
+def _reference(operator: Operator, field: Field | None, x: np.ndarray) -> np.ndarray:
+    """The reference at x (q, d); NaN, which draws nothing, where its solver does not converge."""
     try:
-        return operator.ansatz.problem.reference(field, grid, operator.lam)[0]
+        return operator.ansatz.problem.reference(field, x, operator.lam)[0]
     except RunError:
-        return np.full(len(grid), np.nan)
+        return np.full(len(x), np.nan)
 
 
 def _losses(axes: plt.Axes, metrics: Path, colors: np.ndarray) -> None:
