@@ -1,14 +1,17 @@
 """Imports go one way, and every shipped config builds."""
 
 import ast
+import pkgutil
 import runpy
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 import hop
 from hop import config as config_lib
+from hop import plotting
 from hop.checkpoints import Workdir
 from hop.training import train
 
@@ -89,6 +92,54 @@ def test_every_config_builds_and_takes_a_step(path, variant, data_dir, tmp_path,
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "w", heard)
     assert heard.windows[0]["total"] > 0
+
+
+def modules(package):
+    return sorted(found.name for found in pkgutil.iter_modules([str(ROOT / package)]))
+
+
+@pytest.mark.parametrize("strategy", modules("strategies"))
+@pytest.mark.parametrize("problem", modules("problems"))
+def test_every_pair_takes_a_step_or_is_refused(problem, strategy, data_dir, tmp_path, listener):
+    operator = config_lib.find("problem", problem)().random_field is not None
+    skin = config_lib.experiment(
+        problem=problem, network="deeponet" if operator else "mlp", strategy=strategy
+    )
+    skin.network.update(
+        {"branch": (8,), "trunk": (8,), "rank": 4} if operator else {"widths": (8,)}
+    )
+    if not operator:
+        skin.mesh.update(function=1, point=-1)
+    skin.path.eps = (0.5,)
+    skin.data.data_dir = data_dir
+    skin.train.update(steps=1, functions=8, points=16, validation=1, dispatch=1, save_every=1)
+    heard = listener(interrupt_after=1)
+    with pytest.raises((KeyboardInterrupt, hop.UserError)) as stopped:
+        train(config_lib.parse(skin.to_dict()), tmp_path / "w", heard)
+    if stopped.type is KeyboardInterrupt:
+        assert heard.windows[0]["total"] > 0
+    assert "\n" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("problem", ["helmholtz", "high_frequency"])
+def test_other_shapes_of_problem_are_trained_scored_and_drawn(
+    problem, tiny_mlp, tmp_path, listener
+):
+    """Many dimensions with moving boundary data, and a residual without derivatives."""
+    options = {"name": problem} | (
+        {"dim": 4, "boundary_points": 16} if problem == "helmholtz" else {}
+    )
+    mesh = {"function": 1, "point": -1}
+    config = tiny_mlp(
+        problem=options, mesh=mesh, train__steps=2, train__dispatch=1, train__save_every=1
+    )
+    records = train(config, tmp_path / "w", listener())
+    assert [record["stage"] for record in records] == [0, 1]
+    assert all(0 < record["l2re"] < 10 for record in records)
+    assert plotting.path(str(tmp_path / "w")).stat().st_size > 10_000
+    u = hop.load(str(tmp_path / "w"))
+    x = np.zeros((3, 4 if problem == "helmholtz" else 1))
+    assert u(x).shape == (3,)
 
 
 def test_checkpoints_name_no_module_outside_the_package(data_dir, tiny):
