@@ -7,13 +7,16 @@ if TYPE_CHECKING:
     from hop.errors import RunError, UserError
     from hop.operators import Operator, load
     from hop.training import train
+    from hop.trust import Gauge, gauge
 
-__all__ = ["Operator", "RunError", "UserError", "load", "train"]
+__all__ = ["Gauge", "Operator", "RunError", "UserError", "gauge", "load", "train"]
 
 _HOMES = {
+    "Gauge": "hop.trust",
     "Operator": "hop.operators",
     "RunError": "hop.errors",
     "UserError": "hop.errors",
+    "gauge": "hop.trust",
     "load": "hop.operators",
     "train": "hop.training",
 }

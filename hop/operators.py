@@ -16,6 +16,7 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import StageInfo, Store
 from hop.config import Config
+from hop.derivatives import Jet
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.fields import Field
@@ -158,6 +159,33 @@ class Operator:
                 _residual(self.ansatz, self.params, values, jnp.asarray(x, dtype), lam)
             )
 
+    def jets(
+        self, u0: np.ndarray | None, x: np.ndarray, dtype: Any = None
+    ) -> tuple[Jet, Jet | None]:
+        """The jets of u_θ and of the input functions at x (q, d): label → (n, q).
+
+        Args:
+          u0: (n, m) values at `op.sensors`; None without an input function.
+          x: points inside the domain.
+          dtype: where to compute, with θ and u0 as they are; by default the operator's own.
+
+        Raises:
+          UserError: wrong shapes, or values that are no finite real numbers.
+        """
+        if (u0 is None) != (self.sensors is None):
+            raise UserError(
+                "this operator needs input functions u0"
+                if u0 is None
+                else "this operator takes no input function; leave u0 out"
+            )
+        dtype = np.dtype(dtype or self.dtype)
+        with jax.enable_x64(dtype == np.float64):
+            values = None if u0 is None else self._checked_values(u0, None).astype(dtype)
+            params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
+            return _jets(
+                self.ansatz, params, values, _checked_points(x, self.ansatz.problem).astype(dtype)
+            )
+
 
 def load(
     source: str | os.PathLike,
@@ -282,6 +310,14 @@ def _apply(ansatz: Ansatz, params: Params, values: Array | None, x: Array) -> Ar
 def _residual(ansatz: Ansatz, params: Params, values: Array | None, x: Array, lam: Lam) -> Array:
     with jax.default_matmul_precision("highest"):
         return ansatz.residual(params, _inputs(ansatz, values), x, lam)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jets(ansatz: Ansatz, params: Params, values: Array | None, x: Array) -> tuple[Jet, Jet | None]:
+    with jax.default_matmul_precision("highest"):
+        inputs = _inputs(ansatz, values)
+        a = None if inputs is None else ansatz.input_jet(inputs, x, ansatz.labels)
+        return ansatz.jet(params, inputs, x), a
 
 
 def _inputs(ansatz: Ansatz, values: Array | None) -> Inputs | None:

@@ -34,6 +34,7 @@ ROOMS = [
     ["strategies.*"],
     ["config"],
     ["operators"],
+    ["trust"],
     ["evaluation", "plotting"],
     ["inference"],
     ["training", "progress"],

@@ -66,7 +66,7 @@ def solve(
         places = jnp.asarray([[lam.s, lam.eps] for lam in walk], jnp.float64)
         coefficients = np.zeros((1, 1)) if a is None else np.asarray(a.coefficients, np.float64)
         basis = "sine" if a is None else a.basis
-        x = _nodes(interval, nodes)
+        x = lobatto(interval, nodes)
         values, sizes = [], []
         for first in range(0, len(coefficients), _BATCH):
             block = coefficients[first : first + _BATCH]
@@ -90,7 +90,8 @@ def walk_to(lam: Lam) -> list[Lam]:
     return [Lam(lam.s, max(lam.eps, 2.0**-k)) for k in range(halvings)] + [lam]
 
 
-def _nodes(interval: tuple[float, float], n: int) -> np.ndarray:
+def lobatto(interval: tuple[float, float], n: int) -> np.ndarray:
+    """The Chebyshev–Lobatto points (N + 1,) of an interval, ascending, both ends included."""
     low, high = interval
     return low + (high - low) * (1 - np.cos(np.pi * np.arange(n + 1) / n)) / 2
 
@@ -106,6 +107,24 @@ def differentiation_matrix(x: np.ndarray) -> np.ndarray:
     return d - np.diag(d.sum(axis=1))  # rows sum to zero: the derivative of a constant
 
 
+def integration_matrix(n: int) -> np.ndarray:
+    """Q (N + 1, N + 1) with (Q v)_i = ∫₀^{x_i} v for polynomials through the points of [0, 1].
+
+    By Chebyshev coefficients: ∫ T_k = T_{k+1} / (2k + 2) − T_{k−1} / (2k − 2). The last row holds
+    the Clenshaw–Curtis weights. Source: Trefethen, *Spectral Methods in MATLAB*, ch. 12.
+    """
+    k = np.arange(n + 2)
+    t = np.cos(np.pi * np.outer(np.arange(n, -1, -1) / n, k))  # T_k at the points, ascending
+    halved = np.ones(n + 1)
+    halved[[0, n]] = 0.5
+    coefficients = (2 / n) * np.outer(halved, halved) * t[:, : n + 1].T
+    integral = np.zeros((n + 2, n + 1))
+    integral[1, 0], integral[2, 1] = 1, 0.25
+    for m in range(2, n + 1):
+        integral[m + 1, m], integral[m - 1, m] = 0.5 / (m + 1), -0.5 / (m - 1)
+    return (t - t[:1]) @ integral @ coefficients / 2
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _walk(
     problem: Problem,
@@ -116,7 +135,7 @@ def _walk(
     places: Array,
 ) -> tuple[Array, Array]:
     """Solutions (b, N + 1) at the last of the places (k, 2), and their last Newton steps (b,)."""
-    points = _nodes(interval, n)
+    points = lobatto(interval, n)
     first = differentiation_matrix(points)
     d = jnp.asarray(np.stack([np.eye(n + 1), first, first @ first]))
     x = jnp.asarray(points)
