@@ -15,15 +15,17 @@ from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import Experiment
 from hop.domain import TENSOR_DIM
-from hop.errors import RunError
+from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.operators import Operator, open_stage, select
 from hop.problems import Lam, Problem
+from hop.trust import gauge
 
 # Of the quadrature: along each axis in 1, 2, 3 dimensions, or 20 per ε in 1 and 2 if that is more;
 # in all where a tensor grid is out of reach.
 _POINTS = (1001, 201, 65)
 _QUASI_RANDOM = 2**13
+_GAUGED = 16  # functions: a gauge costs as much as several Newton steps for each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +90,24 @@ class Judge:
         """The reference solutions (n, q) at the quadrature points."""
         return _reference(self, Lam(float(lam.s), float(lam.eps)))
 
+    def trust(self, operator: Operator) -> dict[str, float | bool | None] | None:
+        """The gauge of the residual: medians over the first 16 functions.
+
+        Returns:
+          "sigma", "shift" and "error" as in `hop.trust.Gauge`, None for what is infinite or
+          unknown, and "resolved", true if it is for every function; None for a problem that has
+          no gauge.
+        """
+        try:
+            found = gauge(operator, None if self.values is None else self.values[:_GAUGED])
+        except UserError:
+            return None
+        middles = {k: float(np.median(getattr(found, k))) for k in ("sigma", "shift", "error")}
+        return {
+            **{k: v if math.isfinite(v) else None for k, v in middles.items()},
+            "resolved": bool(np.all(found.resolved)),
+        }
+
     def _quadrature(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
         domain = self.problem.domain
         if domain.dim > TENSOR_DIM:
@@ -132,7 +152,7 @@ def evaluate(
 
     Returns:
       {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
-      "l2re_worst"}]}: `loss` is L_H on held-out points.
+      "l2re_worst", "gauge"}]}: `loss` is L_H on held-out points, "gauge" is of `Judge.trust`.
     """
     store = Store.find(source)
     stages = store.stages()
@@ -145,10 +165,11 @@ def evaluate(
     experiment = config_lib.build(config)
     provide(experiment)
     judge = Judge.of(experiment, "test", functions)
-    rows = [
-        {"stage": info.stage, "s": info.s, "eps": info.eps, **judge.scores(open_stage(store, info))}
-        for info in chosen
-    ]
+    rows = []
+    for info in chosen:
+        operator = open_stage(store, info)
+        place = {"stage": info.stage, "s": info.s, "eps": info.eps}
+        rows.append({**place, **judge.scores(operator), "gauge": judge.trust(operator)})
     count = 0 if judge.values is None else len(judge.values)
     return {"problem": config.problem["name"], "functions": count, "stages": rows}
 

@@ -122,7 +122,9 @@ def table(report: Mapping[str, Any]) -> None:
         if report["functions"]
         else report["problem"]
     )
-    for name in ("stage", "s", "eps", "loss", "mean", "median", "worst"):
+    gauged = any(row["gauge"] for row in report["stages"])
+    names = ["stage", "s", "eps", "loss", "mean", "median", "worst"]
+    for name in names + (["slow σ", "place ±"] if gauged else []):
         out.add_column(name, justify="right")
     for row in report["stages"]:
         errors = [row[k] for k in ("loss", "l2re", "l2re_median", "l2re_worst")]
@@ -131,8 +133,24 @@ def table(report: Mapping[str, Any]) -> None:
             f"{row['s']:g}",
             f"{row['eps']:g}",
             *("-" if e is None else f"{e:.2e}" for e in errors),
+            *(_gauge(row["gauge"]) if gauged else ()),
         )
-    RichConsole(file=sys.stdout).print(out)
+    console = RichConsole(file=sys.stdout)
+    console.print(out)
+    if gauged:
+        console.print(
+            "place ±: how far an interface or shock can be from its place with this residual; "
+            "open: the residual does not tell."
+        )
+
+
+def _gauge(gauge: Mapping[str, Any] | None) -> tuple[str, str]:
+    """σ and the shift, "open" where the residual does not place the solution."""
+    if gauge is None:
+        return "-", "-"
+    bound = "" if gauge["resolved"] else "< "
+    sigma = "-" if gauge["sigma"] is None else f"{bound}{gauge['sigma']:.1e}"
+    return sigma, "open" if gauge["shift"] is None else f"{gauge['shift']:.1e}"
 
 
 def describe(info: Mapping[str, Any]) -> None:

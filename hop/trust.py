@@ -89,8 +89,8 @@ def gauge(op: Operator, u0: np.ndarray | None = None, nodes: int | None = None) 
     Args:
       op: the operator of a stage.
       u0: values (n, m) of input functions at `op.sensors`; None for a problem without them.
-      nodes: the degree N of the collocation; by default 32 + 6/ε, in [144, 800]. Where the
-        cap leaves a layer unresolved (ε < 0.008), `floor` holds what that does to σ.
+      nodes: the degree N of the collocation; by default 32 + 8/ε, in [144, 800]. Where the
+        cap leaves a layer unresolved (ε < 0.01), `floor` holds what that does to σ.
 
     Raises:
       UserError: a problem that is not of second order on an interval with exact conditions at its
@@ -106,7 +106,7 @@ def gauge(op: Operator, u0: np.ndarray | None = None, nodes: int | None = None) 
     if nodes is not None and nodes < 16:
         raise UserError(f"nodes={nodes} are too few for a gauge; use 16 or more, or leave it out")
     low, high = _NODES
-    n = nodes or min(max(low, 32 + math.ceil(6 / op.eps)), high)
+    n = nodes or min(max(low, 32 + math.ceil(8 / op.eps)), high)
     ends = (float(problem.domain.lower[0]), float(problem.domain.upper[0]))
     x = lobatto(ends, n)
     with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
@@ -121,7 +121,9 @@ def gauge(op: Operator, u0: np.ndarray | None = None, nodes: int | None = None) 
             alone = None if a is None else {label: v[k : k + 1] for label, v in a.items()}
             start = np.stack([np.asarray(u[label][k]) for label in ("", "x", "xx")])
             rows.append(_measure(problem, start, alone, grid, lam, basis))
-    return Gauge(*(np.array(field) for field in zip(*rows, strict=True)), nodes=n)
+    names = [field.name for field in dataclasses.fields(Gauge) if field.name != "nodes"]
+    columns_of = {name: np.array(column) for name, *column in zip(names, *rows, strict=True)}
+    return Gauge(**columns_of, nodes=n)
 
 
 class _Integrals(NamedTuple):

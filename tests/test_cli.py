@@ -56,6 +56,8 @@ def test_the_whole_way(place, data_dir, capsys):
     for row in report["stages"]:
         assert row["loss"] > 0
         assert 0 < row["l2re"] <= row["l2re_worst"]
+        assert set(row["gauge"]) == {"sigma", "shift", "error", "resolved"}
+        assert row["gauge"]["sigma"] > 1
     arguments = [f"--checkpoint={place}/w", "--eps=0.5", f"--input={place}/u0.npy"]
     output = [f"--output={place}/u.npy", "--points=7", f"--plot={place}/u.png"]
     assert main(["infer", *arguments, *output]) == 0
@@ -67,6 +69,7 @@ def test_the_whole_way(place, data_dir, capsys):
     assert main(["evaluate", f"--checkpoint={place}/w", "--stage=-1", "--functions=10"]) == 0
     text = capsys.readouterr().out
     assert "relative L2 error on 10 test functions" in " ".join(text.split())
+    assert "place ±" in text
     assert main(["info", f"{place}/w"]) == 0
     text = capsys.readouterr().out
     assert "deeponet" in text

@@ -1,22 +1,25 @@
 """The gauge finds the slow mode's σ, the error that a residual hides, and where it cannot know."""
 
 import dataclasses
-import json
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import fft
 
 import hop
+from hop.ansatz import Ansatz
 from hop.derivatives import jet
+from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS, Field
 from hop.operators import Operator
 from hop.problems import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
-from hop.references.chebyshev import integration_matrix, lobatto
+from hop.progress import table
+from hop.references.chebyshev import differentiation_matrix, integration_matrix, lobatto
 
 
 class FreeAllenCahn(AllenCahn1D):
@@ -58,17 +61,162 @@ class Polynomial:
         return features[0]
 
 
-def operator(name, eps, extra=None, degree=None, s=0.0, field=None):
-    """The reference solution, plus `extra`(x), as a trained operator; its sensor values."""
-    problem, lam = PROBLEMS[name], Lam(s, eps)
-    degree = degree or 100 + math.ceil(6 / eps)
-    x = lobatto((0.0, 1.0), degree)
+DEGREE = 300
+X = lobatto((0.0, 1.0), DEGREE)
+WEIGHTS = integration_matrix(DEGREE)[-1]
+NO_INPUT = Field(np.zeros((1, 64)), "sine")
+
+
+def profile(name, eps):
+    """A solution to some digits: its interface or shock, and the smooth part beside it."""
+    if name == "allen-cahn":
+        u = np.tanh((X - 0.5) / (math.sqrt(2) * eps))
+        return u / u[-1]
+    return -np.sin(np.pi * X) * np.tanh((X - 0.5) / (2 * eps))
+
+
+def operator(name, eps, values=None, s=0.0, field=NO_INPUT):
+    """An operator whose solution is the polynomial of these values at X, and its sensor values."""
+    problem = PROBLEMS[name]
     u0 = None
     if problem.random_field is not None:
-        field = field or Field(np.zeros((1, 64)), "sine")
         with jax.enable_x64(True):
             u0 = np.asarray(field(jnp.asarray(problem.random_field.sensors)))
-    u = problem.reference(field, x[:, None], lam)
-    u = u + (0 if extra is None else extra(x))
-    c = np.polynomial.chebyshev.chebfit(2 * x - 1, u.T, degree).T
-    return Operator(hop.ansatz.Ansatz(problem, Polynomial()), {"c": c}, lam), u0
+    values = np.atleast_2d(profile(name, eps) if values is None else values)
+    c = fft.dct(values[:, ::-1], type=1) / DEGREE
+    c[:, [0, -1]] /= 2
+    return Operator(Ansatz(problem, Polynomial()), {"c": c}, Lam(s, eps)), u0
+
+
+def exact(name, eps):
+    a = None if name == "allen-cahn" else NO_INPUT
+    return PROBLEMS[name].reference(a, X[:, None], Lam(0.0, eps))[0]
+
+
+def slow_mode(name, eps, u):
+    """φ, of unit norm, from A by differentiation matrices: another discretisation."""
+    d = differentiation_matrix(X)
+    if name == "allen-cahn":
+        a = eps**2 * d @ d + np.diag(1 - 3 * u**2)
+    else:
+        a = -eps * d @ d + np.diag(u) @ d + np.diag(d @ u)
+    root = np.sqrt(WEIGHTS[1:-1])
+    *_, right = np.linalg.svd(root[:, None] * a[1:-1, 1:-1] / root)
+    return np.pad(right[-1] / root, 1)
+
+
+def norm(values):
+    return math.sqrt(WEIGHTS @ values**2)
+
+
+@pytest.mark.parametrize(
+    ("name", "eps", "sigma", "rel"),
+    [
+        ("allen-cahn", 0.5, 1.9058, 1e-4),
+        ("allen-cahn", 0.2, 5.9740e-2, 1e-4),
+        ("allen-cahn", 0.1, 6.8547e-5, 1e-4),
+        # The asymptotic law 96 exp(−√2/ε), which fits ε = 0.1 to 1 %.
+        ("allen-cahn", 0.05, 96 * math.exp(-math.sqrt(2) / 0.05), 0.01),
+        ("allen-cahn", 0.04, 96 * math.exp(-math.sqrt(2) / 0.04), 0.05),
+        # Singular values of the collocation by differentiation matrices, another discretisation.
+        ("burgers", 0.1, 4.8700e-1, 1e-4),
+        ("burgers", 0.05, 2.6793e-2, 1e-4),
+        ("burgers", 0.04, 5.4561e-3, 1e-4),
+        ("burgers", 0.02, 1.8400e-6, 1e-4),
+    ],
+)
+def test_sigma_is_that_of_the_solution(name, eps, sigma, rel):
+    """Although it is given a profile that solves the equation to a few digits only."""
+    found = hop.gauge(*operator(name, eps), nodes=400)
+    assert found.sigma[0] == pytest.approx(sigma, rel=rel)
+    assert found.resolved[0]
+    assert found.place[0] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "eps"), [("allen-cahn", 0.2), ("burgers", 0.1)])
+def test_it_recovers_a_known_error(name, eps):
+    """The error along the mode, and where u crosses zero, from the residual alone."""
+    u = exact(name, eps)
+    error = 1e-3 * slow_mode(name, eps, u)
+    op, u0 = operator(name, eps, u + error)
+    found = hop.gauge(op, u0)
+    assert found.error[0] == pytest.approx(1e-3, rel=0.02)
+    assert found.relative[0] == pytest.approx(1e-3 / norm(u), rel=0.02)
+    moved = error[DEGREE // 2] / (differentiation_matrix(X) @ u)[DEGREE // 2]
+    assert found.shift[0] == pytest.approx(abs(moved), rel=0.02)
+
+
+def test_an_error_off_the_mode_is_hardly_seen():
+    """The control: ten times the error, odd about ½ where the mode is even."""
+    u = exact("burgers", 0.1)
+    op, u0 = operator("burgers", 0.1, u + 1e-2 * np.sin(2 * np.pi * X))
+    found = hop.gauge(op, u0)
+    assert found.error[0] < 1e-6
+    assert found.shift[0] < 1e-6
+
+
+def test_sigma_is_not_fooled_by_other_errors():
+    """At u_θ itself σ would be of the order of this error, 1e-3, and look safe; it is 5e-11."""
+    off = 1e-3 * (np.sin(2 * np.pi * X) + np.sin(3 * np.pi * X))
+    found = hop.gauge(*operator("allen-cahn", 0.05, profile("allen-cahn", 0.05) + off))
+    assert found.sigma[0] < 1e-9
+    assert found.shift[0] > 0.1  # and the residual, quadratic in that error, places nothing
+
+
+@pytest.mark.parametrize("eps", [0.02, 0.005])
+def test_below_rounding_it_says_so(eps):
+    found = hop.gauge(*operator("allen-cahn", eps), nodes=400)
+    assert not found.resolved[0]
+    assert found.shift[0] == found.error[0] == found.relative[0] == math.inf
+    assert found.sigma[0] == found.floor[0]
+
+
+def test_far_from_any_solution_nothing_is_known():
+    found = hop.gauge(*operator("allen-cahn", 0.1, 1e3 * np.sin(9 * np.pi * X)))
+    assert np.isnan(found.sigma[0])
+    assert not found.resolved[0]
+    assert found.shift[0] == math.inf
+
+
+def test_every_function_has_its_own_gauge():
+    """At s > 0 the principal eigenvalue is at least s; a function does not feel the others."""
+    with jax.enable_x64(True):
+        field = Field(RANDOM_FIELDS["unit"].sample(jax.random.key(0), 3), "sine")
+        start = np.asarray(field(jnp.asarray(X)))
+    op, u0 = operator("burgers", 0.2, start, s=0.5, field=field)
+    found = hop.gauge(op, u0)
+    assert found.sigma.shape == found.place.shape == (3,)
+    assert np.all(found.sigma > 0.4)
+    assert np.all(found.resolved)
+    alone = Operator(op.ansatz, {"c": op.params["c"][1:2]}, op.lam)
+    assert hop.gauge(alone, u0[1:2]).sigma[0] == pytest.approx(found.sigma[1], rel=1e-9)
+
+
+def test_what_it_does_not_serve_is_refused():
+    soft = Operator(Ansatz(AllenCahn1D("loss"), Polynomial()), {}, Lam(0.0, 0.1))
+    with pytest.raises(hop.UserError, match="exact conditions at its ends"):
+        hop.gauge(soft)
+    op, u0 = operator("burgers", 0.5)
+    with pytest.raises(hop.UserError, match="needs input functions"):
+        hop.gauge(op)
+    with pytest.raises(hop.UserError, match="needs u_xx"):
+        hop.gauge(dataclasses.replace(op, lam=Lam(1.0, 0.5)), u0)
+    with pytest.raises(hop.UserError, match="too few"):
+        hop.gauge(op, u0, nodes=4)
+
+
+def test_reports_of_what_cannot_be_placed(capsys):
+    """Nothing infinite in a report; "open" in the table, and no columns where there is no gauge."""
+    judge = Judge(PROBLEMS["allen-cahn"], None, None)
+    blind = judge.trust(operator("allen-cahn", 0.02)[0])
+    assert blind is not None
+    assert (blind["shift"], blind["error"], blind["resolved"]) == (None, None, False)
+    soft = Operator(Ansatz(AllenCahn1D("loss"), Polynomial()), {}, Lam(0.0, 0.1))
+    assert judge.trust(soft) is None
+    scores = dict.fromkeys(("loss", "l2re", "l2re_median", "l2re_worst"), 0.1)
+    row = {"stage": 0, "s": 0.0, "eps": 0.02, **scores}
+    report = {"problem": "allen_cahn_1d", "functions": 0}
+    table(report | {"stages": [row | {"gauge": blind}]})
+    assert "open" in capsys.readouterr().out
+    table(report | {"stages": [row | {"gauge": None}]})
+    assert "place" not in capsys.readouterr().out
