@@ -120,7 +120,8 @@ def table(report: Mapping[str, Any]) -> None:
     out = Table(
         title=f"{report['problem']}: relative L2 error on {report['functions']} test functions"
         if report["functions"]
-        else report["problem"]
+        else report["problem"],
+        collapse_padding=True,  # fits 80 columns
     )
     gauged = any(row["gauge"] for row in report["stages"])
     names = ["stage", "s", "eps", "loss", "mean", "median", "worst"]
@@ -148,8 +149,9 @@ def _gauge(gauge: Mapping[str, Any] | None) -> tuple[str, str]:
     """σ and the shift, "open" where the residual does not place the solution."""
     if gauge is None:
         return "-", "-"
-    bound = "" if gauge["resolved"] else "< "
-    sigma = "-" if gauge["sigma"] is None else f"{bound}{gauge['sigma']:.1e}"
+    sigma = "-"
+    if gauge["sigma"] is not None:
+        sigma = f"{gauge['sigma']:.1e}" if gauge["resolved"] else f"<{gauge['sigma']:.0e}"
     return sigma, "open" if gauge["shift"] is None else f"{gauge['shift']:.1e}"
 
 
