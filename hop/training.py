@@ -31,6 +31,7 @@ from hop.operators import Operator
 from hop.problems import Lam, Problem
 from hop.sharding import FUNCTION, POINT, Layout, is_chief
 from hop.solvers import Moment, Progress, Solver
+from hop.trust import gauge
 
 Record = dict[str, Any]
 
@@ -354,47 +355,93 @@ class _Run:
 
     def _stage(self, state: TrainState, mark: Bookmark, lam: Lam) -> Outcome:
         """One stage, from its start or from within it, to its end: predict, correct, measure."""
-        path, plan = self.experiment.path, self.experiment.plan
+        path = self.experiment.path
         tolerance = self.experiment.config.path.tolerance if path.adaptive else math.inf
-        began = time.monotonic()
+        self.reporter.stage(mark.stage, lam)
+        outcome = self._solve(state, mark, lam, tolerance)
+        if outcome.failure is None and self.experiment.plan.pin:
+            outcome = self._place(outcome, lam)
+        if outcome.failure is not None:
+            return outcome
+        state, mark, record, _ = outcome
+        record |= self.judge.scores(self._operator(state, lam))
+        if record["loss"] <= tolerance:
+            return outcome
+        return outcome._replace(failure=f"the loss ended at {record['loss']:.1e}")
+
+    def _solve(self, state: TrainState, mark: Bookmark, lam: Lam, tolerance: float) -> Outcome:
+        """Predicts a stage, unless it is resumed from within, and corrects it."""
+        plan, began = self.experiment.plan, time.monotonic()
         record: Record = {
             "stage": mark.stage,
             "s": lam.s,
             "eps": lam.eps,
             "step": 0,
             "total_steps": mark.total_steps,
+            "seconds": 0.0,
         }
-        self.reporter.stage(mark.stage, lam)
         stage = self._where(state, mark, lam)
         if mark.progress is None and mark.stage:
             if plan.predictor is not None:
-                state = self.trainer.predict(state, stage)
-            predicted = self.judge.loss(self._operator(state, lam)) if path.adaptive else 0.0
-            if not predicted <= tolerance:
-                where = f"s={lam.s:g}, eps={lam.eps:g}"
-                why = f"the predicted network's loss at {where} is {predicted:.1e}"
-                return Outcome(state, mark, record, why)
-            mark = dataclasses.replace(mark, seconds=time.monotonic() - began)
+                state = jax.block_until_ready(self.trainer.predict(state, stage))
+            if math.isfinite(tolerance):
+                predicted = self.judge.loss(self._operator(state, lam))
+                if not predicted <= tolerance:
+                    where = f"s={lam.s:g}, eps={lam.eps:g}"
+                    why = f"the predicted network's loss at {where} is {predicted:.1e}"
+                    return Outcome(state, mark, record, why)
+            seconds = mark.seconds + time.monotonic() - began
+            mark, record["seconds"] = dataclasses.replace(mark, seconds=seconds), round(seconds, 3)
         if plan.corrects or mark.stage == 0:
-            outcome = self._correct(state, mark, stage, record)
-            if outcome.failure is None and self._pinned_wrongly(outcome, lam):
-                self.reporter.message(
-                    f"the pin at s={lam.s:g}, eps={lam.eps:g} holds the interface where the "
-                    "equation does not want it: released"
-                )
-                mark = dataclasses.replace(outcome.bookmark, pinned=False, progress=None)
-                stage = self._where(outcome.state, mark, lam)
-                outcome = self._correct(outcome.state, mark, stage, outcome.record)
+            return self._correct(state, mark, stage, record)
+        return Outcome(state, mark, record, None)
+
+    def _place(self, outcome: Outcome, lam: Lam) -> Outcome:
+        """Pins a solved stage whose residual does not tell its interface's place, or releases one.
+
+        Its record says whether the place is "computed", and then how far the interface may be from
+        there, or "assumed": carried by the path.
+        """
+        where, released = f"at s={lam.s:g}, eps={lam.eps:g}", False
+        if outcome.bookmark.pinned:
+            if self._pin_holds(outcome, lam):
+                return outcome
+            self.reporter.message(
+                f"the pin {where} holds the interface where the equation does not want it: released"
+            )
+            mark = dataclasses.replace(outcome.bookmark, pinned=False, progress=None)
+            stage = self._where(outcome.state, mark, lam)
+            outcome, released = self._correct(outcome.state, mark, stage, outcome.record), True
             if outcome.failure is not None:
                 return outcome
-            state, mark, record, _ = outcome
-        record |= {"seconds": round(mark.seconds, 3)}
-        record |= self.judge.scores(self._operator(state, lam))
-        if not record["loss"] <= tolerance:
-            return Outcome(state, mark, record, f"the loss ended at {record['loss']:.1e}")
-        if plan.pin:
-            mark = self._locate(state, mark, lam, record)
-        return Outcome(state, mark, record, None)
+        state, mark, record, _ = outcome
+        uncertain = float(gauge(self._operator(state, lam)).shift[0])
+        if mark.stage and not (released or uncertain <= self.experiment.plan.pin):
+            self.reporter.message(
+                f"the residual {where} places the interface to ±{uncertain:.0e} only: pinned"
+            )
+            mark = dataclasses.replace(mark, pinned=True, progress=None)
+            pinned = self._solve(self.trainer.retry(state), mark, lam, math.inf)
+            if pinned.failure is None and self._pin_holds(pinned, lam):
+                return pinned
+        state, mark, record, _ = outcome
+        record |= {
+            "place": "computed",
+            "shift": uncertain if math.isfinite(uncertain) else None,
+        }
+        if mark.stage:
+            previous = self.experiment.path.at(mark.position.t)
+            ansatz, before, after = self.experiment.ansatz, _host(state.anchor), _host(state.params)
+            moved = pinning.shift(ansatz, before, after, lam)
+            mark = dataclasses.replace(mark, velocity=moved / _change(previous, lam))
+        return outcome._replace(bookmark=mark)
+
+    def _pin_holds(self, outcome: Outcome, lam: Lam) -> bool:
+        """Whether a pinned stage's multiplier is no more than the rest of its residual."""
+        params = _host(outcome.state.params)
+        c, rest = pinning.multiplier(self.experiment.ansatz, params, lam)
+        outcome.record.update(place="assumed", multiplier=c)
+        return c <= rest
 
     def _correct(self, state: TrainState, mark: Bookmark, stage: Stage, record: Record) -> Outcome:
         """Runs the solver until the stage's criterion is met."""
@@ -443,31 +490,6 @@ class _Run:
         return Stage(
             np.int32(mark.stage), _traced(lam), _traced(previous), _real(mark.stage > 0), pin
         )
-
-    def _pinned_wrongly(self, outcome: Outcome, lam: Lam) -> bool:
-        """Whether the multiplier of a pinned stage exceeds the rest of its residual."""
-        if not outcome.bookmark.pinned:
-            return False
-        params = _host(outcome.state.params)
-        c, rest = pinning.multiplier(self.experiment.ansatz, params, lam)
-        outcome.record["multiplier"] = c
-        return c > rest
-
-    def _locate(self, state: TrainState, mark: Bookmark, lam: Lam, record: Record) -> Bookmark:
-        """Notes whether the interface's place is computed or assumed; decides the next pin."""
-        record["place"] = "assumed" if mark.pinned else "computed"
-        if mark.pinned:
-            return mark
-        velocity = mark.velocity
-        if mark.stage:
-            previous = self.experiment.path.at(mark.position.t)
-            before, after = _host(state.anchor), _host(state.params)
-            shift = pinning.shift(self.experiment.ansatz, before, after, lam)
-            velocity = shift / _change(previous, lam)
-        uncertain = 0.0 if lam.eps > 0.15 else 1.0
-        record["shift"] = uncertain if math.isfinite(uncertain) else None
-        pinned = uncertain > self.experiment.plan.pin
-        return dataclasses.replace(mark, pinned=pinned, velocity=velocity)
 
     def _resume(self) -> tuple[TrainState, Bookmark]:
         """The newest checkpoint's state, or a fresh one."""
