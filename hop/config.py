@@ -47,19 +47,22 @@ class PathConfig:
       eps_target: the target for an empty `eps`; s = eps_target is then visited too, since the path
         has a kink there.
       adaptive: halve a step that fails and double one that succeeds.
-      tolerance: an adaptive step is rejected untrained if L_H of the last network at the new
-        place exceeds it, and after training if the final L_H does.
+      prediction: an adaptive step is rejected untrained if L_H of the predicted network, on
+        held-out points, exceeds this.
+      tolerance: it is rejected after training if L_H still exceeds this.
     """
 
     s: tuple[float, ...] = (0.0,)
     eps: tuple[float, ...] = ()
     eps_target: float = 0.0
     adaptive: bool = False
+    prediction: float = 1.0
     tolerance: float = 1.0
 
     def __post_init__(self):
-        if not self.tolerance > 0:
-            raise UserError(f"config.path.tolerance={self.tolerance!r} must be positive")
+        for name in ("prediction", "tolerance"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"config.path.{name}={getattr(self, name)!r} must be positive")
 
     def build(self) -> Path:
         s, eps = self.s, self.eps

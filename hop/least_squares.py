@@ -38,15 +38,17 @@ def reduce(jacobian: Float[Array, "m P"], r: Float[Array, " m"]) -> Core:
     return Core(upper[:p, :p], upper[:p, p], None)
 
 
-def damped(core: Core, mu: Array) -> Float[Array, " P"]:
-    """δ for a damping μ > 0."""
+def damped(core: Core, mu: Array) -> tuple[Float[Array, " P"], Array]:
+    """δ for a damping μ > 0, and by how much it lowers |J δ + r|²."""
     matrix, right, basis = core
     k = len(right)
     top = jnp.concatenate([matrix, right[:, None]], axis=1)
     bottom = jnp.concatenate([jnp.sqrt(mu) * jnp.eye(k), jnp.zeros((k, 1))], axis=1)
     upper = jnp.linalg.qr(jnp.concatenate([top, bottom]), mode="r")
     z = -jax.scipy.linalg.solve_triangular(upper[:k, :k], upper[:k, k])
-    return z if basis is None else basis @ z
+    # |r|² − |J δ + r|² = (|r|² − |r + J δ|² − μ|δ|²) + μ|δ|², the first the squares rotated out.
+    fall = jnp.sum(upper[:k, k] ** 2) + mu * jnp.sum(z**2)
+    return (z if basis is None else basis @ z), fall
 
 
 def truncated(core: Core, rtol: float) -> Float[Array, " P"]:

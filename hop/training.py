@@ -117,11 +117,6 @@ class Trainer:
         return jax.jit(self._predict, in_shardings=(whole, whole), out_shardings=whole)
 
     @functools.cached_property
-    def points(self) -> Callable[..., tuple[Array, Array]]:
-        """(anchor, inputs, stage, step) → that step's collocation points and their spacing."""
-        return jax.jit(self._points, out_shardings=self.layout.replicated)
-
-    @functools.cached_property
     def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
         """(state, stage, window, pool, draws) → (state, mean of every loss term).
 
@@ -355,23 +350,23 @@ class _Run:
 
     def _stage(self, state: TrainState, mark: Bookmark, lam: Lam) -> Outcome:
         """One stage, from its start or from within it, to its end: predict, correct, measure."""
-        path = self.experiment.path
-        tolerance = self.experiment.config.path.tolerance if path.adaptive else math.inf
+        limits = self.experiment.config.path
         self.reporter.stage(mark.stage, lam)
-        outcome = self._solve(state, mark, lam, tolerance)
+        outcome = self._solve(state, mark, lam)
         if outcome.failure is None and self.experiment.plan.pin:
             outcome = self._place(outcome, lam)
         if outcome.failure is not None:
             return outcome
         state, mark, record, _ = outcome
         record |= self.judge.scores(self._operator(state, lam))
-        if record["loss"] <= tolerance:
+        if record["loss"] <= limits.tolerance or not limits.adaptive:
             return outcome
         return outcome._replace(failure=f"the loss ended at {record['loss']:.1e}")
 
-    def _solve(self, state: TrainState, mark: Bookmark, lam: Lam, tolerance: float) -> Outcome:
+    def _solve(self, state: TrainState, mark: Bookmark, lam: Lam) -> Outcome:
         """Predicts a stage, unless it is resumed from within, and corrects it."""
-        plan, began = self.experiment.plan, time.monotonic()
+        plan, limits = self.experiment.plan, self.experiment.config.path
+        began = time.monotonic()
         record: Record = {
             "stage": mark.stage,
             "s": lam.s,
@@ -384,9 +379,9 @@ class _Run:
         if mark.progress is None and mark.stage:
             if plan.predictor is not None:
                 state = jax.block_until_ready(self.trainer.predict(state, stage))
-            if math.isfinite(tolerance):
+            if limits.adaptive:
                 predicted = self.judge.loss(self._operator(state, lam))
-                if not predicted <= tolerance:
+                if not predicted <= limits.prediction:
                     where = f"s={lam.s:g}, eps={lam.eps:g}"
                     why = f"the predicted network's loss at {where} is {predicted:.1e}"
                     return Outcome(state, mark, record, why)
@@ -421,7 +416,7 @@ class _Run:
                 f"the residual {where} places the interface to ±{uncertain:.0e} only: pinned"
             )
             mark = dataclasses.replace(mark, pinned=True, progress=None)
-            pinned = self._solve(self.trainer.retry(state), mark, lam, math.inf)
+            pinned = self._solve(self.trainer.retry(state), mark, lam)
             if pinned.failure is None and self._pin_holds(pinned, lam):
                 return pinned
         state, mark, record, _ = outcome
@@ -479,14 +474,12 @@ class _Run:
         """The stage at λ_k, with its pin made from the last stage's network."""
         previous = self.experiment.path.at(mark.position.t) if mark.stage else lam
         pin = None
-        if self.experiment.plan.pin:
-            pin = pinning.off(self.trainer.train.points)
         if mark.pinned:
-            x, _ = self.trainer.points(state.anchor, None, np.int32(mark.stage), np.int32(0))
             shift = mark.velocity * _change(previous, lam)
-            pin = pinning.pin(
-                self.experiment.ansatz, _host(state.anchor), lam, np.asarray(x), shift
-            )
+            pin = pinning.pin(self.experiment.ansatz, _host(state.anchor), lam, shift)
+        elif self.experiment.plan.pin:
+            pin = pinning.off()
+        pin = jax.tree.map(_real, pin)
         return Stage(
             np.int32(mark.stage), _traced(lam), _traced(previous), _real(mark.stage > 0), pin
         )

@@ -111,6 +111,7 @@ def test_every_pair_takes_a_step_or_is_refused(problem, strategy, data_dir, tmp_
     )
     if not operator:
         skin.mesh.update(function=1, point=-1)
+        skin.train.precision = "float64"
     skin.path.eps = (0.5,)
     skin.data.data_dir = data_dir
     skin.train.update(steps=1, functions=8, points=16, validation=1, dispatch=1, save_every=1)

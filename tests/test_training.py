@@ -129,6 +129,7 @@ def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, li
         mesh__point=-1,
         path__eps=(0.5, 0.25),
         path__adaptive=True,
+        path__prediction=4e-3,
         path__tolerance=4e-3,
         train__steps=400,
         train__dispatch=100,

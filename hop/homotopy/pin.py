@@ -3,11 +3,12 @@
 With φ and ψ the slow mode and its adjoint (`hop.homotopy.slow_mode`) and û the predictor, a pinned
 stage solves the bordered system of numerical continuation
 
-    H(u; λ_k) + c ψ = 0,   ⟨φ, u − û⟩ = 0,   ⟨φ, û − u_{k−1}⟩ = −ẋ Δp ⟨φ, ∂_x u_{k−1}⟩
+    H(u; λ_k) + c ψ = 0,   ⟨φ, u − û⟩ = 0,   û(x) = u_{k−1}(x − ẋ Δp),
 
 for u and the multiplier c: the interface moves with the velocity ẋ = dx/dp that it had where the
-residual still decided its place. In least squares c is eliminated: ψ is projected out of the
-residual rows. (Phase conditions: Beyn, Thümmler, *SIAM J. Appl. Dyn. Syst.* 3 (2004), 85–116.)
+residual still decided its place, and φ with it. In least squares c is eliminated: ψ is projected
+out of the residual rows. (Phase conditions: Beyn, Thümmler, *SIAM J. Appl. Dyn. Syst.* 3 (2004),
+85–116.)
 """
 
 import functools
@@ -25,15 +26,16 @@ from hop.networks import Params
 from hop.problems import Lam, Problem
 
 _GRID = 4001  # points of the modes; eight per ε at ε = 0.002
+_NEWTON_STEPS = 5
 
 
 class Pin(NamedTuple):
-    """A pin at q collocation points. Traced.
+    """A pin, its modes (m,) on the points of `grid`. Traced.
 
     Attributes:
       on: 1, or 0 for a stage that is not pinned.
-      psi: ψ (q,).
-      phi: φ on `grid`.
+      psi: ψ.
+      phi: φ.
       target: the value of ⟨φ, u⟩ that is asked for.
     """
 
@@ -42,10 +44,16 @@ class Pin(NamedTuple):
     phi: Any
     target: Any
 
-    def project(self, rows: Float[Array, "n q"]) -> Float[Array, "n q"]:
-        """Residual rows with their part along ψ left out: min over c of |rows + c ψ|."""
-        along = jnp.matmul(rows, self.psi) / jnp.sum(self.psi**2)
-        return rows - self.on * along[:, None] * self.psi[None, :]
+    def project(
+        self, rows: Float[Array, "n q"], x: Float[Array, "q 1"], places: Float[Array, "m 1"]
+    ) -> Float[Array, "n q"]:
+        """Residual rows at x with their part along ψ left out: min over c of |rows + c ψ|.
+
+        `places` are those of `grid`.
+        """
+        psi = jnp.interp(x[:, 0], places[:, 0], self.psi)
+        along = jnp.matmul(rows, psi) / jnp.sum(psi**2)
+        return rows - self.on * along[:, None] * psi[None, :]
 
     def row(self, u: Float[Array, "1 m"]) -> Float[Array, "1 1"]:
         """⟨φ, u⟩ − target, for u on `grid`."""
@@ -57,35 +65,35 @@ def grid(problem: Problem) -> Float[np.ndarray, "m 1"]:
     return problem.domain.grid(_GRID)
 
 
-def off(points: int) -> Pin:
+def off() -> Pin:
     """No pin, of the shape of one."""
-    return Pin(np.float64(0), np.ones(points), np.ones(_GRID), np.float64(0))
+    return Pin(np.float64(0), np.ones(_GRID), np.ones(_GRID), np.float64(0))
 
 
-def pin(ansatz: Ansatz, params: Params, lam: Lam, x: Float[np.ndarray, "q 1"], shift: float) -> Pin:
+def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
     """The pin of a stage at λ_k from the network u_{k−1} of the last.
 
     Args:
       ansatz: the network inside a problem that `slow_mode.serves`, without input functions.
       params: θ_{k−1}.
       lam: λ_k.
-      x: the stage's collocation points.
       shift: ẋ Δp, how far the interface is to move.
     """
     mode, places = _mode(ansatz, params, lam)
-    phi = np.asarray(mode.phi[0])
-    jet = ansatz.jet(params, None, jnp.asarray(places), ("x",))
-    u, slope = (np.asarray(jet[label][0]) for label in ("", "x"))
-    psi = np.interp(x[:, 0], places[:, 0], np.asarray(mode.psi[0]))
-    return Pin(np.float64(1), psi, phi, np.mean(phi * (u - shift * slope)))
+    phi, psi = (_moved(places, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
+    u = np.asarray(ansatz.jet(params, None, jnp.asarray(places - shift), ())[""][0])
+    return Pin(np.float64(1), psi, phi, np.mean(phi * u))
 
 
 def shift(ansatz: Ansatz, before: Params, after: Params, lam: Lam) -> float:
-    """How far the interface moved from u_{k−1} to u_k, −⟨φ, u_k − u_{k−1}⟩/⟨φ, u_x⟩."""
+    """How far the interface moved: the d with ⟨φ, u_k − u_{k−1}(· − d)⟩ = 0, by Newton's method."""
     mode, places = _mode(ansatz, after, lam)
-    old, new = (ansatz.jet(params, None, jnp.asarray(places), ("x",)) for params in (before, after))
-    along = mode.phi[0] @ (new[""] - old[""])[0]
-    return -2 * float(along / (mode.phi[0] @ (new["x"] + old["x"])[0]))
+    phi, d = np.asarray(mode.phi[0]), 0.0
+    new = ansatz.jet(after, None, jnp.asarray(places), ())[""]
+    for _ in range(_NEWTON_STEPS):
+        old = ansatz.jet(before, None, jnp.asarray(places - d), ("x",))
+        d -= float(phi @ (new - old[""])[0] / (phi @ old["x"][0]))
+    return d
 
 
 def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
@@ -109,3 +117,8 @@ def _mode(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[SlowMode, np.ndarra
 @functools.partial(jax.jit, static_argnums=0)
 def _solve(ansatz: Ansatz, params: Params, lam: Lam, places: Array) -> SlowMode:
     return slow_mode(ansatz.problem, ansatz.jet(params, None, places), None, places, lam)
+
+
+def _moved(places: np.ndarray, mode: np.ndarray, shift: float) -> np.ndarray:
+    """mode(x − shift); it has died out at the ends, and is continued by its value there."""
+    return np.interp(places[:, 0] - shift, places[:, 0], mode)

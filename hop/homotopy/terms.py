@@ -118,7 +118,7 @@ class Objective:
         blocks = self._pointwise(params, self.x)
         blocks |= self._single(params, blocks)
         if self.stage.pin is not None:
-            blocks["residual"] = self.stage.pin.project(blocks["residual"])
+            blocks["residual"] = self._project(blocks["residual"])
         points, values = self._conditions()
         if len(points):
             blocks["condition"] = self._value(params, points) - values
@@ -158,10 +158,11 @@ class Objective:
             params = unravel(theta)
             return self._single(params, self._pointwise(params, self.x))
 
-        single = jax.jacrev(single_rows)(theta)
-        slopes |= {name: block[:, 0] for name, block in single.items()}
+        if self.weights.slow or self.stage.pin is not None:
+            single = jax.jacrev(single_rows)(theta)
+            slopes |= {name: block[:, 0] for name, block in single.items()}
         if self.stage.pin is not None:
-            slopes["residual"] = self.stage.pin.project(slopes["residual"].T).T
+            slopes["residual"] = self._project(slopes["residual"].T).T
         points, _ = self._conditions()
         if len(points):
             slopes |= by_point(lambda p, x: {"condition": self._value(p, x)}, points)
@@ -193,9 +194,15 @@ class Objective:
                 pointwise["residual"] * self.spacing[None, :], x, mode, grid
             )
         if self.stage.pin is not None:
-            places = jnp.asarray(pin.grid(problem), x.dtype)
-            blocks["pin"] = self.stage.pin.row(self._value(params, places))
+            blocks["pin"] = self.stage.pin.row(self._value(params, self._places()))
         return blocks
+
+    def _project(self, rows: Array) -> Array:
+        assert self.stage.pin is not None
+        return self.stage.pin.project(rows, self.x, self._places())
+
+    def _places(self) -> Float[Array, "m 1"]:
+        return jnp.asarray(pin.grid(self.ansatz.problem), self.x.dtype)
 
     def _value(self, params: Params, x: Array) -> Float[Array, "n q"]:
         return self.ansatz.jet(params, self.inputs, x, ())[""]

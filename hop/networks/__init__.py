@@ -44,18 +44,26 @@ class Network(Protocol):
 
 
 class Perceptron(nn.Module):
-    """A fully connected network: Xavier-normal kernels, zero biases, linear output."""
+    """A fully connected network: Xavier-normal kernels, zero biases, linear output.
+
+    Attributes:
+      widths: of all layers, the output's last.
+      activation: between the layers.
+      frequency: the standard deviation of the first kernel instead; 0 keeps Xavier's.
+    """
 
     widths: Sequence[int]
     activation: str
+    frequency: float = 0.0
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         act = _ACTIVATIONS[self.activation]
         for i, width in enumerate(self.widths):
-            dense = nn.Dense(
-                width, kernel_init=nn.initializers.xavier_normal(), param_dtype=x.dtype
-            )
+            kernel = nn.initializers.xavier_normal()
+            if self.frequency and i == 0:
+                kernel = nn.initializers.normal(self.frequency)
+            dense = nn.Dense(width, kernel_init=kernel, param_dtype=x.dtype)
             x = dense(x) if i == len(self.widths) - 1 else act(dense(x))
         return x
 

@@ -1,8 +1,10 @@
 """Levenberg–Marquardt with the dense Jacobian: a corrector for small networks, in float64.
 
-A step solves min |J δ + r|² + μ |δ|² by QR and tries θ + δ. If L falls, the step is taken and μ
-lowered for the next; otherwise μ is raised and the same Jacobian tried again, until L falls or μ
-says that no step does. (Moré, *Lecture Notes in Mathematics* 630 (1978), 105–116.)
+A step solves min |J δ + r|² + μ |δ|² by QR and tries θ + δ. If L falls, the step is taken, and μ
+follows the ratio ρ of the fall to the one that the linear model foretold: lower for ρ near 1,
+higher for ρ below ½. Otherwise μ is raised ever faster and the same Jacobian tried, until L falls
+or μ says that no step does. (Madsen, Nielsen, Tingleff, *Methods for Non-Linear Least Squares
+Problems*, 2nd ed. 2004, section 3.2.)
 """
 
 import dataclasses
@@ -18,7 +20,7 @@ from hop.solvers import Losses, Moment, Objective, Params, check_positive
 
 __all__ = ["LevenbergMarquardt"]
 
-_RAISE, _LOWER = 4.0, 0.2
+_LOWER, _RAISE = 0.1, 2.0
 _LOWEST, _HIGHEST = 1e-16, 1e12
 
 
@@ -51,21 +53,24 @@ class LevenbergMarquardt:
         r, jacobian = objective.jacobian(params)
         core = least_squares.reduce(jacobian, r)
 
-        def attempt(mu: Array) -> tuple[Array, Array]:
-            tried = theta + least_squares.damped(core, mu)
-            r = objective.vector(unravel(tried))
-            return tried, 0.5 * jnp.sum(r**2)
+        def attempt(mu: Array) -> tuple[Array, Array, Array]:
+            delta, foretold = least_squares.damped(core, mu)
+            return theta + delta, jnp.sum(objective.vector(unravel(theta + delta)) ** 2), foretold
 
-        def failed(carry: tuple[Array, Array, Array]) -> Array:
-            mu, _, value = carry
-            return ~(value < total) & (mu < _HIGHEST)
+        def failed(carry: tuple[Array, ...]) -> Array:
+            mu, _, _, after, _ = carry
+            return ~(after < before) & (mu < _HIGHEST)
 
-        def again(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            mu = carry[0] * _RAISE
-            return mu, *attempt(mu)
+        def again(carry: tuple[Array, ...]) -> Any:
+            mu, factor = carry[0] * carry[1], carry[1] * _RAISE
+            return mu, factor, *attempt(mu)
 
-        mu, tried, value = jax.lax.while_loop(failed, again, (state, *attempt(state)))
-        fell = value < total
+        before = jnp.sum(r**2)
+        start = (state, jnp.full_like(state, _RAISE), *attempt(state))
+        mu, _, tried, after, foretold = jax.lax.while_loop(failed, again, start)
+        fell = after < before
+        gain = (before - after) / foretold
+        mu = jnp.maximum(mu * jnp.maximum(_LOWER, 1 - (2 * gain - 1) ** 3), _LOWEST)
         theta = jnp.where(fell, tried, theta)
-        mu = jnp.where(fell, jnp.maximum(mu * _LOWER, _LOWEST), self.damping)
+        mu = jnp.where(fell, mu, self.damping)
         return unravel(theta), mu, {"total": total, **parts}

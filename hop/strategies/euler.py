@@ -22,7 +22,7 @@ class Euler:
     condition: w_c, of the soft conditions.
     """
 
-    rtol: float = 1e-8
+    rtol: float = 1e-4
     condition: float = 1.0
 
     def __post_init__(self):

@@ -24,6 +24,8 @@ class HomotopyLoss:
       towards the Euler predictor, so it must vanish for the residual to decide; inf keeps it.
     slow: w_S, of the residual weighted by its slow mode; not a part of the paper. 1 measures the
       error along that mode in the units of u. Needs a problem of second order on an interval.
+    pin: once an interface's place is known no better than this, by the gauge of the last stage,
+      its slow mode is pinned (`hop.homotopy.pin`); 0 never pins. Not a part of the paper either.
     """
 
     residual: float = 1.0
@@ -31,6 +33,7 @@ class HomotopyLoss:
     tangent: float = 0.1
     tangent_share: float = 0.5
     slow: float = 0.0
+    pin: float = 0.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -58,4 +61,6 @@ class HomotopyLoss:
         return path
 
     def plan(self) -> Plan:
-        return Plan(Weights(**dataclasses.asdict(self)))
+        options = dataclasses.asdict(self)
+        pin = options.pop("pin")
+        return Plan(Weights(**options), pin=pin)

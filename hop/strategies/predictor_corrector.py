@@ -26,7 +26,7 @@ class PredictorCorrector:
       its slow mode is pinned; 0 never pins.
     """
 
-    rtol: float = 1e-8
+    rtol: float = 1e-4
     condition: float = 1.0
     pin: float = 0.0
 

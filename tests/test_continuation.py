@@ -1,0 +1,332 @@
+"""Continuation in float64: least squares, Jacobians, predictors, pins, adaptive points, solvers."""
+
+import dataclasses
+import itertools
+import json
+import math
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.flatten_util import ravel_pytree
+
+import hop
+from hop import config as config_lib
+from hop import least_squares
+from hop.ansatz import Ansatz
+from hop.derivatives import jet
+from hop.homotopy import pin as pinning
+from hop.homotopy.adaptive import equidistribute
+from hop.homotopy.predictors import Tangent
+from hop.homotopy.terms import Objective, Stage, Weights
+from hop.networks.mlp import MLP
+from hop.problems import Lam
+from hop.problems.allen_cahn_1d import AllenCahn1D
+from hop.problems.helmholtz import Helmholtz
+from hop.solvers import Moment
+from hop.solvers.first_order import FirstOrder
+from hop.solvers.gauss_newton_cg import GaussNewtonCG
+from hop.solvers.lbfgs import LBFGS
+from hop.solvers.levenberg_marquardt import LevenbergMarquardt
+from hop.training import train
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+# Least squares.
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    shape=st.sampled_from([(7, 4), (4, 7), (5, 5)]),
+    seed=st.integers(0, 99),
+    mu=st.floats(1e-8, 1e3),
+)
+def test_damped_steps_solve_the_augmented_problem(shape, seed, mu):
+    rng = np.random.default_rng(seed)
+    matrix, r = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
+    delta, fall = least_squares.damped(core, jnp.asarray(mu))
+    augmented = np.vstack([matrix, np.sqrt(mu) * np.eye(shape[1])])
+    right = np.concatenate([-r, np.zeros(shape[1])])
+    np.testing.assert_allclose(delta, np.linalg.lstsq(augmented, right)[0], rtol=1e-6, atol=1e-8)
+    after = np.sum((matrix @ np.asarray(delta) + r) ** 2)
+    assert float(fall) == pytest.approx(np.sum(r**2) - after, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9)])
+def test_truncated_steps_are_the_pseudo_inverses(shape):
+    rng = np.random.default_rng(0)
+    left, _ = np.linalg.qr(rng.standard_normal((shape[0], 5)))
+    right, _ = np.linalg.qr(rng.standard_normal((shape[1], 5)))
+    sigma = np.array([1.0, 1e-2, 1e-4, 1e-7, 1e-9])
+    matrix, r = (left * sigma) @ right.T, rng.standard_normal(shape[0])
+    core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
+    for rtol, kept in ((1e-12, 5), (1e-8, 4), (1e-3, 2)):
+        expected = -right[:, :kept] @ ((left.T @ r)[:kept] / sigma[:kept])
+        found = least_squares.truncated(core, rtol)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8 * np.abs(expected).max())
+
+
+# The objective.
+
+
+def objective(problem, weights, lam=0.3, previous=0.4, pinned=False, q=12, seed=0):
+    """An objective of a small network at its anchor, and parameters near by."""
+    ansatz = Ansatz(problem, MLP((6, 5)))
+    anchor = ansatz.init(jax.random.key(seed))
+    params = jax.tree.map(lambda a: a + 0.1 * jnp.cos(jnp.arange(a.size).reshape(a.shape)), anchor)
+    x = problem.domain.sample(jax.random.key(1), q, "stratified")
+    here, before = (Lam(jnp.float64(0), jnp.float64(e)) for e in (lam, previous))
+    pin = pinning.pin(ansatz, anchor, here, 0.01) if pinned else None
+    stage = Stage(jnp.int32(1), here, before, jnp.float64(1), pin)
+    return Objective(ansatz, weights, anchor, None, x, jnp.ones(q), stage), params
+
+
+CASES = {
+    "soft conditions": (AllenCahn1D(conditions_by="loss"), Weights(condition=3.0), False),
+    "tangent": (AllenCahn1D(), Weights(tangent=0.5), False),
+    "slow": (AllenCahn1D(), Weights(slow=2.0), False),
+    "pin": (AllenCahn1D(), Weights(), True),
+    "laplacian": (Helmholtz(3, 8), Weights(condition=2.0), False),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rows_are_half_a_sum_of_squares_and_their_jacobian_is_exact(case):
+    problem, weights, pinned = CASES[case]
+    goal, params = objective(problem, weights, pinned=pinned)
+    theta, unravel = ravel_pytree(params)
+    r, jacobian = jax.jit(goal.jacobian)(params)
+    total, parts = jax.jit(goal.loss)(params)
+    assert 0.5 * float(r @ r) == pytest.approx(float(total), rel=1e-12)
+    assert all(float(part) > 0 for part in parts.values())
+    if case == "slow":  # its mode is held fixed in the gradient of the loss, as it is here
+        expected = jax.jit(jax.grad(lambda t: goal.loss(unravel(t))[0]))(theta)
+        np.testing.assert_allclose(r @ jacobian, expected, rtol=1e-9, atol=1e-12)
+        return
+    expected = jax.jit(jax.jacfwd(lambda t: goal.vector(unravel(t))))(theta)
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_tangent_step_misses_the_path_at_second_order():
+    """From a solved stage, the residual after an Euler step of length Δε is O(Δε²).
+
+    With as many parameters as rows, every row can be followed: the soft conditions too.
+    """
+    goal, params = objective(AllenCahn1D(conditions_by="loss"), Weights(), lam=0.5, q=8)
+    moment, solver = Moment(jnp.int32(0), jnp.float64(0), 1), LevenbergMarquardt()
+    solved = dataclasses.replace(goal, stage=goal.stage._replace(previous=goal.stage.lam))
+    mu, step = solver.init(params), jax.jit(lambda p, m: solver.step(solved, p, m, moment)[:2])
+    for _ in range(100):
+        params, mu = step(params, mu)
+    assert float(jnp.linalg.norm(solved.vector(params))) < 1e-7
+
+    @jax.jit
+    def after(change):
+        now = goal.stage.lam._replace(eps=goal.stage.lam.eps - change)
+        ahead = goal.stage._replace(lam=now, previous=goal.stage.lam)
+        there = dataclasses.replace(goal, stage=ahead)
+        moved = Tangent(1e-10, guarded=False)(there, params)
+        return jnp.linalg.norm(there.vector(moved))
+
+    assert math.log2(after(2e-2) / after(1e-2)) == pytest.approx(2.0, abs=0.1)
+
+
+# Solvers.
+
+SOLVERS = [LevenbergMarquardt(), GaussNewtonCG(), LBFGS(), FirstOrder(learning_rate=1e-2, warmup=0)]
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_every_solver_lowers_the_loss(solver):
+    goal, params = objective(AllenCahn1D(), Weights(), lam=0.5, q=8)
+    moment = Moment(jnp.int32(0), jnp.float64(1000), 1000)
+    step = jax.jit(lambda p, s: solver.step(goal, p, s, moment))
+    state, seen = solver.init(params), []
+    for _ in range(40):
+        params, state, losses = step(params, state)
+        seen.append(float(losses["total"]))
+    assert seen[-1] < 0.1 * seen[0]
+    if not isinstance(solver, FirstOrder):
+        assert all(after <= before for before, after in itertools.pairwise(seen))
+    if isinstance(solver, LevenbergMarquardt):
+        assert seen[-1] < 1e-8 * seen[0]
+
+
+# Pins.
+
+
+@dataclasses.dataclass(frozen=True)
+class Front:
+    """A network that is the front tanh((x − c)/(√2 w)) of its parameters."""
+
+    def init(self, key, dim, sensors):
+        return {"c": jnp.float64(0.5), "w": jnp.float64(0.05)}
+
+    def features(self, params, values, y, labels):
+        def front(points):
+            x = (points[:, 0] + 1) / 2
+            return jnp.tanh((x - params["c"]) / (math.sqrt(2) * params["w"]))
+
+        return {k: v[None, None] for k, v in jet(front, y, labels).items()}
+
+    def decode(self, params, features, y, a):
+        return features[0]
+
+
+class Free(AllenCahn1D):
+    def lift(self, network, x, a):
+        return network
+
+
+@dataclasses.dataclass(frozen=True)
+class Forced(Free):
+    """Pushed sideways everywhere alike, or only stretched, by a force at the front."""
+
+    sideways: bool = True
+
+    def residual(self, u, x, a, lam):
+        force = 1 - u[""] ** 2
+        return super().residual(u, x, a, lam) + 1e-3 * force * (1 if self.sideways else u[""])
+
+
+FRONT = Ansatz(Free(), Front())
+
+
+def front(place, width):
+    return {"c": jnp.float64(place), "w": jnp.float64(width)}
+
+
+def test_a_pin_leaves_the_residual_only_what_it_can_decide():
+    lam = Lam(0.0, 0.05)
+    pin = pinning.pin(FRONT, front(0.5, 0.05), lam, shift=0.02)
+    x, places = (jnp.asarray(p) for p in (FRONT.problem.domain.grid(60), pinning.grid(Free())))
+    rows = np.random.default_rng(0).standard_normal((3, 60))
+    kept = np.asarray(pin.project(jnp.asarray(rows), x, places))
+    psi = np.interp(x[:, 0], places[:, 0], pin.psi)
+    np.testing.assert_allclose(kept @ psi, 0, atol=1e-12)
+    np.testing.assert_allclose(pin.project(jnp.asarray(kept), x, places), kept, atol=1e-12)
+    off = pinning.off()
+    np.testing.assert_array_equal(off.project(jnp.asarray(rows), x, places), rows)
+
+    def missed(place, width):
+        u = FRONT.jet(front(place, width), None, places, ())[""]
+        assert float(off.row(u)[0, 0]) == 0
+        return abs(float(pin.row(u)[0, 0]))
+
+    # The front is asked for at 0.52, whatever its width: u − û is odd there.
+    assert missed(0.52, 0.05) < 1e-9
+    assert missed(0.52, 0.04) < 1e-9
+    assert missed(0.50, 0.05) > 1e-2
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.003, -0.03])
+def test_the_shift_of_a_front_is_measured_while_it_sharpens(moved):
+    found = pinning.shift(FRONT, front(0.55, 0.06), front(0.55 + moved, 0.05), Lam(0.0, 0.05))
+    assert found == pytest.approx(moved, abs=1e-8)
+
+
+def test_the_multiplier_tells_a_front_that_wants_to_move():
+    """The front solves the equation without the force; only the sideways one acts on its place."""
+    for sideways in (True, False):
+        pushed = Ansatz(Forced(sideways=sideways), Front())
+        c, rest = pinning.multiplier(pushed, front(0.5, 0.05), Lam(0.0, 0.05))
+        assert (c > 10 * rest) if sideways else (rest > 10 * c)
+
+
+def continuation(tiny_mlp, **overrides):
+    """A config of predictor–corrector continuation, small."""
+    values = config_lib.to_json(tiny_mlp(mesh__function=1, mesh__point=-1))
+    values["strategy"] = {"name": "predictor_corrector"}
+    values["solver"] = {"name": "levenberg_marquardt"}
+    values["train"] |= {
+        "precision": "float64", "steps": 12, "dispatch": 1, "save_every": 4, "patience": 3,
+        "min_fall": 0.1, "points": 48,
+    }  # fmt: skip
+    for key, value in overrides.items():
+        group, _, field = key.partition("__")
+        values[group][field] = value
+    return config_lib.parse(values)
+
+
+def test_a_stage_whose_place_is_unknown_is_pinned_and_resumed_to_the_bit(
+    tiny_mlp, tmp_path, listener
+):
+    config = continuation(tiny_mlp, path__eps=(0.3, 0.2, 0.15), strategy__pin=1e-12)
+    heard = listener()
+    whole = train(config, tmp_path / "whole", heard)
+    assert [r.get("place") for r in whole] == ["computed", "assumed", "assumed"]
+    assert sum("only: pinned" in text for text in heard.messages) == 1
+    assert whole[-1]["l2re"] < 5e-3
+    lines = [json.loads(line) for line in (tmp_path / "whole/metrics.jsonl").open()]
+    assert "pin" in lines[-2]
+    # Begun anew from its last rolling checkpoint, within the pinned last stage.
+    shutil.rmtree(tmp_path / "whole/stages/2")
+    again = train(config, tmp_path / "whole", listener())
+    assert again[-1]["l2re"] == whole[-1]["l2re"]
+
+
+def test_euler_steps_follow_a_solved_stage_without_a_solver(tiny_mlp, tmp_path, listener):
+    eps = tuple(float(e) for e in np.linspace(0.5, 0.4, 9))
+    config = continuation(tiny_mlp, path__eps=eps, train__steps=40)
+    config = dataclasses.replace(config, strategy={"name": "euler"})
+    records = train(config, tmp_path / "w", listener())
+    assert [r["step"] for r in records[1:]] == [0] * 8
+    moved = hop.load(tmp_path / "w", stage=-1)
+    assert records[-1]["l2re"] < 5e-3
+    # Without the steps, the first stage's network is far from the last stage's solution.
+    stayed = dataclasses.replace(hop.load(tmp_path / "w", stage=0), lam=moved.lam)
+    reference = moved.ansatz.problem.reference(None, moved.grid, moved.lam)[0]
+    gaps = [np.linalg.norm(op(moved.grid) - reference) for op in (moved, stayed)]
+    assert gaps[1] > 5 * gaps[0]
+
+
+# Adaptive points.
+
+
+def test_adaptive_points_are_dense_where_the_solution_is_steep():
+    x = FRONT.problem.domain.grid(400)
+    moved, spacing = equidistribute(FRONT, front(0.3, 0.01), None, jnp.asarray(x))
+    moved, spacing = np.asarray(moved)[:, 0], np.asarray(spacing)
+    assert np.all(np.diff(moved) > 0)
+    assert moved[0] == pytest.approx(0)
+    assert moved[-1] == pytest.approx(1)
+    assert 0.3 < np.mean(np.abs(moved - 0.3) < 0.1) < 0.7  # of even points, a fifth
+    for f in (np.ones_like, np.square, lambda x: np.exp(-(((x - 0.3) / 0.02) ** 2))):
+        fine = np.linspace(0, 1, 10_001)
+        assert np.mean(f(moved) * spacing) == pytest.approx(np.mean(f(fine)), rel=0.02)
+
+
+# What least squares cannot serve is refused in one line.
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train__precision": "float32"}, "needs float64; set config.train.precision=float64"),
+        ({"network__widths": (200, 200)}, "serves at most 10,000; use solver.name"),
+        ({"strategy__pin": -1.0}, "must not be negative"),
+        ({"problem__conditions_by": "loss", "strategy__pin": 1e-3}, "config.strategy.pin needs"),
+        ({"strategy__rtol": 2.0}, "must lie between 0 and 1"),
+        ({"solver__damping": 0.0}, "config.solver.damping=0.0 must be positive"),
+    ],
+)
+def test_what_least_squares_cannot_serve_is_refused(tiny_mlp, change, words):
+    with pytest.raises(hop.UserError, match=words):
+        config_lib.build(continuation(tiny_mlp, **change))
+
+
+def test_least_squares_refuse_operators(tiny):
+    values = config_lib.to_json(tiny())
+    values["solver"] = {"name": "levenberg_marquardt"}
+    with pytest.raises(hop.UserError, match="without input functions; use solver.name"):
+        config_lib.build(config_lib.parse(values))
