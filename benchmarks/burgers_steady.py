@@ -1,6 +1,6 @@
 """The steady Burgers operator: accuracy over seeds, and what each ingredient is worth.
 
-    python benchmarks/burgers_steady.py [--only=paper,unit,ablation] [--workdir=runs/benchmarks]
+    python benchmarks/burgers_steady.py [--only=paper,unit,ablation,solvers] [--workdir=W]
 
 trains every run that the folder does not hold yet (about an hour in all on 2 CPU cores; it can be
 interrupted and goes on), scores each on the test split, and writes docs/results/burgers_steady.md
@@ -8,22 +8,15 @@ and .json. Errors are relative L2 against a Newton solution that is shown to con
 tests/test_problems.py.
 """
 
-import argparse
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import provenance, table
+from report import table
+from runs import Rows, command, main, spread
 
-from hop.checkpoints import Store
-from hop.config import build, parse
 from hop.evaluation import Judge
-from hop.operators import open_stage
+from hop.operators import Operator
 
-ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (0, 1, 2)
 STEADY, UNIT = "configs/burgers_steady.py", "configs/burgers_steady_unit.py"
 # The ablation: one change each to the quickstart, at its budget of 1,500 steps a stage.
@@ -39,67 +32,41 @@ CHANGES = {
         "strategy.tangent_share=inf",
     ],
     "Adam, 1e-3": ["solver.optimizer=adam", "solver.learning_rate=1e-3"],
+}  # fmt: skip
+# Other solvers, precision and conditions. A step of them costs something else, so compare seconds.
+FIXED = ["train.dispatch=10", "train.save_every=100", "train.patience=5"]
+OTHERS = {
+    "Muon, float32, exact conditions": [],
+    "float64": ["train.precision=float64"],
     "soft boundary conditions": [
         "problem.conditions_by=loss", "strategy.condition=100.0", "strategy.slow=0.0",
     ],
-    "float64": ["train.precision=float64"],
+    "exact, but no slow-mode term either": ["strategy.slow=0.0"],
+    "L-BFGS": ["solver.name=lbfgs", "train.steps=600", *FIXED],
+    "Gauss–Newton–CG": ["solver.name=gauss_newton_cg", "train.steps=60", *FIXED],
+    "Gauss–Newton–CG, float64": [
+        "solver.name=gauss_newton_cg", "train.steps=60", "train.precision=float64", *FIXED,
+    ],
 }  # fmt: skip
-RUNS: dict[str, dict[str, tuple[str, list[str]]]] = {
+RUNS = {
     "paper": {f"paper-{seed}": (STEADY, [f"seed={seed}"]) for seed in SEEDS},
     "unit": {f"unit-{seed}": (UNIT, [f"seed={seed}"]) for seed in SEEDS},
     "ablation": {"the paper's path and loss": (f"{STEADY}:paper", ["train.steps=1500"])}
     | {name: (QUICK, change) for name, change in CHANGES.items()},
+    "solvers": {name: (QUICK, change) for name, change in OTHERS.items()},
 }
 PAPER = {0.5: (1.50e-3, 1.75e-8), 0.1: (7.00e-4, 9.14e-8), 0.05: (2.52e-2, 1.2e-3)}
 
 
-def command(config: str, changes: list[str], workdir: str) -> str:
-    overrides = " ".join(f"--config.{change}" for change in changes)
-    return f"hop train --config={config} --workdir={workdir} {overrides}".strip()
-
-
-def run(
-    name: str, config: str, changes: list[str], folder: Path, train: bool
-) -> list[dict[str, Any]] | None:
-    """A run's stages scored on the test split; trains it first unless it is there.
-
-    Returns None where it is not there and not to be trained.
-    """
-    workdir = folder / name.replace(" ", "-").replace(",", "").replace("'", "")
-    scored = workdir / "scores.json"
-    if not scored.exists():
-        if not train:
-            return None
-        words = command(config, changes, str(workdir)).split()[1:]
-        done = subprocess.run([sys.executable, "-m", "hop", *words], cwd=ROOT)
-        if done.returncode == 1:  # a failed stage is a result; a refused request is a mistake here
-            print(f"{name}: the run failed; its finished stages are scored", file=sys.stderr)
-        elif done.returncode:
-            raise SystemExit(done.returncode)
-        scored.write_text(json.dumps(scores(workdir), indent=2))
-    return json.loads(scored.read_text())
-
-
-def scores(workdir: Path) -> list[dict[str, Any]]:
-    """Every stage's errors, shock places, and the best constant predictor's error."""
-    store = Store.find(workdir)
-    judge = Judge.of(build(parse(store.config())), "test")
-    rows = []
-    for info in store.stages():
-        operator = open_stage(store, info)
-        reference = judge.reference(operator.lam)
-        points, weights = judge._quadrature(operator.eps)
-        x, u = points[:, 0], operator(judge.values, points).astype(np.float64)
-        size = np.sqrt(reference**2 @ weights)
-        spread = np.sqrt((reference - reference.mean(axis=0)) ** 2 @ weights)
-        gap = shock(x, u) - shock(x, reference)
-        rows.append({
-            **{key: info.record[key] for key in ("stage", "s", "eps", "seconds", "step")},
-            **judge.scores(operator),
-            "constant": float(np.mean(spread / size)),
-            "shock": float(np.nanmean(gap**2)),
-        })  # fmt: skip
-    return rows
+def figures(judge: Judge, operator: Operator) -> dict[str, float]:
+    """The best constant predictor's error, and the mean squared error of the shock's place."""
+    reference = judge.reference(operator.lam)
+    points, weights = judge.quadrature(operator.eps)
+    x, u = points[:, 0], operator(judge.values, points).astype(np.float64)
+    size = np.sqrt(reference**2 @ weights)
+    spread = np.sqrt((reference - reference.mean(axis=0)) ** 2 @ weights)
+    gap = shock(x, u) - shock(x, reference)
+    return {"constant": float(np.mean(spread / size)), "shock": float(np.nanmean(gap**2))}
 
 
 def shock(x: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -121,13 +88,9 @@ def over_seeds(
     ]
 
 
-def spread(values: list[float]) -> str:
-    return f"{np.median(values):.1e} ({max(values):.1e})" if values else "–"
-
-
-def report(results: dict[str, dict[str, list[dict[str, Any]]]], note: str) -> str:
+def report(results: dict[str, dict[str, Rows]], made: dict[str, str]) -> list[str]:
     about = "`python benchmarks/burgers_steady.py` " + __doc__.split("\n\n")[-1].strip()
-    parts = ["# The steady Burgers operator\n", f"{about} {note}".strip() + "\n"]
+    parts = ["# The steady Burgers operator\n", about + "\n"]
     if runs := results.get("paper"):
         minutes = np.median([sum(r["seconds"] for r in rows) for rows in runs.values()]) / 60
         rows = []
@@ -143,7 +106,7 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], note: str) -> st
             f"{minutes:.1f} minutes of training each.\n",
             table(["ε", "paper, mean L2RE", "hop, mean L2RE", "hop, worst function",
                    "paper, shock MSE", "hop, shock MSE"], rows) + "\n",
-            provenance(command(STEADY, ["seed=0"], "W")) + "\n",
+            made["paper"] + "\n",
         ]  # fmt: skip
     if runs := results.get("unit"):
         minutes = np.median([sum(r["seconds"] for r in rows) for rows in runs.values()]) / 60
@@ -161,10 +124,13 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], note: str) -> st
             "minutes of training each.\n",
             table(["s", "ε", "best constant, mean L2RE", "hop, mean L2RE", "hop, worst function",
                    "hop, shock MSE"], rows) + "\n",
-            provenance(command(UNIT, ["seed=0"], "W")) + "\n",
+            made["unit"] + "\n",
         ]  # fmt: skip
-    if runs := results.get("ablation"):
-        rows = []
+    for group, title in (
+        ("ablation", "What each ingredient is worth"),
+        ("solvers", "Other solvers, float64, soft conditions"),
+    ):
+        runs, rows = results.get(group, {}), []
         for name, stages in runs.items():
             cells = []
             for eps in PAPER:
@@ -172,38 +138,18 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], note: str) -> st
                 cells.append(f"{found[-1]['l2re']:.1e}" if found else "–")
             seconds = sum(r["seconds"] for r in stages)
             rows.append([name, *cells, f"{seconds:.0f} s", f"{sum(r['step'] for r in stages):,}"])
-        parts += [
-            "## What each ingredient is worth\n",
-            "One change each to the quickstart (dataset `paper`, s = 0), one seed: mean L2RE on "
-            "the test split.\n",
-            table(["", "ε = 0.5", "ε = 0.1", "ε = 0.05", "training", "steps"], rows) + "\n",
-            provenance("python benchmarks/burgers_steady.py --only=ablation") + "\n",
-            *(f"* {name}: `{command(*RUNS['ablation'][name], 'W')}`" for name in runs),
-            "",
-        ]
-    return "\n".join(parts)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(RUNS))
-    parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "benchmarks")
-    parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
-    parser.add_argument("--note", default="", help="a sentence on how the runs were made")
-    args = parser.parse_args()
-    results: dict[str, dict[str, Any]] = {}
-    for group in args.only.split(","):
-        results[group] = {}
-        for name, (config, changes) in RUNS[group].items():
-            rows = run(name, config, changes, args.workdir, train=not args.report)
-            if rows is not None:
-                results[group][name] = rows
-    out = ROOT / "docs" / "results"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "burgers_steady.json").write_text(json.dumps(results, indent=1) + "\n")
-    (out / "burgers_steady.md").write_text(report(results, args.note))
-    print(f"written: {out / 'burgers_steady.md'}")
+        if runs:
+            parts += [
+                f"## {title}\n",
+                "One change each to the quickstart (dataset `paper`, s = 0), one seed: mean L2RE "
+                "on the test split.\n",
+                table(["", "ε = 0.5", "ε = 0.1", "ε = 0.05", "training", "steps"], rows) + "\n",
+                made[group] + "\n",
+                *(f"* {name}: `{command(*RUNS[group][name], 'W')}`" for name in runs),
+                "",
+            ]
+    return parts
 
 
 if __name__ == "__main__":
-    main()
+    main("burgers_steady", __doc__, RUNS, figures, report)

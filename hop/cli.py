@@ -176,7 +176,7 @@ def _train(argv: list[str]) -> None:
     from hop import sharding, training
     from hop.progress import Console
 
-    for kind in ("problem", "network", "strategy"):
+    for kind in ("problem", "network", "strategy", "solver"):
         if any(word.startswith(f"--config.{kind}.name") for word in argv):
             skin[kind] = config_lib.options_for(kind, skin[kind].to_dict())
     if values["data_dir"]:

@@ -54,7 +54,7 @@ class Judge:
 
     def loss(self, operator: Operator) -> float:
         """L_H = ½ mean |H|² on held-out functions and quadrature points."""
-        points, weights = self._quadrature(operator.eps)
+        points, weights = self.quadrature(operator.eps)
         h = operator.residual(self.values, points).astype(np.float64)
         return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))
 
@@ -81,7 +81,7 @@ class Judge:
 
         It has 20 points per ε or more in one and two dimensions.
         """
-        points, weights = self._quadrature(operator.eps)
+        points, weights = self.quadrature(operator.eps)
         r = self.reference(operator.lam)
         u = operator(points)[None, :] if self.values is None else operator(self.values, points)
         return np.sqrt((u.astype(np.float64) - r) ** 2 @ weights / (r**2 @ weights))
@@ -108,7 +108,7 @@ class Judge:
             "resolved": bool(np.all(found.resolved)),
         }
 
-    def _quadrature(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    def quadrature(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
         domain = self.problem.domain
         if domain.dim > TENSOR_DIM:
             return domain.quadrature(_QUASI_RANDOM)
@@ -127,7 +127,7 @@ class Judge:
 
 @functools.lru_cache(maxsize=4)
 def _reference(judge: Judge, lam: Lam) -> np.ndarray:
-    points, _ = judge._quadrature(lam.eps)
+    points, _ = judge.quadrature(lam.eps)
     return judge.problem.reference(judge.field, points, lam)
 
 
