@@ -41,15 +41,26 @@ RUNS = {
     | seeds("Euler, Strategy 1", f"{FRONT}:paper", [])
     | seeds("homotopy loss, Strategy 2", FRONT, LOSS)
     | seeds("homotopy loss, pinned", FRONT, [*LOSS, "strategy.pin=1e-4"])
-    | {f"classical, ε = {eps}": (FRONT, [*CLASSICAL, f"path.eps=({eps},)"]) for eps in (0.1, 0.03, 0.01)},
+    | {
+        f"classical, ε = {eps}": (FRONT, [*CLASSICAL, f"path.eps=({eps},)"])
+        for eps in (0.1, 0.03, 0.01)
+    },
     "asymmetric": seeds("asymmetric", FRONT, ASYMMETRIC),
     "helmholtz": seeds("sines", WAVE, []) | {"tanh, seed 0": (f"{WAVE}:tanh", ["seed=0"])},
     "high_frequency": seeds("sines", FIT, []) | seeds("tanh", f"{FIT}:tanh", []),
 }  # fmt: skip
+# The paper's figures, classical training and homotopy.
 PAPER = {
-    "allen_cahn": {0.1: ("1.71e-2", "1.71e-2"), 0.03: ("1.11", "9.83e-3"), 0.01: ("8.17e-1", "8.08e-3")},
-    "helmholtz": {0.5: ("1.23e-3", "5.86e-4"), 0.05: ("7.21e-2", "5.00e-4"), 0.02: ("9.98e-1", "5.89e-4")},
-    "high_frequency": {1 / 15: ("4.91e-6", "1.73e-6"), 1 / 35: ("7.21e-2", "1.91e-6"), 1 / 50: ("3.29e-1", "2.82e-5")},
+    "allen_cahn": {
+        0.1: ("1.71e-2", "1.71e-2"), 0.03: ("1.11", "9.83e-3"), 0.01: ("8.17e-1", "8.08e-3"),
+    },
+    "helmholtz": {
+        0.5: ("1.23e-3", "5.86e-4"), 0.05: ("7.21e-2", "5.00e-4"), 0.02: ("9.98e-1", "5.89e-4"),
+    },
+    "high_frequency": {
+        1 / 15: ("4.91e-6", "1.73e-6"), 1 / 35: ("7.21e-2", "1.91e-6"),
+        1 / 50: ("3.29e-1", "2.82e-5"),
+    },
 }  # fmt: skip
 SHOWN = {
     "allen_cahn": (0.1, 0.03, 0.01, 0.001),
@@ -113,7 +124,7 @@ def report(results: dict[str, dict[str, Rows]], made: dict[str, str]) -> list[st
             "the whole path.\n",
             table(["", *(_name(eps) for eps in places), "training"], rows) + "\n",
             made[group] + "\n",
-            *(f"* {key}: `{command(*RUNS[group][key], 'W')}`" for key in runs if key in RUNS[group]),
+            *(f"* {key}: `{command(*RUNS[group][key], 'W')}`" for key in runs),
             "",
         ]  # fmt: skip
     if runs := results.get("asymmetric"):
