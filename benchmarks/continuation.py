@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from report import table
-from runs import Rows, command, main, spread
 
 from hop.evaluation import Judge
 from hop.operators import Operator
+from runs import Rows, command, main, spread
 
 SEEDS = (0, 1, 2)
 FRONT, WAVE, FIT = (
@@ -78,8 +78,8 @@ NOTES = {
     "helmholtz": "*Sines* is one layer of 8 sines. It holds the exact solution, so it measures the "
     "continuation and not the network. *Tanh* is the paper's network, 3×30.",
     "high_frequency": "*Sines* is one layer of 200 with frequencies drawn around the target's; "
-    "*tanh* is the paper's network, 3×30. The loss is ½ mean |u − sin(πx/ε)|² on 1,001 points or 20 "
-    "per ε; the paper's is on its training points.",
+    "*tanh* is the paper's network, 3×30. The loss is ½ mean |u − sin(πx/ε)|² on 1,001 points or "
+    "20 per ε; the paper's is on its training points.",
 }
 
 
