@@ -3,7 +3,7 @@
 Predictor–corrector continuation with Levenberg–Marquardt in float64. Below ε of about 0.1 the
 residual no longer tells the interface's place: its slow mode is then pinned, and `hop evaluate`
 says so. The asymmetric case, where the interface truly moves along the path, is
---config.problem.left=-2.0 --config.problem.right=1.1.
+--config.problem.left=-2.0 --config.problem.right=1.1 --config.strategy.pin=1e-4.
 
     allen_cahn_1d.py        ε = 0.5 … 0.001, about 2 minutes on 2 CPU cores
     allen_cahn_1d.py:paper  Strategy 1 of Chen et al. (arXiv 2502.00488): forward Euler from
@@ -33,7 +33,7 @@ def get_config(variant=""):
     config.train.steps = 100
     config.train.dispatch = 1
     config.train.save_every = 50
-    config.train.patience = 3
+    config.train.patience = 8
     config.train.min_fall = 0.1
     config.train.goal = 1e-14
     if variant == "paper":
@@ -41,5 +41,5 @@ def get_config(variant=""):
         return config
     config.path.eps = tuple(float(eps) for eps in PLACES.split())
     config.train.sampler = "adaptive"
-    config.strategy.pin = 1e-6
+    config.strategy.pin = 3e-6
     return config

@@ -267,6 +267,7 @@ class Bookmark:
       seconds: spent in this stage so far.
       pinned: whether this stage's slow mode is pinned.
       velocity: dx/dp of an interface along the path, as last computed.
+      uncertain: how far it may have been from its place, when that was last computed.
     """
 
     stage: int
@@ -276,6 +277,7 @@ class Bookmark:
     seconds: float = 0.0
     pinned: bool = False
     velocity: float = 0.0
+    uncertain: float = math.inf
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Bookmark":
@@ -428,8 +430,10 @@ class _Run:
             previous = self.experiment.path.at(mark.position.t)
             ansatz, before, after = self.experiment.ansatz, _host(state.anchor), _host(state.params)
             moved = pinning.shift(ansatz, before, after, lam)
+            # Less than the uncertainty of the two places would be carried on, and grow.
+            moved *= abs(moved) > uncertain + mark.uncertain
             mark = dataclasses.replace(mark, velocity=moved / _change(previous, lam))
-        return outcome._replace(bookmark=mark)
+        return outcome._replace(bookmark=dataclasses.replace(mark, uncertain=uncertain))
 
     def _pin_holds(self, outcome: Outcome, lam: Lam) -> bool:
         """Whether a pinned stage's multiplier is no more than the rest of its residual."""
