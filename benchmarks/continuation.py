@@ -21,8 +21,10 @@ SEEDS = (0, 1, 2)
 FRONT, WAVE, FIT = (
     f"configs/{name}.py" for name in ("allen_cahn_1d", "helmholtz_20d", "high_frequency")
 )
-ASYMMETRIC = ["problem.left=-2.0", "problem.right=1.1", "strategy.pin=1e-4", "path.eps=(0.5,0.4,0.3,0.25,0.2,0.16,0.13,"
-              "0.115,0.1,0.09,0.08,0.07,0.06,0.05)"]  # fmt: skip
+ASYMMETRIC = [
+    "problem.left=-2.0", "problem.right=1.1", "strategy.pin=1e-4",
+    "path.eps=(0.5,0.4,0.3,0.25,0.2,0.16,0.13,0.115,0.1,0.09,0.08,0.07,0.06,0.05)",
+]  # fmt: skip
 FIRST_ORDER = [
     "solver.name=first_order", "train.precision=float32", "train.sampler=stratified",
     "train.dispatch=50", "train.patience=10", "train.min_fall=0.02", "train.goal=0.0",

@@ -17,6 +17,7 @@ from hop.errors import RunError
 from hop.fields import Field
 from hop.operators import Operator, open_stage
 
+_SHOWN = 8  # stages at most, from the first to the last
 _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -35,7 +36,9 @@ def path(workdir: str) -> Path:
     colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
     with plt.rc_context(_STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-        for info, color in zip(stages, colors, strict=True):
+        shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
+        for k in shown:
+            info, color = stages[k], colors[k]
             operator = open_stage(store, info)
             x, u, r = _example(operator)
             label = f"s = {info.s:g}, ε = {info.eps:g}" if info.s else f"ε = {info.eps:g}"
