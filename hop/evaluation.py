@@ -152,7 +152,8 @@ def evaluate(
 
     Returns:
       {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
-      "l2re_worst", "gauge"}]}: `loss` is L_H on held-out points, "gauge" is of `Judge.trust`.
+      "l2re_worst", "gauge", "place"}]}: `loss` is L_H on held-out points, "gauge" is of
+      `Judge.trust`; "place" is "computed" or "assumed" in a run that may pin, else None.
     """
     store = Store.find(source)
     stages = store.stages()
@@ -168,8 +169,16 @@ def evaluate(
     rows = []
     for info in chosen:
         operator = open_stage(store, info)
-        place = {"stage": info.stage, "s": info.s, "eps": info.eps}
-        rows.append({**place, **judge.scores(operator), "gauge": judge.trust(operator)})
+        rows.append(
+            {
+                "stage": info.stage,
+                "s": info.s,
+                "eps": info.eps,
+                **judge.scores(operator),
+                "gauge": judge.trust(operator),
+                "place": info.record.get("place"),
+            }
+        )
     count = 0 if judge.values is None else len(judge.values)
     return {"problem": config.problem["name"], "functions": count, "stages": rows}
 

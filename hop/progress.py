@@ -123,18 +123,22 @@ def table(report: Mapping[str, Any]) -> None:
         else report["problem"],
         collapse_padding=True,  # fits 80 columns
     )
-    gauged = any(row["gauge"] for row in report["stages"])
-    names = ["stage", "s", "eps", "loss", "mean", "median", "worst"]
-    for name in names + (["slow σ", "place ±"] if gauged else []):
+    stages, functions = report["stages"], report["functions"]
+    gauged, placed = (any(row.get(key) for row in stages) for key in ("gauge", "place"))
+    scores = {"l2re": "mean", "l2re_median": "median", "l2re_worst": "worst"}
+    scores = {"loss": "loss", **(scores if functions else {"l2re": "L2RE"})}
+    names = ["stage", "s", "eps", *scores.values()]
+    names += ["slow σ", "place ±"] if gauged else []
+    for name in names + (["place is"] if placed else []):
         out.add_column(name, justify="right")
-    for row in report["stages"]:
-        errors = [row[k] for k in ("loss", "l2re", "l2re_median", "l2re_worst")]
+    for row in stages:
         out.add_row(
             str(row["stage"]),
             f"{row['s']:g}",
             f"{row['eps']:g}",
-            *("-" if e is None else f"{e:.2e}" for e in errors),
+            *("-" if row[key] is None else f"{row[key]:.2e}" for key in scores),
             *(_gauge(row["gauge"]) if gauged else ()),
+            *([row["place"] or "-"] if placed else ()),
         )
     console = RichConsole(file=sys.stdout)
     console.print(out)
@@ -143,6 +147,8 @@ def table(report: Mapping[str, Any]) -> None:
             "place ±: how far an interface or shock can be from its place with this residual; "
             "open: the residual does not tell."
         )
+    if placed:
+        console.print("assumed: the path carried the place on, its slow mode pinned.")
 
 
 def _gauge(gauge: Mapping[str, Any] | None) -> tuple[str, str]:
