@@ -1,9 +1,9 @@
 """Steady Allen–Cahn on an interval, with the paper's network, down to ε = 0.001.
 
-Predictor–corrector continuation with Levenberg–Marquardt in float64. Below ε of about 0.1 the
-residual no longer tells the interface's place: its slow mode is then pinned, and `hop evaluate`
-says so. The asymmetric case, where the interface truly moves along the path, is
---config.problem.left=-2.0 --config.problem.right=1.1 --config.strategy.pin=1e-4.
+Predictor–corrector continuation with Levenberg–Marquardt in float64. Below ε of about 0.1 a small
+loss no longer places the interface: its slow mode is then pinned, where the gauge expects it down
+to ε of about 0.04, below that where the path carries it; `hop evaluate` tells which. A case where
+the interface truly moves is --config.problem.left=-2.0 --config.problem.right=1.1, down to 0.03.
 
     allen_cahn_1d.py        ε = 0.5 … 0.001, about 2 minutes on 2 CPU cores
     allen_cahn_1d.py:paper  Strategy 1 of Chen et al. (arXiv 2502.00488): forward Euler from

@@ -35,6 +35,8 @@ from hop.trust import gauge
 
 Record = dict[str, Any]
 
+_PLACINGS = 4  # tries to bring an interface to the place that the gauge expects
+
 
 class TrainState(NamedTuple):
     """All arrays that training carries.
@@ -266,6 +268,8 @@ class Bookmark:
       total_steps: steps of all stages, failed tries included.
       seconds: spent in this stage so far.
       pinned: whether this stage's slow mode is pinned.
+      corrected: how far from the last stage's interface it is pinned, by the gauge; None for
+        where the velocity puts it.
       velocity: dx/dp of an interface along the path, as last computed.
       uncertain: how far it may have been from its place, when that was last computed.
     """
@@ -276,6 +280,7 @@ class Bookmark:
     total_steps: int = 0
     seconds: float = 0.0
     pinned: bool = False
+    corrected: float | None = None
     velocity: float = 0.0
     uncertain: float = math.inf
 
@@ -328,7 +333,12 @@ class _Run:
                     self.reporter.message(f"{outcome.failure}: trying half the step")
                     steps = outcome.bookmark.total_steps
                     mark = dataclasses.replace(
-                        mark, position=position, progress=None, total_steps=steps, seconds=0.0
+                        mark,
+                        position=position,
+                        progress=None,
+                        corrected=None,
+                        total_steps=steps,
+                        seconds=0.0,
                     )
                     state = trainer.retry(state)
                     continue
@@ -337,6 +347,7 @@ class _Run:
                     stage=mark.stage + 1,
                     position=path.accept(mark.position),
                     progress=None,
+                    corrected=None,
                     seconds=0.0,
                 )
                 self.workdir.save_stage(
@@ -394,53 +405,78 @@ class _Run:
         return Outcome(state, mark, record, None)
 
     def _place(self, outcome: Outcome, lam: Lam) -> Outcome:
-        """Pins a solved stage whose residual does not tell its interface's place, or releases one.
+        """Finds the place of a solved stage's interface, or else carries it on from the last stage.
 
-        Its record says whether the place is "computed", and then how far the interface may be from
-        there, or "assumed": carried by the path.
+        The gauge says how far the interface is off. Beyond the tolerance it is pinned where the
+        gauge expects it, and the stage corrected again, as long as that brings it nearer. Where
+        the residual does not tell, the stage is pinned where the last known velocity puts it. The
+        record says whether the place was "computed", and then to which distance, or is "assumed".
         """
-        where, released = f"at s={lam.s:g}, eps={lam.eps:g}", False
-        if outcome.bookmark.pinned:
-            if self._pin_holds(outcome, lam):
-                return outcome
-            self.reporter.message(
-                f"the pin {where} holds the interface where the equation does not want it: released"
-            )
-            mark = dataclasses.replace(outcome.bookmark, pinned=False, progress=None)
-            stage = self._where(outcome.state, mark, lam)
-            outcome, released = self._correct(outcome.state, mark, stage, outcome.record), True
+        first, before = outcome, math.inf
+        for _ in range(_PLACINGS):
+            state, mark, record, _ = outcome
+            found = gauge(self._operator(state, lam))
+            uncertain = float(found.shift[0])
+            if mark.stage == 0 or uncertain <= self.experiment.plan.pin:
+                return self._computed(outcome, lam, uncertain)
+            if not uncertain < 0.5 * before:
+                break
+            before, corrected = uncertain, self._moved(state, lam) - float(found.offset[0])
+            mark = dataclasses.replace(mark, pinned=True, corrected=corrected, progress=None)
+            outcome = self._correct(state, mark, self._where(state, mark, lam), record)
             if outcome.failure is not None:
                 return outcome
+        return self._carried(first, lam)
+
+    def _computed(self, outcome: Outcome, lam: Lam, uncertain: float) -> Outcome:
+        """Notes a place that the residual tells, and the velocity with which it was reached."""
         state, mark, record, _ = outcome
-        uncertain = float(gauge(self._operator(state, lam)).shift[0])
-        if mark.stage and not (released or uncertain <= self.experiment.plan.pin):
-            self.reporter.message(
-                f"the residual {where} places the interface to ±{uncertain:.0e} only: pinned"
-            )
-            mark = dataclasses.replace(mark, pinned=True, progress=None)
-            pinned = self._solve(self.trainer.retry(state), mark, lam)
-            if pinned.failure is None and self._pin_holds(pinned, lam):
-                return pinned
-        state, mark, record, _ = outcome
-        record |= {
-            "place": "computed",
-            "shift": uncertain if math.isfinite(uncertain) else None,
-        }
+        record |= {"place": "computed", "shift": uncertain if math.isfinite(uncertain) else None}
         if mark.stage:
-            previous = self.experiment.path.at(mark.position.t)
-            ansatz, before, after = self.experiment.ansatz, _host(state.anchor), _host(state.params)
-            moved = pinning.shift(ansatz, before, after, lam)
             # Less than the uncertainty of the two places would be carried on, and grow.
+            moved = self._moved(state, lam)
             moved *= abs(moved) > uncertain + mark.uncertain
-            mark = dataclasses.replace(mark, velocity=moved / _change(previous, lam))
+            mark = dataclasses.replace(mark, velocity=moved / self._change(mark, lam))
         return outcome._replace(bookmark=dataclasses.replace(mark, uncertain=uncertain))
 
-    def _pin_holds(self, outcome: Outcome, lam: Lam) -> bool:
-        """Whether a pinned stage's multiplier is no more than the rest of its residual."""
-        params = _host(outcome.state.params)
-        c, rest = pinning.multiplier(self.experiment.ansatz, params, lam)
-        outcome.record.update(place="assumed", multiplier=c)
-        return c <= rest
+    def _carried(self, outcome: Outcome, lam: Lam) -> Outcome:
+        """The stage with its place carried on; as it was, if the equation contradicts that."""
+        where, mark = f"at s={lam.s:g}, eps={lam.eps:g}", outcome.bookmark
+        carried, again = outcome, dataclasses.replace(mark, progress=None)
+        if not mark.pinned or mark.corrected is not None:
+            self.reporter.message(
+                f"the residual {where} does not tell the interface's place to "
+                f"{self.experiment.plan.pin:.0e}: it is carried on from the last stage"
+            )
+            again = dataclasses.replace(again, pinned=True, corrected=None)
+            carried = self._solve(self.trainer.retry(outcome.state), again, lam)
+        if carried.failure is None:
+            params = _host(carried.state.params)
+            c, rest = pinning.multiplier(self.experiment.ansatz, params, lam)
+            if c <= rest:
+                carried.record.update(place="assumed", multiplier=c)
+                return carried
+        self.reporter.message(
+            f"the pin {where} holds the interface where the equation does not want it: released"
+        )
+        if mark.pinned:
+            again = dataclasses.replace(again, pinned=False, corrected=None)
+            stage = self._where(outcome.state, again, lam)
+            outcome = self._correct(outcome.state, again, stage, outcome.record)
+        if outcome.failure is not None:
+            return outcome
+        found = gauge(self._operator(outcome.state, lam))
+        return self._computed(outcome, lam, float(found.shift[0]))
+
+    def _moved(self, state: TrainState, lam: Lam) -> float:
+        """How far the interface moved since the last stage."""
+        before, after = _host(state.anchor), _host(state.params)
+        return pinning.shift(self.experiment.ansatz, before, after, lam)
+
+    def _change(self, mark: Bookmark, lam: Lam) -> float:
+        """Δp since the last stage: of ε, or of s where ε stays."""
+        last = self.experiment.path.at(mark.position.t)
+        return lam.eps - last.eps or lam.s - last.s
 
     def _correct(self, state: TrainState, mark: Bookmark, stage: Stage, record: Record) -> Outcome:
         """Runs the solver until the stage's criterion is met."""
@@ -479,7 +515,9 @@ class _Run:
         previous = self.experiment.path.at(mark.position.t) if mark.stage else lam
         pin = None
         if mark.pinned:
-            shift = mark.velocity * _change(previous, lam)
+            shift = mark.corrected
+            if shift is None:
+                shift = mark.velocity * self._change(mark, lam)
             pin = pinning.pin(self.experiment.ansatz, _host(state.anchor), lam, shift)
         elif self.experiment.plan.pin:
             pin = pinning.off()
@@ -567,11 +605,6 @@ def draws(
             order = np.random.default_rng([seed, stage, epoch]).permutation(total)
         rows.append(order[row * count : (row + 1) * count])
     return np.stack(rows).astype(np.int32)
-
-
-def _change(old: Lam, new: Lam) -> float:
-    """Δp along the path: of ε, or of s where ε stays."""
-    return new.eps - old.eps or new.s - old.s
 
 
 def _host(params: Params) -> Params:

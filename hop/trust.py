@@ -69,6 +69,7 @@ class Gauge:
       place: where the slow mode and the slope meet, the node with the largest |φ u_x|: an
         interface or a shock, if u has one.
       shift: δx = error · |φ / u_x| at that place, the displacement of u that leaves this residual.
+      offset: the same with its sign: how far right of its place the network's interface is.
       resolved: whether σ lies above its floor.
       nodes: N, the degree of the collocation.
     """
@@ -80,6 +81,7 @@ class Gauge:
     relative: np.ndarray
     place: np.ndarray
     shift: np.ndarray
+    offset: np.ndarray
     resolved: np.ndarray
     nodes: int
 
@@ -181,7 +183,7 @@ def _measure(
     r, h = linearise(start)
     u, residual, size, psi, steps = start, r, math.inf, 1 + np.linspace(0, 1, len(r)), 0
     length, noise = basis.norm(start[0]), _ROUNDING * sizes(h, start)
-    unknown = (math.nan, math.nan, math.nan, math.inf, math.inf, math.nan, math.inf, False)
+    unknown = (math.nan,) * 3 + (math.inf, math.inf, math.nan, math.inf, math.nan, False)
     while True:
         mode = _slow_mode(h, basis, psi)
         psi = mode.psi
@@ -197,7 +199,8 @@ def _measure(
         u = u - step / max(1.0, float(np.max(np.abs(step[0]))))
         r, h = linearise(u)
         steps += 1
-    projected = max(abs(float(w @ (psi * residual))), noise)
+    along = float(w @ (psi * residual))
+    projected = max(abs(along), noise)
     phi = mode.phi[0]
     # Coefficients fall geometrically: what is cut off at N is about the square of what is at N/2.
     coefficients = fft.dct(phi, type=1)
@@ -209,7 +212,9 @@ def _measure(
     i = int(np.argmax(np.abs(phi * u[1])))
     shift = error * abs(phi[i] / u[1, i]) if u[1, i] else math.inf
     place = float(grid[i, 0])
-    return sigma, floor, projected, error, error / length, place, shift, resolved
+    # u_θ − u = c φ with c = ⟨ψ, r⟩/σ, and a front moved right by d leaves −d u_x.
+    offset = -math.copysign(shift, along * phi[i] * u[1, i])
+    return sigma, floor, projected, error, error / length, place, shift, offset, resolved
 
 
 def _slow_mode(h: np.ndarray, basis: _Integrals, psi: np.ndarray) -> _Mode:

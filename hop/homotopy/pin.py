@@ -5,10 +5,10 @@ stage solves the bordered system of numerical continuation
 
     H(u; λ_k) + c ψ = 0,   ⟨φ, u − û⟩ = 0,   û(x) = u_{k−1}(x − ẋ Δp),
 
-for u and the multiplier c: the interface moves with the velocity ẋ = dx/dp that it had where the
-residual still decided its place, and φ with it. In least squares c is eliminated: ψ is projected
-out of the residual rows. (Phase conditions: Beyn, Thümmler, *SIAM J. Appl. Dyn. Syst.* 3 (2004),
-85–116.)
+for u and the multiplier c, with ẋ Δp the displacement asked for: the one that the gauge expects
+(`hop.trust`), or, where the residual does not tell, that of the velocity dx/dp last known. φ and ψ
+move with it. In least squares c is eliminated: ψ is projected out of the residual rows. (Phase
+conditions: Beyn, Thümmler, *SIAM J. Appl. Dyn. Syst.* 3 (2004), 85–116.)
 """
 
 import functools
