@@ -409,23 +409,28 @@ class _Run:
 
         The gauge says how far the interface is off. Beyond the tolerance it is pinned where the
         gauge expects it, and the stage corrected again, as long as that brings it nearer. Where
-        the residual does not tell, the stage is pinned where the last known velocity puts it. The
-        record says whether the place was "computed", and then to which distance, or is "assumed".
+        the last place known is better known than this one, the stage is pinned where the last
+        velocity puts it. The record says whether the place was "computed", and then to which
+        distance, or is "assumed".
         """
-        first, before = outcome, math.inf
+        first = best = outcome
+        nearest = math.inf
         for _ in range(_PLACINGS):
             state, mark, record, _ = outcome
             found = gauge(self._operator(state, lam))
             uncertain = float(found.shift[0])
             if mark.stage == 0 or uncertain <= self.experiment.plan.pin:
                 return self._computed(outcome, lam, uncertain)
-            if not uncertain < 0.5 * before:
+            if not uncertain < 0.5 * nearest:
                 break
-            before, corrected = uncertain, self._moved(state, lam) - float(found.offset[0])
+            best, nearest = outcome, uncertain
+            corrected = self._moved(state, lam) - float(found.offset[0])
             mark = dataclasses.replace(mark, pinned=True, corrected=corrected, progress=None)
             outcome = self._correct(state, mark, self._where(state, mark, lam), record)
             if outcome.failure is not None:
                 return outcome
+        if nearest <= first.bookmark.uncertain:
+            return self._computed(best, lam, nearest)
         return self._carried(first, lam)
 
     def _computed(self, outcome: Outcome, lam: Lam, uncertain: float) -> Outcome:

@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 
 import hop
 from hop import config as config_lib
-from hop import least_squares
+from hop import least_squares, training
 from hop.ansatz import Ansatz
 from hop.derivatives import jet
 from hop.homotopy import pin as pinning
@@ -258,21 +258,32 @@ def continuation(tiny_mlp, **overrides):
     return config_lib.parse(values)
 
 
-def test_a_stage_whose_place_is_unknown_is_pinned_and_resumed_to_the_bit(
-    tiny_mlp, tmp_path, listener
+@pytest.mark.parametrize("place", ["computed", "assumed"])
+def test_a_front_is_placed_by_the_gauge_or_carried_on(
+    place, tiny_mlp, tmp_path, listener, monkeypatch
 ):
-    config = continuation(tiny_mlp, path__eps=(0.3, 0.2, 0.15), strategy__pin=1e-12)
+    def blind(op):
+        found = hop.gauge(op)
+        return dataclasses.replace(found, shift=np.array([math.inf])) if op.eps < 0.2 else found
+
+    if place == "assumed":
+        monkeypatch.setattr(training, "gauge", blind)
+    config = continuation(tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5)
     heard = listener()
     whole = train(config, tmp_path / "whole", heard)
-    assert [r.get("place") for r in whole] == ["computed", "assumed", "assumed"]
-    assert sum("only: pinned" in text for text in heard.messages) == 1
-    assert whole[-1]["l2re"] < 5e-3
-    lines = [json.loads(line) for line in (tmp_path / "whole/metrics.jsonl").open()]
-    assert "pin" in lines[-2]
+    assert whole[1]["place"] == place
+    assert [("does not tell" in text) for text in heard.messages] == [True] * (place == "assumed")
+    # Unpinned, the front ends 9e-4 off; the network is too small for the residual to tell more.
+    assert float(hop.gauge(hop.load(tmp_path / "whole")).shift[0]) < 5e-5
+    assert whole[1]["l2re"] < 3e-4
+    if place == "computed":
+        return
     # Begun anew from its last rolling checkpoint, within the pinned last stage.
-    shutil.rmtree(tmp_path / "whole/stages/2")
+    shutil.rmtree(tmp_path / "whole/stages/1")
     again = train(config, tmp_path / "whole", listener())
     assert again[-1]["l2re"] == whole[-1]["l2re"]
+    lines = [json.loads(line) for line in (tmp_path / "whole/metrics.jsonl").open()]
+    assert "pin" in lines[-2]
 
 
 def test_euler_steps_follow_a_solved_stage_without_a_solver(tiny_mlp, tmp_path, listener):
