@@ -426,7 +426,7 @@ class _Run:
             best, nearest = outcome, uncertain
             corrected = self._moved(state, lam) - float(found.offset[0])
             mark = dataclasses.replace(mark, pinned=True, corrected=corrected, progress=None)
-            outcome = self._correct(state, mark, self._where(state, mark, lam), record)
+            outcome = self._correct(state, mark, self._where(state, mark, lam), dict(record))
             if outcome.failure is not None:
                 return outcome
         if nearest <= first.bookmark.uncertain:
