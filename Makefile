@@ -39,7 +39,8 @@ format: install
 bench: install
 	$(BIN)/python benchmarks/burgers_steady.py
 	$(BIN)/python benchmarks/continuation.py
-	$(BIN)/python benchmarks/classical.py --steady=runs/benchmarks/paper-0 --unit=runs/benchmarks/unit-0
+	$(BIN)/python benchmarks/classical.py --steady=runs/benchmarks/paper/paper-0 \
+	  --unit=runs/benchmarks/unit/unit-0
 
 clean:
 	rm -rf .venv runs

@@ -62,7 +62,7 @@ def main(
     for group in args.only.split(","):
         rows: dict[str, Rows] = {}
         for key, (config, changes) in runs[group].items():
-            scored = _run(key, config, changes, args.workdir, not args.report, more)
+            scored = _run(key, config, changes, args.workdir / group, not args.report, more)
             if scored is not None:
                 rows[key] = scored
         if rows:
