@@ -30,7 +30,7 @@ FIRST_ORDER = [
     "train.dispatch=50", "train.patience=10", "train.min_fall=0.02", "train.goal=0.0",
     "train.save_every=1000", "train.steps=2000", "train.points=256",
 ]  # fmt: skip
-LOSS = ["strategy.name=homotopy_loss", *FIRST_ORDER]
+LOSS = ["strategy.name=homotopy_loss", "strategy.pin=0.0", *FIRST_ORDER]
 CLASSICAL = ["strategy.name=classical", *FIRST_ORDER, "train.steps=40000"]
 
 

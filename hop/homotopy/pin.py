@@ -79,21 +79,25 @@ def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
       lam: λ_k.
       shift: ẋ Δp, how far the interface is to move.
     """
-    mode, places = _mode(ansatz, params, lam)
-    phi, psi = (_moved(places, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
-    u = np.asarray(ansatz.jet(params, None, jnp.asarray(places - shift), ())[""][0])
-    return Pin(np.float64(1), psi, phi, np.mean(phi * u))
+    with jax.enable_x64(True):
+        params = _wide(params)
+        mode, places = _mode(ansatz, params, lam)
+        phi, psi = (_moved(places, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
+        u = np.asarray(ansatz.jet(params, None, jnp.asarray(places - shift), ())[""][0])
+        return Pin(np.float64(1), psi, phi, np.mean(phi * u))
 
 
 def shift(ansatz: Ansatz, before: Params, after: Params, lam: Lam) -> float:
     """How far the interface moved: the d with ⟨φ, u_k − u_{k−1}(· − d)⟩ = 0, by Newton's method."""
-    mode, places = _mode(ansatz, after, lam)
-    phi, d = np.asarray(mode.phi[0]), 0.0
-    new = ansatz.jet(after, None, jnp.asarray(places), ())[""]
-    for _ in range(_NEWTON_STEPS):
-        old = ansatz.jet(before, None, jnp.asarray(places - d), ("x",))
-        d -= float(phi @ (new - old[""])[0] / (phi @ old["x"][0]))
-    return d
+    with jax.enable_x64(True):
+        before, after = _wide(before), _wide(after)
+        mode, places = _mode(ansatz, after, lam)
+        phi, d = np.asarray(mode.phi[0]), 0.0
+        new = ansatz.jet(after, None, jnp.asarray(places), ())[""]
+        for _ in range(_NEWTON_STEPS):
+            old = ansatz.jet(before, None, jnp.asarray(places - d), ("x",))
+            d -= float(phi @ (new - old[""])[0] / (phi @ old["x"][0]))
+        return d
 
 
 def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
@@ -101,17 +105,24 @@ def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
 
     Where |c| exceeds the rest, the pin holds u where the equation does not want it.
     """
-    mode, places = _mode(ansatz, params, lam)
-    h = ansatz.residual(params, None, jnp.asarray(places), lam)[0]
-    width = places[1, 0] - places[0, 0]
-    c = width * jnp.sum(mode.psi[0] * h)
-    rest = width * jnp.sum((h - c * mode.psi[0]) ** 2)
-    return abs(float(c)), float(jnp.sqrt(rest))
+    with jax.enable_x64(True):
+        params = _wide(params)
+        mode, places = _mode(ansatz, params, lam)
+        h = ansatz.residual(params, None, jnp.asarray(places), lam)[0]
+        width = places[1, 0] - places[0, 0]
+        c = width * jnp.sum(mode.psi[0] * h)
+        rest = width * jnp.sum((h - c * mode.psi[0]) ** 2)
+        return abs(float(c)), float(jnp.sqrt(rest))
+
+
+def _wide(params: Params) -> Params:
+    """Parameters in float64: in float32 the modes of a small σ are lost, or not finite."""
+    return jax.tree.map(lambda a: np.asarray(a, np.float64), params)
 
 
 def _mode(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[SlowMode, np.ndarray]:
     places = grid(ansatz.problem)
-    return _solve(ansatz, params, Lam(*map(jnp.asarray, lam)), jnp.asarray(places)), places
+    return _solve(ansatz, params, Lam(*(np.float64(v) for v in lam)), jnp.asarray(places)), places
 
 
 @functools.partial(jax.jit, static_argnums=0)
