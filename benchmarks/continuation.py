@@ -75,8 +75,9 @@ TITLES = {
     "high_frequency": "Fit of sin(πx/ε): loss on held-out points (L2RE)",
 }
 NOTES = {
-    "allen_cahn": "All with the paper's network, 3×30 tanh. Below ε of about 0.1 the residual does "
-    "not place the interface (`hop evaluate` shows how far): there the path carries it.",
+    "allen_cahn": "All with the paper's network, 3×30 tanh. In the first row the gauge places the "
+    "interface down to ε of about 0.05 (0.04 in the asymmetric case); below, where σ is lost in "
+    "rounding, the path carries it and its place is assumed.",
     "helmholtz": "*Sines* is one layer of 8 sines. It holds the exact solution, so it measures the "
     "continuation and not the network; the paper's network is in helmholtz_20d.py:tanh.",
     "high_frequency": "*Sines* is one layer of 200 with frequencies drawn around the target's; "
