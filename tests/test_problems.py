@@ -121,7 +121,7 @@ def test_high_frequency_fit(eps):
     problem, lam = HighFrequency(), Lam(0.0, eps)
     assert residual(problem, lambda x: jnp.sin(np.pi * x / eps), lam) < 1e-12
     assert residual(problem, lambda x: jnp.sin(np.pi * x / eps), Lam(0.0, 1.1 * eps)) > 1e-2
-    points, weights = Judge(problem, None, None)._quadrature(eps)
+    points, weights = Judge(problem, None, None).quadrature(eps)
     assert len(points) > 20 / eps
     r = problem.reference(None, points, lam)
     assert float(r[0] ** 2 @ weights) == pytest.approx(0.5, rel=1e-9)
@@ -305,7 +305,7 @@ def test_boxes_of_many_dimensions():
     assert np.array_equal(points[:1024], box.quadrature(1024)[0])
     grid = default_grid(Helmholtz())
     assert grid.shape == (1024, 20)
-    points, _ = Judge(Helmholtz(), None, None)._quadrature(0.02)
+    points, _ = Judge(Helmholtz(), None, None).quadrature(0.02)
     assert points.shape == (2**13, 20)
 
 
