@@ -11,8 +11,8 @@ tests/test_problems.py.
 from typing import Any
 
 import numpy as np
+from harness import Rows, command, main, spread
 from report import table
-from runs import Rows, command, main, spread
 
 from hop.evaluation import Judge
 from hop.operators import Operator

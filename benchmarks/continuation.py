@@ -11,11 +11,11 @@ import math
 from typing import Any
 
 import numpy as np
+from harness import Rows, command, main, spread
 from report import table
 
 from hop.evaluation import Judge
 from hop.operators import Operator
-from runs import Rows, command, main, spread
 
 SEEDS = (0, 1, 2)
 FRONT, WAVE, FIT = (
