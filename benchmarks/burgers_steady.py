@@ -11,7 +11,7 @@ tests/test_problems.py.
 from typing import Any
 
 import numpy as np
-from harness import Rows, command, main, spread
+from harness import Rows, command, crossing, main, spread
 from report import table
 
 from hop.evaluation import Judge
@@ -65,19 +65,8 @@ def figures(judge: Judge, operator: Operator) -> dict[str, float]:
     x, u = points[:, 0], operator(judge.values, points).astype(np.float64)
     size = np.sqrt(reference**2 @ weights)
     spread = np.sqrt((reference - reference.mean(axis=0)) ** 2 @ weights)
-    gap = shock(x, u) - shock(x, reference)
+    gap = crossing(x, u) - crossing(x, reference)
     return {"constant": float(np.mean(spread / size)), "shock": float(np.nanmean(gap**2))}
-
-
-def shock(x: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """The interpolated downward zero nearest ½ of each function, NaN where there is none."""
-    places = np.full(len(u), np.nan)
-    for i, row in enumerate(u):
-        down = np.flatnonzero((row[:-1] > 0) & (row[1:] <= 0))
-        if len(down):
-            zeros = x[down] + (x[down + 1] - x[down]) * row[down] / (row[down] - row[down + 1])
-            places[i] = zeros[np.argmin(np.abs(zeros - 0.5))]
-    return places
 
 
 def over_seeds(

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from harness import Rows, command, main, spread
+from harness import Rows, command, crossing, main, spread
 from report import table
 
 from hop.evaluation import Judge
@@ -30,7 +30,7 @@ FIRST_ORDER = [
     "train.dispatch=50", "train.patience=10", "train.min_fall=0.02", "train.goal=0.0",
     "train.save_every=1000", "train.steps=2000", "train.points=256",
 ]  # fmt: skip
-LOSS = ["strategy.name=homotopy_loss", "strategy.pin=0.0", *FIRST_ORDER]
+LOSS = ["strategy.name=homotopy_loss", *FIRST_ORDER]
 CLASSICAL = ["strategy.name=classical", *FIRST_ORDER, "train.steps=40000"]
 
 
@@ -41,7 +41,7 @@ def seeds(name: str, config: str, changes: list[str]) -> dict[str, tuple[str, li
 RUNS = {
     "allen_cahn": seeds("predictor–corrector", FRONT, [])
     | seeds("Euler, Strategy 1", f"{FRONT}:paper", [])
-    | seeds("homotopy loss, Strategy 2", FRONT, LOSS)
+    | seeds("homotopy loss, Strategy 2", FRONT, [*LOSS, "strategy.pin=0.0"])
     | {"homotopy loss, pinned": (FRONT, [*LOSS, "strategy.pin=1e-4"])}
     | {
         f"classical, ε = {eps}": (FRONT, [*CLASSICAL, f"path.eps=({eps},)"])
@@ -91,17 +91,9 @@ def figures(judge: Judge, operator: Operator) -> dict[str, Any]:
     if judge.problem.domain.dim > 1 or "xx" not in judge.problem.labels:
         return {}
     points, _ = judge.quadrature(operator.eps)
-    rows = (operator(points), judge.reference(operator.lam)[0])
-    ours, true = (_zero(points[:, 0], row.astype(np.float64)) for row in rows)
+    u = np.stack([operator(points).astype(np.float64), judge.reference(operator.lam)[0]])
+    ours, true = (None if np.isnan(x) else float(x) for x in crossing(points[:, 0], -u))
     return {"interface": ours, "true_interface": true}
-
-
-def _zero(x: np.ndarray, u: np.ndarray) -> float | None:
-    up = np.flatnonzero((u[:-1] < 0) & (u[1:] >= 0))
-    if not len(up):
-        return None
-    k = up[-1]
-    return float(x[k] + (x[k + 1] - x[k]) * u[k] / (u[k] - u[k + 1]))
 
 
 def report(results: dict[str, dict[str, Rows]], made: dict[str, str]) -> list[str]:

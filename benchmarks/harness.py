@@ -35,6 +35,17 @@ def spread(values: list[float]) -> str:
     return f"{np.median(values):.1e} ({max(values):.1e})" if values else "–"
 
 
+def crossing(x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The interpolated downward zero nearest ½ of each function, NaN where there is none."""
+    places = np.full(len(u), np.nan)
+    for i, row in enumerate(u):
+        down = np.flatnonzero((row[:-1] > 0) & (row[1:] <= 0))
+        if len(down):
+            zeros = x[down] + (x[down + 1] - x[down]) * row[down] / (row[down] - row[down + 1])
+            places[i] = zeros[np.argmin(np.abs(zeros - 0.5))]
+    return places
+
+
 def main(
     name: str,
     about: str,

@@ -5,9 +5,9 @@ loss no longer places the interface: its slow mode is then pinned, where the gau
 to ε of about 0.04, below that where the path carries it; `hop evaluate` tells which. A case where
 the interface truly moves is --config.problem.left=-2.0 --config.problem.right=1.1, down to 0.03.
 
-    allen_cahn_1d.py        ε = 0.5 … 0.001, about 2 minutes on 2 CPU cores
+    allen_cahn_1d.py        ε = 0.5 … 0.001, a minute or two on a CPU core
     allen_cahn_1d.py:paper  Strategy 1 of Chen et al. (arXiv 2502.00488): forward Euler from
-                            ε = 0.1 to 0.01 in steps of 0.001, about 1 minute
+                            ε = 0.1 to 0.01 in steps of 0.001, likewise
 """
 
 from hop.config import experiment

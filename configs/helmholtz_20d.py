@@ -1,9 +1,8 @@
 """Helmholtz on [−1, 1]²⁰ by continuation from ε = 1 to 1/50.
 
 helmholtz_20d.py        a narrow network of sines, which holds the exact solution: it measures
-                        the method, not the network; 20 seconds on 2 CPU cores
-helmholtz_20d.py:tanh   the paper's network, more than an hour: about 5e-5 at ε = 1/2, but below
-                        ε = 0.15 the corrector stalls, near 2e-3 at 0.115
+                        the method, not the network; half a minute on a CPU core
+helmholtz_20d.py:tanh   the paper's network; slow, and below ε of about 0.15 its corrector stalls
 helmholtz_20d.py:paper  the same with the homotopy loss of Chen et al. (arXiv 2502.00488)
 """
 

@@ -3,7 +3,7 @@
 high_frequency.py        ε = 1/15 … 1/200 by a wide layer of sines, 2 minutes on a CPU core
 high_frequency.py:tanh   the paper's network, ε = 1/2 … 1/50 by continuation, 9 minutes
 high_frequency.py:paper  the same network and path with the homotopy loss of Chen et al.
-                         (arXiv 2502.00488), about 3 minutes
+                         (arXiv 2502.00488)
 """
 
 from hop.config import experiment

@@ -5,7 +5,6 @@ them, made by `experiment`. Values that follow from others are derived here, aft
 """
 
 import dataclasses
-import difflib
 import importlib
 import json
 import math
@@ -19,7 +18,7 @@ import jax
 
 from hop.ansatz import Ansatz, size
 from hop.domain import SAMPLERS
-from hop.errors import UserError
+from hop.errors import UserError, check_choice, suggestion
 from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
 from hop.problems import Lam, Problem
@@ -141,8 +140,8 @@ class TrainConfig:
                 f"config.train.save_every={self.save_every} is not a multiple of "
                 f"config.train.dispatch={self.dispatch}; make it one"
             )
-        _choice("config.train.sampler", self.sampler, (*SAMPLERS, "adaptive"))
-        _choice("config.train.precision", self.precision, ("float32", "float64"))
+        check_choice("config.train.sampler", self.sampler, (*SAMPLERS, "adaptive"))
+        check_choice("config.train.precision", self.precision, ("float32", "float64"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -355,7 +354,7 @@ def find(kind: str, name: str) -> type:
     package = _PACKAGES[kind]
     folder = importlib.import_module(package)
     known = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
-    _choice(f"config.{kind}.name", name, known)
+    check_choice(f"config.{kind}.name", name, known)
     module = importlib.import_module(f"{package}.{name}")
     (exported,) = module.__all__
     return getattr(module, exported)
@@ -386,7 +385,7 @@ def _parse(cls: type, values: Mapping[str, Any], where: str, partial: bool = Fal
     names = [field.name for field in dataclasses.fields(cls)]
     for key in values:
         if key not in names:
-            raise UserError(f"{where}.{key} is not a field{_hint(str(key), names)}")
+            raise UserError(f"{where}.{key} is not a field{suggestion(str(key), names)}")
     for name in names:
         if name not in values and not partial:
             raise UserError(f"{where}.{name} is missing; give it a value")
@@ -411,14 +410,3 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
     if type(value) is not hint:
         raise UserError(f"{where}={value!r} must be of type {hint.__name__}")
     return value
-
-
-def _choice(where: str, value: str, known: typing.Iterable[str]) -> None:
-    if value not in known:
-        known = sorted(known)
-        raise UserError(f"{where}={value!r} is not known{_hint(value, known)}")
-
-
-def _hint(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; use one of {', '.join(known)}"

@@ -113,6 +113,15 @@ def push(
     return jet(displaced, jnp.zeros(x.shape[-1], x.dtype), labels)
 
 
+def partials(f: Callable[[Jet], Array], jet: Jet) -> Jet:
+    """∂f/∂(each entry of the jet), label → array, for an f that is pointwise in the jet."""
+    out = {}
+    for label in jet:
+        tangent = {k: jnp.full_like(v, float(k == label)) for k, v in jet.items()}
+        out[label] = jax.jvp(f, (jet,), (tangent,))[1]
+    return out
+
+
 def rescale(jet: Mapping[str, Array], scale: np.ndarray) -> Jet:
     """The jet in x from the jet in y = scale · x + constant, `scale` (d,), but not Δ."""
     return {

@@ -1,5 +1,8 @@
 """The two kinds of failure that a person meets; the command line prints each as one line."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """The request cannot be served as it was made. The message names the thing and the remedy."""
@@ -7,3 +10,15 @@ class UserError(ValueError):
 
 class RunError(RuntimeError):
     """A well-formed run failed, or a stored file is damaged. The message says what is whole."""
+
+
+def check_choice(where: str, value: str, known: Iterable[str]) -> None:
+    """Refuses a value that is none of those known."""
+    if value not in known:
+        raise UserError(f"{where}={value!r} is not known{suggestion(value, sorted(known))}")
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """The end of a message about an unknown word: the one that was meant, or all there are."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; use one of {', '.join(known)}"

@@ -109,6 +109,7 @@ class Judge:
         }
 
     def quadrature(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
+        """The points (q, d) and weights (q,) on which stages of this ε are scored."""
         domain = self.problem.domain
         if domain.dim > TENSOR_DIM:
             return domain.quadrature(_QUASI_RANDOM)

@@ -105,7 +105,7 @@ WRONG = {
         ["train", "--config=nope/configs/smoke.py", "--workdir={new}"],
         "no config file",
     ),
-    "unknown optimizer": (["--config.solver.optimizer=adma"], "use one of adam, muon, sgd"),
+    "unknown optimizer": (["--config.solver.optimizer=adma"], "did you mean 'adam'"),
     "steps of zero": (["--config.train.steps=0"], "must be at least 1"),
     "nan rate": (["--config.solver.learning_rate=nan"], "must be positive"),
     "unwritable workdir": (["--workdir=/proc/nowhere"], "cannot be written"),

@@ -24,7 +24,7 @@ from jax import Array
 from jaxtyping import Float
 
 from hop.ansatz import columns
-from hop.derivatives import Jet
+from hop.derivatives import Jet, partials
 from hop.problems import Lam, Problem
 
 _ITERATIONS = 3
@@ -66,15 +66,9 @@ def slow_mode(
       lam: s and ε.
     """
     h = grid[1, 0] - grid[0, 0]
-    unit = {label: jnp.zeros_like(value) for label, value in u.items()}
-
-    def slope(label: str) -> Array:
-        """∂H/∂u_label at the interior points."""
-        tangent = unit | {label: jnp.ones_like(u[label])}
-        _, out = jax.jvp(lambda j: problem.residual(j, columns(grid), a, lam), (u,), (tangent,))
-        return out[:, 1:-1]
-
-    h0, h1, h2 = slope(""), slope("x") / (2 * h), slope("xx") / h**2
+    slopes = partials(lambda j: problem.residual(j, columns(grid), a, lam), u)
+    h0, h1, h2 = (slopes[label][:, 1:-1] for label in ("", "x", "xx"))
+    h1, h2 = h1 / (2 * h), h2 / h**2
     lower, diagonal, upper = h2 - h1, h0 - 2 * h2, h2 + h1
     lower, upper = lower.at[:, 0].set(0), upper.at[:, -1].set(0)
     # Row i of Aᵀ holds upper[i − 1] and lower[i + 1].

@@ -133,7 +133,7 @@ class Objective:
 
     def vector(self, params: Params) -> Float[Array, " m"]:
         """r with L = ½ |r|²: all rows, each by the square root of its weight over its count."""
-        return self._weigh({name: block.ravel() for name, block in self.rows(params).items()})
+        return self._flat(self.rows(params))
 
     def jacobian(self, params: Params) -> tuple[Float[Array, " m"], Float[Array, "m P"]]:
         """r and ∂r/∂θ of a problem without input functions.
@@ -166,8 +166,8 @@ class Objective:
         points, _ = self._conditions()
         if len(points):
             slopes |= by_point(lambda p, x: {"condition": self._value(p, x)}, points)
-        order = self.rows(params)
-        return self.vector(params), self._weigh({name: slopes[name] for name in order})
+        rows = self.rows(params)
+        return self._flat(rows), self._weigh({name: slopes[name] for name in rows})
 
     def _pointwise(self, params: Params, x: Float[Array, "q d"]) -> dict[str, Array]:
         """The terms with a row for every point: (n, q)."""
@@ -216,6 +216,9 @@ class Objective:
             jnp.concatenate([jnp.asarray(c.points, dtype) for c in given]),
             jnp.concatenate([jnp.asarray(c.values, dtype) for c in given], axis=1),
         )
+
+    def _flat(self, rows: dict[str, Array]) -> Float[Array, " m"]:
+        return self._weigh({name: block.ravel() for name, block in rows.items()})
 
     def _weigh(self, blocks: dict[str, Array]) -> Array:
         """Rows (m, …) scaled so that half their sum of squares is L, one below the other."""

@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 from scipy.interpolate import BarycentricInterpolator
 
+from hop.derivatives import Jet, partials
 from hop.errors import RunError
 from hop.fields import Field
 from hop.problems import Lam, Problem
@@ -143,18 +144,14 @@ def _walk(
     def rows(u: Array, a: Array, place: Array) -> tuple[Array, Array]:
         """The residual (N + 1,), and its Jacobian (N + 1, N + 1) by the chain rule."""
 
-        def pointwise(derivatives: Array) -> Array:
-            jet = {label: derivatives[i][None, :] for i, label in enumerate(("", "x", "xx"))}
+        def residual(jet: Jet) -> Array:
             lam = Lam(place[0], place[1])
             inputs = {"": a[None, :]} if problem.random_field is not None else None
-            return problem.residual(jet, x[None, None, :], inputs, lam)[0]
+            return problem.residual(jet, x[None, None, :], inputs, lam)
 
-        derivatives = d @ u
-        h, slopes = pointwise(derivatives), []
-        for i in range(3):
-            tangent = jnp.zeros_like(derivatives).at[i].set(1.0)
-            slopes.append(jax.jvp(pointwise, (derivatives,), (tangent,))[1])
-        jacobian = jnp.einsum("ki,kij->ij", jnp.stack(slopes), d)
+        jet = {label: (d[i] @ u)[None, :] for i, label in enumerate(("", "x", "xx"))}
+        h, slopes = residual(jet)[0], partials(residual, jet)
+        jacobian = jnp.einsum("ki,kij->ij", jnp.concatenate(list(slopes.values())), d)
         for end, value in ((0, ends[0]), (n, ends[1])):
             h = h.at[end].set(u[end] - value)
             jacobian = jacobian.at[end].set(d[0, end])

@@ -6,14 +6,15 @@ is found by name. One step of it is a pure function, compiled into the training 
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from hop.errors import UserError
+from hop.networks import Params
 
-Params = Any  # a pytree of arrays
 Losses = dict[str, Array]
 
 
@@ -147,9 +148,24 @@ def check_positive(**values: float) -> None:
             raise UserError(f"config.solver.{name}={value!r} must be positive")
 
 
-def check_choice(name: str, value: str, known: Mapping[str, Any] | tuple[str, ...]) -> None:
-    """Refuses an option of a solver that is none of those known."""
-    if value not in known:
-        raise UserError(
-            f"config.solver.{name}={value!r} is not known; use one of {', '.join(known)}"
-        )
+@dataclasses.dataclass(frozen=True)
+class Damped:
+    """What damped least-squares solvers share: their state is the damping μ.
+
+    Attributes:
+      damping: μ at the start of a run, and at most at the start of a stage.
+    """
+
+    damping: float = 1e-4
+
+    def __post_init__(self):
+        check_positive(damping=self.damping)
+
+    def init(self, params: Params) -> Array:
+        return jnp.asarray(self.damping, ravel_pytree(params)[0].dtype)
+
+    def next_stage(self, state: Array, params: Params) -> Array:
+        return jnp.minimum(state, self.damping)  # the last stage may have ended with any
+
+    def tail(self, limit: int) -> int:
+        return 0

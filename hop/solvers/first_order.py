@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from hop.errors import UserError
-from hop.solvers import Losses, Moment, Objective, Params, check_choice, check_positive
+from hop.errors import UserError, check_choice
+from hop.networks import Params
+from hop.solvers import Losses, Moment, Objective, check_positive
 
 __all__ = ["FirstOrder"]
 
@@ -49,8 +50,8 @@ class FirstOrder:
     dense: ClassVar[bool] = False
 
     def __post_init__(self):
-        check_choice("optimizer", self.optimizer, _OPTIMIZERS)
-        check_choice("between_stages", self.between_stages, ("restart", "carry"))
+        check_choice("config.solver.optimizer", self.optimizer, _OPTIMIZERS)
+        check_choice("config.solver.between_stages", self.between_stages, ("restart", "carry"))
         check_positive(learning_rate=self.learning_rate, anneal=self.anneal)
         if self.anneal > 1:
             raise UserError(f"config.solver.anneal={self.anneal!r} must be at most 1")

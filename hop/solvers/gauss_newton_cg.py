@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from hop.solvers import Losses, Moment, Objective, Params, check_positive
+from hop.networks import Params
+from hop.solvers import Damped, Losses, Moment, Objective, check_positive
 
 __all__ = ["GaussNewtonCG"]
 
@@ -23,8 +24,8 @@ _LOWEST, _HIGHEST = 1e-12, 1e6
 
 
 @dataclasses.dataclass(frozen=True)
-class GaussNewtonCG:
-    """Attributes: damping: μ at the start of a run. iterations: of conjugate gradients, at most."""
+class GaussNewtonCG(Damped):
+    """Attributes: iterations: of conjugate gradients, at most; beside those of `Damped`."""
 
     damping: float = 1e-3
     iterations: int = 50
@@ -33,16 +34,8 @@ class GaussNewtonCG:
     dense: ClassVar[bool] = False
 
     def __post_init__(self):
-        check_positive(damping=self.damping, iterations=self.iterations)
-
-    def init(self, params: Params) -> Array:
-        return jnp.asarray(self.damping, ravel_pytree(params)[0].dtype)
-
-    def next_stage(self, state: Array, params: Params) -> Array:
-        return jnp.minimum(state, self.damping)
-
-    def tail(self, limit: int) -> int:
-        return 0
+        super().__post_init__()
+        check_positive(iterations=self.iterations)
 
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import jax
 import optax
 
-from hop.solvers import Losses, Moment, Objective, Params, check_positive
+from hop.networks import Params
+from hop.solvers import Losses, Moment, Objective, check_positive
 
 __all__ = ["LBFGS"]
 

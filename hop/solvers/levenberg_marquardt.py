@@ -16,7 +16,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from hop import least_squares
-from hop.solvers import Losses, Moment, Objective, Params, check_positive
+from hop.networks import Params
+from hop.solvers import Damped, Losses, Moment, Objective
 
 __all__ = ["LevenbergMarquardt"]
 
@@ -25,25 +26,11 @@ _LOWEST, _HIGHEST = 1e-16, 1e12
 
 
 @dataclasses.dataclass(frozen=True)
-class LevenbergMarquardt:
-    """Attributes: damping: μ at the start of a run; stages hand it on."""
-
-    damping: float = 1e-4
+class LevenbergMarquardt(Damped):
+    """The options are those of `Damped`."""
 
     redraws: ClassVar[bool] = False
     dense: ClassVar[bool] = True
-
-    def __post_init__(self):
-        check_positive(damping=self.damping)
-
-    def init(self, params: Params) -> Array:
-        return jnp.asarray(self.damping, ravel_pytree(params)[0].dtype)
-
-    def next_stage(self, state: Array, params: Params) -> Array:
-        return jnp.minimum(state, self.damping)  # a failed stage may have left any
-
-    def tail(self, limit: int) -> int:
-        return 0
 
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment

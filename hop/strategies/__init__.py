@@ -20,8 +20,8 @@ class Plan:
       weights: of the terms of the loss.
       predictor: gives the start of a stage; None for the last stage's network itself.
       corrects: whether the solver then runs. If not, it still solves the first stage.
-      pin: how far an interface may be out of place, by the gauge of the last stage, before its
-        slow mode is pinned; 0 never pins.
+      pin: how far an interface may be out of place, by the gauge, before the slow mode is pinned;
+        0 never pins.
     """
 
     weights: Weights

@@ -24,8 +24,8 @@ class HomotopyLoss:
       towards the Euler predictor, so it must vanish for the residual to decide; inf keeps it.
     slow: w_S, of the residual weighted by its slow mode; not a part of the paper. 1 measures the
       error along that mode in the units of u. Needs a problem of second order on an interval.
-    pin: once an interface's place is known no better than this, by the gauge of the last stage,
-      its slow mode is pinned (`hop.homotopy.pin`); 0 never pins. Not a part of the paper either.
+    pin: where the gauge finds an interface farther out of place than this, the stage's slow mode
+      is pinned (`hop.homotopy.pin`); 0 never pins. Not a part of the paper either.
     """
 
     residual: float = 1.0

@@ -22,8 +22,8 @@ class PredictorCorrector:
     rtol: of the predictor's pseudo-inverse, see `hop.homotopy.predictors.Tangent`; 0 starts from
       the last stage's network instead.
     condition: w_c, of the soft conditions.
-    pin: once an interface's place is known no better than this, by the gauge of the last stage,
-      its slow mode is pinned; 0 never pins.
+    pin: where the gauge finds an interface farther out of place than this, the stage's slow mode
+      is pinned; 0 never pins.
     """
 
     rtol: float = 1e-4
