@@ -30,6 +30,7 @@ from hop.problems.helmholtz import Helmholtz
 from hop.solvers import Moment
 from hop.solvers.first_order import FirstOrder
 from hop.solvers.gauss_newton_cg import GaussNewtonCG
+from hop.solvers.kaczmarz import Kaczmarz
 from hop.solvers.lbfgs import LBFGS
 from hop.solvers.levenberg_marquardt import LevenbergMarquardt
 from hop.training import train
@@ -143,7 +144,13 @@ def test_the_tangent_step_misses_the_path_at_second_order():
 
 # Solvers.
 
-SOLVERS = [LevenbergMarquardt(), GaussNewtonCG(), LBFGS(), FirstOrder(learning_rate=1e-2, warmup=0)]
+SOLVERS = [
+    LevenbergMarquardt(),
+    GaussNewtonCG(),
+    LBFGS(),
+    FirstOrder(learning_rate=1e-2, warmup=0),
+    Kaczmarz(rows=6, damping=1e-2),
+]
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
@@ -160,6 +167,57 @@ def test_every_solver_lowers_the_loss(solver):
         assert all(after <= before for before, after in itertools.pairwise(seen))
     if isinstance(solver, LevenbergMarquardt):
         assert seen[-1] < 1e-8 * seen[0]
+
+
+def test_kaczmarz_on_all_rows_is_a_damped_least_squares_step():
+    """Two factorisations of one step, of J and of J Jᵀ; the momentum moves where damping pulls."""
+    goal, params = objective(AllenCahn1D(conditions_by="loss"), Weights(), lam=0.5)
+    theta, unravel = ravel_pytree(params)
+    solver, mu = Kaczmarz(rows=1000, damping=1e-3, momentum=0.5), jnp.float64(1e-3)
+    last = jnp.sin(jnp.arange(len(theta), dtype=float)) * 1e-2
+    state = solver.init(params)._replace(step=last)
+    moment = Moment(jnp.int32(0), jnp.float64(9), 9)
+    moved, after, _ = jax.jit(lambda s: solver.step(goal, params, s, moment))(state)
+    r, jacobian = jax.jit(goal.jacobian)(params)
+    loss = jax.jit(lambda t: goal.loss(unravel(t))[0])
+    kept = 0.5 * last
+    delta = kept + least_squares.damped(least_squares.reduce(jacobian, r + jacobian @ kept), mu)[0]
+    along = [float(loss(theta + eta * delta)) for eta in (1, 0.5, 0.25, 0.1, 0)]
+    eta = (1, 0.5, 0.25, 0.1, 0)[int(np.argmin(along))]
+    assert eta > 0
+    np.testing.assert_allclose(after.step, eta * delta, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(ravel_pytree(moved)[0], theta + eta * delta, rtol=1e-10, atol=1e-12)
+
+
+def test_rows_are_drawn_by_their_size_and_never_twice():
+    goal, params = objective(Helmholtz(3, 40), Weights(), q=60)
+    size = np.abs(goal.rows(params)["residual"][0])
+    large, counts = size > np.median(size), []
+
+    @jax.jit
+    def draw(key):
+        part = goal.drawn(params, key, 12)
+        return part.x, part.rows(params), part.jacobian(params)
+
+    for seed in range(40):
+        points, rows, (r, jacobian) = draw(jax.random.key(seed))
+        assert rows["residual"].shape == rows["condition"].shape == (1, 12)
+        at = [
+            int(np.flatnonzero((np.asarray(goal.x) == x).all(axis=1))[0])
+            for x in np.asarray(points)
+        ]
+        assert len(set(at)) == 12
+        np.testing.assert_allclose(np.abs(rows["residual"][0]), size[at], rtol=1e-9)
+        assert jacobian.shape == (24, len(ravel_pytree(params)[0]))
+        means = [float(jnp.mean(block**2)) for block in rows.values()]
+        assert float(r @ r) == pytest.approx(sum(means), rel=1e-12)
+        counts.append(np.mean(large[at]))
+    # By the density the large half has a share of ½ + ½ (its share of the sum of sizes), less what
+    # drawing without replacement takes from it: at 40 x 12 draws far above ½, by four deviations.
+    assert np.mean(counts) > 0.5 + 4 * 0.5 / math.sqrt(40 * 12)
+    whole = goal.drawn(params, jax.random.key(0), 60)
+    assert whole.x is goal.x
+    assert whole.asked is None
 
 
 # Pins.

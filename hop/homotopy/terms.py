@@ -102,6 +102,7 @@ class Objective:
       spacing: the inverse density of the points (q,), 1 on average over the domain.
       stage: λ_k and λ_{k−1}.
       share_done: steps done of the stage's limit, in [0, 1].
+      asked: which of the soft conditions are asked for, by number; all of them by default.
     """
 
     ansatz: Ansatz
@@ -112,6 +113,7 @@ class Objective:
     spacing: Float[Array, " q"]
     stage: Stage
     share_done: ArrayLike = 0.0
+    asked: Array | None = None
 
     def rows(self, params: Params) -> dict[str, Array]:
         """The rows of every term: (n, q), (n, b) for the soft conditions, (n, 1) for one row."""
@@ -169,6 +171,28 @@ class Objective:
         rows = self.rows(params)
         return self._flat(rows), self._weigh({name: slopes[name] for name in rows})
 
+    def drawn(self, params: Params, key: Array, count: int) -> "Objective":
+        """The same on `count` of its points and soft conditions, drawn by the size of their rows.
+
+        Without replacement, the density ∝ |row| / mean |row| + 1; all of them if there are fewer.
+        """
+        rows = self.rows(params)
+
+        def draw(name: str, of: int) -> Array:
+            size = jnp.mean(jnp.abs(rows[name]), axis=0)
+            floor = jnp.finfo(size.dtype).tiny
+            density = jnp.log(size / jnp.maximum(jnp.mean(size), floor) + 1)
+            noise = jax.random.gumbel(jax.random.fold_in(key, of), size.shape, size.dtype)
+            return jax.lax.top_k(density + noise, count)[1]
+
+        made = self
+        if len(self.x) > count:
+            at = draw("residual", 0)
+            made = dataclasses.replace(made, x=self.x[at], spacing=self.spacing[at])
+        if "condition" in rows and rows["condition"].shape[1] > count:
+            made = dataclasses.replace(made, asked=draw("condition", 1))
+        return made
+
     def _pointwise(self, params: Params, x: Float[Array, "q d"]) -> dict[str, Array]:
         """The terms with a row for every point: (n, q)."""
         ansatz, problem, stage = self.ansatz, self.ansatz.problem, self.stage
@@ -212,9 +236,10 @@ class Objective:
         dtype, given = self.x.dtype, self.ansatz.problem.conditions(self.stage.lam)
         if not given:
             return jnp.zeros((0, self.x.shape[1]), dtype), jnp.zeros((1, 0), dtype)
+        points = jnp.concatenate([jnp.asarray(c.points, dtype) for c in given])
+        values = jnp.concatenate([jnp.asarray(c.values, dtype) for c in given], axis=1)
         return (
-            jnp.concatenate([jnp.asarray(c.points, dtype) for c in given]),
-            jnp.concatenate([jnp.asarray(c.values, dtype) for c in given], axis=1),
+            (points, values) if self.asked is None else (points[self.asked], values[:, self.asked])
         )
 
     def _flat(self, rows: dict[str, Array]) -> Float[Array, " m"]:

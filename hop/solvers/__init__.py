@@ -34,6 +34,13 @@ class Objective(Protocol):
         """r (m,) and ∂r/∂θ (m, P), the columns in the order of `ravel_pytree`."""
         ...
 
+    def drawn(self, params: Params, key: Array, count: int) -> "Objective":
+        """The same on `count` of its points and soft conditions, drawn by the size of their rows.
+
+        Without replacement, the density ∝ |row| / mean |row| + 1; all of them if there are fewer.
+        """
+        ...
+
 
 class Moment(NamedTuple):
     """Where in its stage a step is. Traced.
