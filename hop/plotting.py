@@ -1,6 +1,7 @@
 """Pictures of runs. Headless."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,17 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
+from hop import kernels
+from hop.ansatz import Ansatz
 from hop.checkpoints import Store
 from hop.errors import RunError
 from hop.fields import Field
+from hop.networks.mlp import MLP
 from hop.operators import Operator, open_stage
+from hop.problems import Lam, Problem
+from hop.problems.allen_cahn_1d import AllenCahn1D
+from hop.problems.burgers_steady import BurgersSteady
+from hop.problems.helmholtz import Helmholtz
 
 _SHOWN = 8  # stages at most, from the first to the last
 _STYLE: Any = {
@@ -109,5 +117,41 @@ def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.nda
         if u0 is not None and spread < 0.01 * np.abs(u[:count]).max():
             title += f"\n(all agree to {spread:.0e}: here u hardly depends on u₀)"
         axes[0, -1].set(xlabel="x", ylabel="u", title=title)
+        figure.savefig(target)
+        plt.close(figure)
+
+
+def spectra(target: str, eps: Sequence[float] = (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)) -> None:
+    """Draws λ_max(D_ε) against ε, and how the eigenvalues of S fall for a fresh 3×30 tanh net."""
+    n, points = 255, 200
+    problems: dict[str, Problem] = {
+        "Allen–Cahn 1D": AllenCahn1D(),
+        "Helmholtz, d = 20, tensor grid": Helmholtz(),
+        "Burgers, steady": BurgersSteady(),
+    }
+    ansatz = Ansatz(AllenCahn1D(conditions_by="loss"), MLP())
+    x = kernels.equispaced((0.0, 1.0), points).x
+    fresh = kernels.kernel(ansatz, ansatz.init(jax.random.key(0)), Lam(0.0, 1.0), x[:, None])
+    with plt.rc_context(_STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+        for (name, problem), marker in zip(problems.items(), "os^", strict=True):
+            left.loglog(eps, kernels.largest(problem, eps, n), marker=marker, ms=4, label=name)
+        title = f"largest |eigenvalue| of the linearised operator,\nat h = length/{n + 1} an axis"
+        left.set(xlabel="ε", ylabel="λ_max(D_ε)", title=title)
+        left.legend(fontsize=8)
+        index, s = np.arange(1, points + 1), fresh.s
+        for dtype, color in (("float32", "C2"), ("float64", "C1")):
+            v = fresh.value.astype(dtype)
+            formed = np.sort(np.abs(np.linalg.eigvalsh(v @ v.T)))[::-1] / s.eigenvalues[0]
+            right.semilogy(index, formed, ".", color=color)
+            label = f"S formed as a product in {dtype}: rank {s.formed(dtype)}"
+            right.text(40, 8 * formed[20], label, color=color, ha="right", fontsize=8)
+        right.semilogy(index, s.eigenvalues / s.eigenvalues[0], "o", ms=6, mfc="none", color="C0")
+        floor = (s.rounding / s.sigma[0]) ** 2
+        right.axhline(floor, color="C0", lw=0.8, ls=(0, (4, 3)))
+        label = f"singular values of V, squared: rank {s.rank}"
+        right.text(40, 8 * floor, label, color="C0", ha="right", fontsize=8)
+        title = f"eigenvalues of S at {points} points,\n3×30 tanh network, Xavier start"
+        right.set(xlabel="i", ylabel="|λ_i| / λ_1", title=title, xlim=(0, 41), ylim=(1e-36, 1e2))
         figure.savefig(target)
         plt.close(figure)

@@ -34,7 +34,7 @@ ROOMS = [
     ["strategies.*"],
     ["config"],
     ["operators"],
-    ["trust"],
+    ["trust", "kernels"],
     ["evaluation", "plotting"],
     ["inference"],
     ["training", "progress"],

@@ -21,6 +21,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2 (T to first order)
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -140,21 +141,10 @@ class Objective:
     def jacobian(self, params: Params) -> tuple[Float[Array, " m"], Float[Array, "m P"]]:
         """r and ∂r/∂θ of a problem without input functions.
 
-        A row of a pointwise term depends on its own point alone, so its gradient is one reverse
-        pass over that point: q passes over one point each, not q over all of them.
+        Pointwise terms go point by point, the few single rows by one reverse pass each.
         """
+        slopes = by_point(self._pointwise, params, self.x)
         theta, unravel = ravel_pytree(params)
-
-        def by_point(rows: Any, points: Array) -> dict[str, Array]:
-            def gradients(x: Array) -> dict[str, Array]:
-                return jax.jacrev(lambda t: jax.tree.map(jnp.ravel, rows(unravel(t), x[None])))(
-                    theta
-                )
-
-            made = jax.lax.map(gradients, points, batch_size=_BATCH)
-            return {name: block[:, 0] for name, block in made.items()}
-
-        slopes = by_point(self._pointwise, self.x)
 
         def single_rows(theta: Array) -> dict[str, Array]:
             params = unravel(theta)
@@ -167,7 +157,7 @@ class Objective:
             slopes["residual"] = self._project(slopes["residual"].T).T
         points, _ = self._conditions()
         if len(points):
-            slopes |= by_point(lambda p, x: {"condition": self._value(p, x)}, points)
+            slopes |= by_point(lambda p, x: {"condition": self._value(p, x)}, params, points)
         rows = self.rows(params)
         return self._flat(rows), self._weigh({name: slopes[name] for name in rows})
 
@@ -254,6 +244,23 @@ class Objective:
                 for name, block in blocks.items()
             ]
         )
+
+
+def by_point(
+    rows: Callable[[Params, Array], dict[str, Array]], params: Params, points: Float[Array, "q d"]
+) -> dict[str, Float[Array, "q P"]]:
+    """∂/∂θ of blocks (1, q) of rows, each of which depends on its own point alone.
+
+    So a row's gradient is one reverse pass over its point: q passes over one point each, not q
+    over all of them. The columns are in the order of `ravel_pytree`.
+    """
+    theta, unravel = ravel_pytree(params)
+
+    def gradients(x: Array) -> dict[str, Array]:
+        return jax.jacrev(lambda t: jax.tree.map(jnp.ravel, rows(unravel(t), x[None])))(theta)
+
+    made = jax.lax.map(gradients, points, batch_size=_BATCH)
+    return {name: block[:, 0] for name, block in made.items()}
 
 
 def tangent(problem: Problem, u: Jet, old: Jet, x: Array, a: Jet | None, stage: Stage) -> Array:
