@@ -28,7 +28,7 @@ from hop.solvers import Losses, Moment, Objective, check_positive
 
 __all__ = ["Kaczmarz"]
 
-_LENGTHS = (1.0, 0.5, 0.25, 0.1, 0.0)
+_SHORTEST = 0.125
 _LOWER, _RAISE, _LOWEST = 0.7, 2.0, 1e-12
 
 
@@ -81,10 +81,13 @@ class Kaczmarz:
         factor = jax.scipy.linalg.cho_factor(kernel)
         delta = kept - jacobian.T @ jax.scipy.linalg.cho_solve(factor, r + jacobian @ kept)
 
-        lengths = jnp.asarray(_LENGTHS, theta.dtype)
-        after = jax.lax.map(lambda eta: objective.loss(unravel(theta + eta * delta))[0], lengths)
-        eta = lengths[jnp.argmin(jnp.where(jnp.isfinite(after), after, jnp.inf))]
+        def rises(eta: Array) -> Array:
+            after = objective.loss(unravel(theta + eta * delta))[0]
+            return (eta >= _SHORTEST) & ~(after < total)
+
+        eta = jax.lax.while_loop(rises, lambda eta: eta / 2, jnp.ones_like(state.mu))
+        eta = jnp.where(eta < _SHORTEST, 0.0, eta)
         delta = jnp.where(eta > 0, eta * delta, 0.0)
-        change = jnp.where(eta >= 1, _LOWER, jnp.where(eta < 0.25, _RAISE, 1.0))
+        change = jnp.where(eta >= 1, _LOWER, jnp.where(eta <= _SHORTEST, _RAISE, 1.0))
         mu = jnp.clip(state.mu * change, _LOWEST, self.damping)
         return unravel(theta + delta), State(mu, delta), {"total": total, **parts}
