@@ -9,6 +9,7 @@ that all windows are the same problem but for the function that they start from.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -23,7 +24,8 @@ from hop.fields import RandomField
 from hop.networks import Network, Params
 from hop.problems import Condition, Evolving, Lam
 
-_TIMES = 11  # at which soft conditions are asked for
+_CONDITIONS = 64  # rows of a soft condition at least: each of its points at so many times
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,15 +78,19 @@ class InTime:
         return self.problem.lift(network, x[:-1], a)
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
-        times = np.linspace(0, self.window, _TIMES)
+        return tuple(map(self._over_time, self.problem.conditions(lam)))
 
-        def at_all_times(given: Condition) -> Condition:
-            count = len(given.points)
-            points = np.tile(given.points, (_TIMES, 1))
-            points = np.concatenate([points, np.repeat(times, count)[:, None]], axis=1)
-            return Condition(points, jnp.tile(given.values, (1, _TIMES)))
+    def _over_time(self, given: Condition) -> Condition:
+        """A condition of the problem at times spread over the window.
 
-        return tuple(map(at_all_times, self.problem.conditions(lam)))
+        They are multiples of the golden ratio modulo 1: even for every point, and from one to the
+        next.
+        """
+        times = math.ceil(_CONDITIONS / len(given.points))
+        points = np.repeat(given.points, times, axis=0)
+        t = self.window * (_GOLDEN * np.arange(len(points))[:, None] % 1)
+        values = jnp.repeat(jnp.asarray(given.values), times, axis=1)
+        return Condition(np.concatenate([points, t], axis=1), values)
 
     def reference(self, a: object, x: np.ndarray, lam: Lam) -> np.ndarray:
         raise RunError("the way to a steady state has no reference solution, only its end")
