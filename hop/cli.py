@@ -141,7 +141,7 @@ def _data(argv: list[str]) -> None:
 def _train(argv: list[str]) -> None:
     from ml_collections import config_flags
 
-    argv = [_found_config(word) for word in argv]
+    fields, rest = _split([_found_config(word) for word in argv])
 
     def define(values: flags.FlagValues) -> None:
         config_flags.DEFINE_config_file(
@@ -149,8 +149,7 @@ def _train(argv: list[str]) -> None:
             None,
             "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides",
             flag_values=values,
-            sys_argv=["hop", *argv],
-            lock_config=True,
+            sys_argv=["hop", *rest],
         )
         flags.DEFINE_string(
             "workdir",
@@ -162,23 +161,33 @@ def _train(argv: list[str]) -> None:
             "data_dir", "", "datasets' folder, in place of config.data.data_dir", flag_values=values
         )
 
+    def override(values: flags.FlagValues) -> None:
+        config_flags.DEFINE_config_dict(
+            "config", skin, flag_values=values, sys_argv=["hop", *fields], lock_config=True
+        )
+
     try:
-        values, _ = _parse("train", argv, define)
+        values, _ = _parse("train", rest, define)
         _required(values, "train", "config", "workdir")
+        from hop import config as config_lib
+
         skin = values["config"]
+        if not hasattr(skin, "to_dict"):
+            raise UserError("get_config() of the config file returned no ConfigDict; return one")
+        for word, after in zip(fields, [*fields[1:], ""], strict=False):
+            flag, _, name = word.lstrip("-").partition("=")
+            for kind in ("problem", "network", "strategy", "solver"):
+                if flag == f"config.{kind}.name":  # first: other fields may be the new name's
+                    renamed = skin[kind].to_dict() | {"name": name or after}
+                    skin[kind] = config_lib.options_for(kind, renamed)
+        _parse("train", fields, override)
     except UserError:
         raise
     except Exception as error:  # a config file is a program: it can fail in any way
         raise UserError(f"the config cannot be read: {_message(error)}") from error
-    if not hasattr(skin, "to_dict"):
-        raise UserError("get_config() of the config file returned no ConfigDict; return one")
-    from hop import config as config_lib
     from hop import sharding, training
     from hop.progress import Console
 
-    for kind in ("problem", "network", "strategy", "solver"):
-        if any(word.startswith(f"--config.{kind}.name") for word in argv):
-            skin[kind] = config_lib.options_for(kind, skin[kind].to_dict())
     if values["data_dir"]:
         skin.data.data_dir = values["data_dir"]
     config = config_lib.parse(skin.to_dict())
@@ -302,6 +311,18 @@ def _found_config(word: str) -> str:
             raise UserError(f"no config file {name}; shipped ones are {known}")
         name = str(shipped)
     return f"{flag}={name}{colon}{variant}"
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """The words `--config.FIELD=VALUE`, and all others; a value apart goes with its flag."""
+    fields: list[str] = []
+    rest: list[str] = []
+    into = rest
+    for word in argv:
+        if word.startswith("-"):
+            into = fields if word.lstrip("-").startswith("config.") else rest
+        into.append(word)
+    return fields, rest
 
 
 def _message(error: Exception) -> str:

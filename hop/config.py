@@ -6,6 +6,7 @@ them, made by `experiment`. Values that follow from others are derived here, aft
 
 import dataclasses
 import importlib
+import itertools
 import json
 import math
 import pkgutil
@@ -17,7 +18,7 @@ from typing import Any
 import jax
 
 from hop.ansatz import Ansatz, size
-from hop.domain import SAMPLERS
+from hop.domain import RANDOM_SAMPLERS, SAMPLERS
 from hop.errors import UserError, check_choice, suggestion
 from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
@@ -83,7 +84,13 @@ class PathConfig:
                 f"config.path.s has {len(s)} values and config.path.eps {len(eps)}; "
                 "give as many, or one s for all"
             )
-        return Path(tuple(map(Lam, s, eps)), self.adaptive)
+        places = tuple(map(Lam, s, eps))
+        for old, new in itertools.pairwise(places):
+            if old == new:
+                raise UserError(
+                    f"config.path visits (s={old.s:g}, eps={old.eps:g}) twice in a row; remove one"
+                )
+        return Path(places, self.adaptive)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,10 +198,16 @@ class Config:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A config made into objects, checked against each other."""
+    """A config made into objects, checked against each other.
+
+    Attributes:
+      ansatz: what is trained.
+      answer: the solution of the problem that its parameters give; `ansatz` itself for most.
+    """
 
     config: Config
     ansatz: Ansatz
+    answer: Ansatz
     strategy: Strategy
     solver: Solver
     path: Path
@@ -214,7 +227,7 @@ class Experiment:
 
     @property
     def problem(self) -> Problem:
-        return self.ansatz.problem
+        return self.answer.problem
 
 
 def experiment(
@@ -271,9 +284,9 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
         raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
     network = _build("network", config.network)
     strategy, solver = _build("strategy", config.strategy), _build("solver", config.solver)
-    ansatz = Ansatz(problem, network)
+    ansatz, answer = strategy.ansatz(problem, network)
     ansatz.check()
-    made = Experiment(config, ansatz, strategy, solver, strategy.path(config.path.build()))
+    made = Experiment(config, ansatz, answer, strategy, solver, strategy.path(config.path.build()))
     _check_slow_mode(made)
     _check_dense(made)
     _check_points(made)
@@ -319,7 +332,19 @@ def _check_dense(made: Experiment) -> None:
 
 
 def _check_points(made: Experiment) -> None:
-    train, dim = made.config.train, made.problem.domain.dim
+    train, dim = made.config.train, made.ansatz.problem.domain.dim
+    if made.plan.resampling is not None:
+        name, solver = made.config.strategy["name"], made.config.solver["name"]
+        if train.sampler not in RANDOM_SAMPLERS:
+            raise UserError(
+                f"strategy '{name}' draws its points from random ones, not from "
+                f"config.train.sampler={train.sampler!r}; use {' or '.join(RANDOM_SAMPLERS)}"
+            )
+        if not made.solver.redraws:
+            raise UserError(
+                f"strategy '{name}' draws new points at every step, and '{solver}' keeps those of "
+                "its first; use solver.name=first_order or gauss_newton_cg"
+            )
     if train.sampler == "adaptive" and dim > 1:
         raise UserError(
             f"config.train.sampler='adaptive' needs an interval, and this domain has {dim} "

@@ -10,7 +10,8 @@ from jax import Array
 from jaxtyping import Float
 from scipy.stats import qmc
 
-SAMPLERS = ("grid", "uniform", "stratified")
+RANDOM_SAMPLERS = ("uniform", "stratified")
+SAMPLERS = ("grid", *RANDOM_SAMPLERS)
 
 TENSOR_DIM = 3  # a tensor grid serves up to here
 

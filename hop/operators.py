@@ -222,7 +222,7 @@ def open_stage(
     config = config_lib.parse(store.config())
     if problem is not None:
         config_lib.check_problem(problem, info.metadata["problem"])
-    ansatz = config_lib.build(config, problem).ansatz
+    ansatz = config_lib.build(config, problem).answer
     config_lib.check_problem(ansatz.problem, info.metadata["problem"])
     with config.precision():
         like = jax.eval_shape(ansatz.init, jax.random.key(0))

@@ -45,11 +45,13 @@ def path(workdir: str) -> Path:
     with plt.rc_context(_STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
         shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
+        stays = len({(info.s, info.eps) for info in stages}) < len(stages)
         for k in shown:
             info, color = stages[k], colors[k]
             operator = open_stage(store, info)
             x, u, r = _example(operator)
             label = f"s = {info.s:g}, ε = {info.eps:g}" if info.s else f"ε = {info.eps:g}"
+            label = f"stage {info.stage}, {label}" if stays else label
             left.plot(x, u, color=color, lw=2, label=label)
             left.plot(x, r, color="black", lw=0.8, ls=(0, (4, 3)))
         left.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")

@@ -25,6 +25,7 @@ from hop.errors import UserError
 from hop.homotopy import adaptive
 from hop.homotopy import pin as pinning
 from hop.homotopy.path import Position
+from hop.homotopy.resampling import Candidates
 from hop.homotopy.terms import Objective, Stage
 from hop.networks import Params
 from hop.operators import Operator
@@ -145,46 +146,77 @@ class Trainer:
     def _predict(self, state: TrainState, stage: Stage) -> TrainState:
         predictor = self.experiment.plan.predictor
         assert predictor is not None
-        objective = self._objective(state, stage, None)
+        objective = self._objective(state, stage, None, None)
         return state._replace(params=predictor(objective, state.params))
 
     def _dispatch(
         self, state: TrainState, stage: Stage, window: Window, pool: Inputs | None, draws: Array
     ) -> tuple[TrainState, dict[str, Array]]:
+        def drawn(i: Any) -> Inputs | None:
+            return self.layout.constrain(jax.tree.map(lambda a: a[draws[i]], pool), FUNCTION)
+
+        candidates = self._candidates(state, stage, drawn(0))
+
         def step(i: Array, carry: tuple[TrainState, dict[str, Array]]) -> Any:
             state, sums = carry
-            inputs = jax.tree.map(lambda a: a[draws[i]], pool)
-            inputs = self.layout.constrain(inputs, FUNCTION)
-            state, losses = self._step(state, stage, window, inputs)
+            state, losses = self._step(state, stage, window, drawn(i), candidates)
             return state, jax.tree.map(jnp.add, sums, losses)
 
-        inputs = jax.tree.map(lambda a: a[draws[0]], pool)
-        shapes = jax.eval_shape(self._step, state, stage, window, inputs)[1]
+        shapes = jax.eval_shape(self._step, state, stage, window, drawn(0), candidates)[1]
         zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
         state, sums = jax.lax.fori_loop(0, window.count, step, (state, zeros))
         return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums)
 
     def _step(
-        self, state: TrainState, stage: Stage, window: Window, inputs: Inputs | None
+        self,
+        state: TrainState,
+        stage: Stage,
+        window: Window,
+        inputs: Inputs | None,
+        candidates: Candidates | None,
     ) -> tuple[TrainState, dict[str, Array]]:
-        objective = self._objective(state, stage, inputs)
+        objective = self._objective(state, stage, inputs, candidates)
         moment = Moment(state.step, window.tail_from, self.train.steps)
         params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
-    def _objective(self, state: TrainState, stage: Stage, inputs: Inputs | None) -> Objective:
-        x, spacing = self._points(state.anchor, inputs, stage.index, state.step)
+    def _objective(
+        self,
+        state: TrainState,
+        stage: Stage,
+        inputs: Inputs | None,
+        candidates: Candidates | None,
+    ) -> Objective:
+        x, spacing = self._points(state.anchor, inputs, self._key(state, stage), candidates)
         x, spacing = self.layout.constrain((x, spacing), POINT)
         share_done = state.step.astype(float) / self.train.steps
         weights = self.experiment.plan.weights
         return Objective(self.ansatz, weights, state.anchor, inputs, x, spacing, stage, share_done)
 
+    def _key(self, state: TrainState, stage: Stage) -> Array:
+        key = jax.random.fold_in(jax.random.key(self.experiment.config.seed), stage.index)
+        return jax.random.fold_in(key, state.step if self.solver.redraws else 0)
+
+    def _candidates(
+        self, state: TrainState, stage: Stage, inputs: Inputs | None
+    ) -> Candidates | None:
+        """What the next steps draw their points from; None where they need no such pool."""
+        by_residual = self.experiment.plan.resampling
+        if by_residual is None:
+            return None
+        count = by_residual.pool * self.train.points
+        key = jax.random.fold_in(self._key(state, stage), 1)
+        x = self.ansatz.problem.domain.sample(key, count, self.train.sampler)
+        x = self.layout.constrain(x, POINT)
+        h = self.ansatz.residual(state.params, inputs, x, stage.lam)
+        return by_residual.candidates(x, h)
+
     def _points(
-        self, anchor: Params, inputs: Inputs | None, stage: Array, step: Array
+        self, anchor: Params, inputs: Inputs | None, key: Array, candidates: Candidates | None
     ) -> tuple[Array, Array]:
-        key = jax.random.fold_in(jax.random.key(self.experiment.config.seed), stage)
-        key = jax.random.fold_in(key, step if self.solver.redraws else 0)
         domain, count, sampler = self.ansatz.problem.domain, self.train.points, self.train.sampler
+        if candidates is not None:
+            return candidates.draw(key, count), jnp.ones(count)
         if sampler == "adaptive":
             x = domain.sample(key, count, "stratified")
             return adaptive.equidistribute(self.ansatz, anchor, inputs, x)
@@ -372,7 +404,7 @@ class _Run:
             return outcome
         state, mark, record, _ = outcome
         record |= self.judge.scores(self._operator(state, lam))
-        if record["loss"] <= limits.tolerance or not limits.adaptive:
+        if record["loss"] <= limits.tolerance or not self.experiment.path.adaptive:
             return outcome
         return outcome._replace(failure=f"the loss ended at {record['loss']:.1e}")
 
@@ -392,7 +424,7 @@ class _Run:
         if mark.progress is None and mark.stage:
             if plan.predictor is not None:
                 state = jax.block_until_ready(self.trainer.predict(state, stage))
-            if limits.adaptive:
+            if self.experiment.path.adaptive:
                 predicted = self.judge.loss(self._operator(state, lam))
                 if not predicted <= limits.prediction:
                     where = f"s={lam.s:g}, eps={lam.eps:g}"
@@ -545,7 +577,7 @@ class _Run:
         return (self.trainer.next_stage(state) if mark.progress is None else state), mark
 
     def _operator(self, state: TrainState, lam: Lam) -> Operator:
-        return Operator(self.experiment.ansatz, _host(state.params), lam)
+        return Operator(self.experiment.answer, _host(state.params), lam)
 
     def _metadata(self, record: Record, mark: Bookmark) -> Record:
         return {

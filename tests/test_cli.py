@@ -166,11 +166,12 @@ def test_a_damaged_checkpoint_is_one_line_and_exit_1(place, tmp_path, capfd):
 
 def test_a_rival_strategy_by_its_name(place, data_dir, tmp_path, capsys):
     words = [f"--config={place}/tiny.py", f"--workdir={tmp_path}/w", f"--data_dir={data_dir}"]
-    assert main(["train", *words, "--config.strategy.name=classical"]) == 0
+    rival = ["--config.strategy.pool=4", "--config.strategy.name=resampling"]  # in any order
+    assert main(["train", *words, *rival]) == 0
     assert hop.load(tmp_path / "w", stage=0).eps == 0.3
     capsys.readouterr()
     assert main(["info", f"{tmp_path}/w"]) == 0
-    assert "classical (condition=1.0)" in capsys.readouterr().out
+    assert "resampling (condition=1.0, floor=1.0, pool=4, power=1.0)" in capsys.readouterr().out
 
 
 def test_another_config_on_a_used_workdir(place, data_dir, capfd):

@@ -128,7 +128,6 @@ def test_steps_halve_double_and_end():
         ([(0.0, 0.1), (0.0, 0.2)], "increases"),
         ([(0.1, 0.2), (0.5, 0.2)], "increases"),
         ([(1.5, 0.2)], r"\[0, 1\]"),
-        ([(0.0, 0.2), (0.0, 0.2)], "twice"),
     ],
 )
 def test_senseless_paths_are_refused(places, words):

@@ -26,7 +26,7 @@ ROOMS = [
     ["problems.*", "networks.*"],
     ["ansatz", "datasets"],
     ["homotopy", "homotopy.path", "least_squares", "solvers", "sharding", "checkpoints"],
-    ["solvers.*", "homotopy.slow_mode"],
+    ["solvers.*", "homotopy.slow_mode", "homotopy.in_time", "homotopy.resampling"],
     ["homotopy.pin", "homotopy.adaptive"],
     ["homotopy.terms"],
     ["homotopy.predictors"],

@@ -18,7 +18,8 @@ class Path:
     """Places (s, ε) and how the steps between them are controlled.
 
     Attributes:
-      places: at least one; s in [0, 1] and ε > 0, neither ever increasing.
+      places: at least one; s in [0, 1] and ε > 0, neither ever increasing. A strategy may stay at
+        one for several stages.
       adaptive: whether a rejected step is halved; otherwise it ends the run.
       smallest_step: the step in t below which an adaptive path gives up.
     """
@@ -42,10 +43,10 @@ class Path:
                         f"config.path.{name} increases from {before:g} to {after:g}; "
                         f"order {name} from the easy end down"
                     )
-            if old == new:
-                raise UserError(
-                    f"config.path visits (s={old.s:g}, eps={old.eps:g}) twice in a row; remove one"
-                )
+
+    def end(self) -> "Path":
+        """The last place alone."""
+        return dataclasses.replace(self, places=self.places[-1:])
 
     def at(self, t: float) -> Lam:
         """The place at position t."""

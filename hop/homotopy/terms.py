@@ -14,7 +14,8 @@ so w_T = α/Δp² for the paper's α, and no Δp is needed. T = 0 is one Euler s
 also removes the old residual. The residual is pointwise in the jet, so H_u w is one `jax.jvp`.
 
 S is the residual weighted by its slow mode (`hop.homotopy.slow_mode`), and a stage can be pinned
-(`hop.homotopy.pin`); neither is a part of the paper.
+(`hop.homotopy.pin`); neither is a part of the paper. Where the stages are windows of time
+(`hop.homotopy.in_time`), w_0 · ½⟨|u(·, 0) − u_{k−1}(·, end)|²⟩ joins them.
 
 Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2 (T to first order).
 """
@@ -34,6 +35,7 @@ from jaxtyping import Float
 from hop.ansatz import Ansatz, Inputs, columns
 from hop.derivatives import Jet
 from hop.homotopy import pin, slow_mode
+from hop.homotopy.in_time import InTime
 from hop.homotopy.pin import Pin
 from hop.networks import Params
 from hop.problems import Lam, Problem
@@ -61,7 +63,7 @@ class Stage(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """w_H, w_c, w_T and w_S of the loss.
+    """w_H, w_c, w_T, w_S and w_0 of the loss.
 
     Attributes:
       residual: w_H. Where it is 0, a stage without predecessor uses 1.
@@ -69,6 +71,7 @@ class Weights:
       tangent: w_T at the start of a stage; at 0 the term is left out of the program.
       tangent_share: the share of the stage's steps over which w_T falls linearly to 0.
       slow: w_S; at 0 the term is left out of the program.
+      initial: w_0, of the start of a window of time; likewise.
     """
 
     residual: float = 1.0
@@ -76,6 +79,7 @@ class Weights:
     tangent: float = 0.0
     tangent_share: float = 1.0
     slow: float = 0.0
+    initial: float = 0.0
 
     def at(self, stage: Stage, share_done: ArrayLike) -> dict[str, Array]:
         """The weight of every term, `share_done` of the stage's limit of steps being done."""
@@ -86,6 +90,7 @@ class Weights:
             "condition": jnp.where(follows > 0, self.condition, self.condition or 1.0),
             "tangent": self.tangent * fade,
             "slow": jnp.asarray(self.slow, float),
+            "initial": jnp.asarray(self.initial, float),
             "pin": jnp.asarray(1.0, float),
         }
 
@@ -193,7 +198,25 @@ class Objective:
         if self.weights.tangent:
             old = jax.lax.stop_gradient(ansatz.jet(self.anchor, self.inputs, x))
             blocks["tangent"] = tangent(problem, u, old, at, a, stage)
+        if self.weights.initial:
+            blocks["initial"] = self._initial(params, x)
         return blocks
+
+    def _initial(self, params: Params, x: Float[Array, "q d"]) -> Float[Array, "n q"]:
+        """u at the start of its window minus u_{k−1} at the end of its own, at the places of x.
+
+        At a stage without predecessor, minus u₀.
+        """
+        ansatz, problem = self.ansatz, self.ansatz.problem
+        assert isinstance(problem, InTime)
+        start, end = problem.ends(x)
+        a = None if self.inputs is None else ansatz.input_jet(self.inputs, start, ("",))[""]
+        given = jnp.where(
+            self.stage.tangent > 0,
+            self._value(self.anchor, end),
+            problem.initial(columns(start), a),
+        )
+        return self._value(params, start) - jax.lax.stop_gradient(given)
 
     def _single(self, params: Params, pointwise: dict[str, Array]) -> dict[str, Array]:
         """The terms with one row for every function, (n, 1), given those with one a point."""

@@ -79,3 +79,12 @@ class Problem(Protocol):
     def reference(self, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
         """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
         ...
+
+
+@runtime_checkable
+class Evolving(Problem, Protocol):
+    """A problem whose solution is where u_t + H(u; s, ε) = 0 tends to from a u₀ that it knows."""
+
+    def initial(self, x: Array, a: Any) -> Array:
+        """u₀ at the points, (n, q) or (1, q), from the input functions' values as in `lift`."""
+        ...

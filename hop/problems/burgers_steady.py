@@ -72,6 +72,9 @@ class BurgersSteady:
         steady = u[""] * u["x"] - lam.eps * u["xx"] - source
         return (1 - lam.s) * steady + lam.s * (u[""] - a[""])
 
+    def initial(self, x: Array, a: Array) -> Array:
+        return a
+
     def lift(self, network: Array, x: Array, a: Array) -> Array:
         (x,) = x
         return x * (1 - x) * network if self.conditions_by == "lift" else network

@@ -6,10 +6,14 @@ A strategy is a frozen dataclass of its options; its module exports that class a
 import dataclasses
 from typing import Protocol, runtime_checkable
 
+from hop.ansatz import Ansatz
 from hop.errors import UserError
 from hop.homotopy.path import Path
 from hop.homotopy.predictors import Tangent
+from hop.homotopy.resampling import ByResidual
 from hop.homotopy.terms import Weights
+from hop.networks import Network
+from hop.problems import Problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,19 +26,30 @@ class Plan:
       corrects: whether the solver then runs. If not, it still solves the first stage.
       pin: how far an interface may be out of place, by the gauge, before the slow mode is pinned;
         0 never pins.
+      resampling: how points are drawn by the residual; None for `config.train.sampler` alone.
     """
 
     weights: Weights
     predictor: Tangent | None = None
     corrects: bool = True
     pin: float = 0.0
+    resampling: ByResidual | None = None
 
 
 @runtime_checkable
 class Strategy(Protocol):
     def path(self, path: Path) -> Path:
         """The path actually walked, from the one the config gives."""
-        ...
+        return path
+
+    def ansatz(self, problem: Problem, network: Network) -> tuple[Ansatz, Ansatz]:
+        """What is trained, and what it answers: a solution of the problem, of the same parameters.
+
+        Raises:
+          UserError: the problem does not have what the strategy needs.
+        """
+        ansatz = Ansatz(problem, network)
+        return ansatz, ansatz
 
     def plan(self) -> Plan:
         """What is done at each stage of it."""

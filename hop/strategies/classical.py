@@ -4,19 +4,19 @@ import dataclasses
 
 from hop.homotopy.path import Path
 from hop.homotopy.terms import Weights
-from hop.strategies import Plan
+from hop.strategies import Plan, Strategy
 
 __all__ = ["Classical"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Classical:
+class Classical(Strategy):
     """Attributes: condition: w_bc, of the soft conditions."""
 
     condition: float = 1.0
 
     def path(self, path: Path) -> Path:
-        return dataclasses.replace(path, places=path.places[-1:])
+        return path.end()
 
     def plan(self) -> Plan:
         return Plan(Weights(condition=self.condition))

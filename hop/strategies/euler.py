@@ -7,16 +7,15 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.1.
 
 import dataclasses
 
-from hop.homotopy.path import Path
 from hop.homotopy.predictors import Tangent
 from hop.homotopy.terms import Weights
-from hop.strategies import Plan, check_shares
+from hop.strategies import Plan, Strategy, check_shares
 
 __all__ = ["Euler"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Euler:
+class Euler(Strategy):
     """Attributes:
     rtol: singular values up to rtol times the largest are dropped.
     condition: w_c, of the soft conditions.
@@ -27,9 +26,6 @@ class Euler:
 
     def __post_init__(self):
         check_shares(rtol=self.rtol)
-
-    def path(self, path: Path) -> Path:
-        return path
 
     def plan(self) -> Plan:
         tangent = Tangent(self.rtol, guarded=False)

@@ -7,15 +7,14 @@ import dataclasses
 import math
 
 from hop.errors import UserError
-from hop.homotopy.path import Path
 from hop.homotopy.terms import Weights
-from hop.strategies import Plan
+from hop.strategies import Plan, Strategy
 
 __all__ = ["HomotopyLoss"]
 
 
 @dataclasses.dataclass(frozen=True)
-class HomotopyLoss:
+class HomotopyLoss(Strategy):
     """Attributes:
     residual: w_H. At 0 the first stage, which has no tangent yet, still uses 1.
     condition: w_bc, of the soft conditions; likewise.
@@ -56,9 +55,6 @@ class HomotopyLoss:
                 "strategy.tangent_share must be positive; to leave the tangent term "
                 "out, set strategy.tangent=0"
             )
-
-    def path(self, path: Path) -> Path:
-        return path
 
     def plan(self) -> Plan:
         options = dataclasses.asdict(self)

@@ -8,16 +8,15 @@ can no longer tell the place of an interface, its slow mode is pinned (`hop.homo
 import dataclasses
 
 from hop.errors import UserError
-from hop.homotopy.path import Path
 from hop.homotopy.predictors import Tangent
 from hop.homotopy.terms import Weights
-from hop.strategies import Plan, check_shares
+from hop.strategies import Plan, Strategy, check_shares
 
 __all__ = ["PredictorCorrector"]
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictorCorrector:
+class PredictorCorrector(Strategy):
     """Attributes:
     rtol: of the predictor's pseudo-inverse, see `hop.homotopy.predictors.Tangent`; 0 starts from
       the last stage's network instead.
@@ -35,9 +34,6 @@ class PredictorCorrector:
             check_shares(rtol=self.rtol)
         if not self.pin >= 0:
             raise UserError(f"config.strategy.pin={self.pin!r} must not be negative")
-
-    def path(self, path: Path) -> Path:
-        return path
 
     def plan(self) -> Plan:
         predictor = Tangent(self.rtol, guarded=True) if self.rtol else None

@@ -1,0 +1,61 @@
+"""Time marching: the steady state by following the evolution to it, window after window.
+
+A network of (x, t) learns u_t + H(u; s, ε) = 0 at the path's last place on one window of time, then
+on the next, from the function that the last window ended with (`hop.homotopy.in_time`). A stage is
+a window, and its answer u(·, end): the last one's is the steady state up to what is left of the
+transient at the horizon, and the error of every stage is its distance from the steady state.
+Source: Wight, Zhao, arXiv 2007.04542; Krishnapriyan et al., arXiv 2109.01050; Mattey, Ghosh,
+*Comput. Methods Appl. Mech. Engrg.* 390 (2022) 114474.
+"""
+
+import dataclasses
+import math
+
+from hop.ansatz import Ansatz
+from hop.errors import UserError
+from hop.homotopy.in_time import AtEnd, InTime
+from hop.homotopy.path import Path
+from hop.homotopy.terms import Weights
+from hop.networks import Network
+from hop.problems import Evolving, Problem
+from hop.strategies import Plan, Strategy
+
+__all__ = ["SequenceToSequence"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceToSequence(Strategy):
+    """Attributes:
+    horizon: the time T marched to. The transient falls like exp(−λ₀T), λ₀ the slowest eigenvalue.
+    windows: how many, of equal length.
+    initial: w_0, of the function that a window starts from.
+    condition: w_bc, of the soft conditions.
+    """
+
+    horizon: float = 10.0
+    windows: int = 10
+    initial: float = 100.0
+    condition: float = 1.0
+
+    def __post_init__(self):
+        for name in ("horizon", "initial"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise UserError(f"config.strategy.{name}={value!r} must be positive")
+        if self.windows < 1:
+            raise UserError(f"config.strategy.windows={self.windows} must be at least 1")
+
+    def path(self, path: Path) -> Path:
+        return Path(path.end().places * self.windows)
+
+    def ansatz(self, problem: Problem, network: Network) -> tuple[Ansatz, Ansatz]:
+        if not isinstance(problem, Evolving):
+            raise UserError(
+                "strategy 'sequence_to_sequence' marches from an initial function, and "
+                f"{type(problem).__name__} has no method `initial`; use strategy.name=curriculum"
+            )
+        window = InTime(problem, self.horizon / self.windows)
+        return Ansatz(window, network), Ansatz(problem, AtEnd(network))
+
+    def plan(self) -> Plan:
+        return Plan(Weights(condition=self.condition, initial=self.initial))
