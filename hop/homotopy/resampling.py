@@ -19,6 +19,25 @@ from jax import Array
 from jaxtyping import Float
 
 
+def log_density(
+    residual: Float[Array, "n m"], power: float = 1.0, floor: float = 1.0
+) -> Float[Array, " m"]:
+    """ln p up to a constant, from H or any other rows at m points."""
+    size = jnp.mean(jnp.abs(residual) ** power, axis=0)
+    tiny = jnp.finfo(size.dtype).tiny
+    return jnp.log(size / jnp.maximum(jnp.mean(size), tiny) + floor)
+
+
+def draw(key: Array, log_density: Float[Array, " m"], count: int) -> Array:
+    """Which points (count,) are drawn, one after the other, each by p among those left.
+
+    Their order is that of ln p + independent Gumbel variables (Vieira 2014; Kool, van Hoof,
+    Welling, arXiv 1903.06059).
+    """
+    noise = jax.random.gumbel(key, log_density.shape, log_density.dtype)
+    return jax.lax.top_k(log_density + noise, count)[1]
+
+
 class Candidates(NamedTuple):
     """The pool (m, d), and ln p (m,) up to a constant."""
 
@@ -26,13 +45,7 @@ class Candidates(NamedTuple):
     log_density: Array
 
     def draw(self, key: Array, count: int) -> Float[Array, "count d"]:
-        """Points drawn one after the other without replacement, each by p among those left.
-
-        Their order is that of ln p + independent Gumbel variables (Vieira 2014; Kool, van Hoof,
-        Welling, arXiv 1903.06059).
-        """
-        noise = jax.random.gumbel(key, self.log_density.shape, self.log_density.dtype)
-        return self.x[jax.lax.top_k(self.log_density + noise, count)[1]]
+        return self.x[draw(key, self.log_density, count)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +62,4 @@ class ByResidual:
 
     def candidates(self, x: Float[Array, "m d"], residual: Float[Array, "n m"]) -> Candidates:
         """The pool x with the density that the residual at its points gives."""
-        size = jnp.mean(jnp.abs(residual) ** self.power, axis=0)
-        tiny = jnp.finfo(size.dtype).tiny
-        return Candidates(x, jnp.log(size / jnp.maximum(jnp.mean(size), tiny) + self.floor))
+        return Candidates(x, log_density(residual, self.power, self.floor))

@@ -37,6 +37,7 @@ from hop.derivatives import Jet
 from hop.homotopy import pin, slow_mode
 from hop.homotopy.in_time import InTime
 from hop.homotopy.pin import Pin
+from hop.homotopy.resampling import draw, log_density
 from hop.networks import Params
 from hop.problems import Lam, Problem
 
@@ -167,25 +168,18 @@ class Objective:
         return self._flat(rows), self._weigh({name: slopes[name] for name in rows})
 
     def drawn(self, params: Params, key: Array, count: int) -> "Objective":
-        """The same on `count` of its points and soft conditions, drawn by the size of their rows.
+        """The same on `count` of its points and of its soft conditions (all if there are fewer).
 
-        Without replacement, the density ∝ |row| / mean |row| + 1; all of them if there are fewer.
+        They are drawn by the size of their rows (`hop.homotopy.resampling`, k = c = 1).
         """
-        rows = self.rows(params)
-
-        def draw(name: str, of: int) -> Array:
-            size = jnp.mean(jnp.abs(rows[name]), axis=0)
-            floor = jnp.finfo(size.dtype).tiny
-            density = jnp.log(size / jnp.maximum(jnp.mean(size), floor) + 1)
-            noise = jax.random.gumbel(jax.random.fold_in(key, of), size.shape, size.dtype)
-            return jax.lax.top_k(density + noise, count)[1]
-
-        made = self
+        rows, made = self.rows(params), self
+        for_points, for_conditions = jax.random.split(key)
         if len(self.x) > count:
-            at = draw("residual", 0)
+            at = draw(for_points, log_density(rows["residual"]), count)
             made = dataclasses.replace(made, x=self.x[at], spacing=self.spacing[at])
         if "condition" in rows and rows["condition"].shape[1] > count:
-            made = dataclasses.replace(made, asked=draw("condition", 1))
+            asked = draw(for_conditions, log_density(rows["condition"]), count)
+            made = dataclasses.replace(made, asked=asked)
         return made
 
     def _pointwise(self, params: Params, x: Float[Array, "q d"]) -> dict[str, Array]:

@@ -35,9 +35,9 @@ class Objective(Protocol):
         ...
 
     def drawn(self, params: Params, key: Array, count: int) -> "Objective":
-        """The same on `count` of its points and soft conditions, drawn by the size of their rows.
+        """The same on `count` of its points and of its soft conditions (all if there are fewer).
 
-        Without replacement, the density ∝ |row| / mean |row| + 1; all of them if there are fewer.
+        They are drawn without replacement, the density ∝ |row| / mean |row| + 1.
         """
         ...
 
