@@ -38,18 +38,30 @@ def seeds(name: str, config: str, changes: list[str]) -> dict[str, tuple[str, li
     return {f"{name}, seed {seed}": (config, [*changes, f"seed={seed}"]) for seed in SEEDS}
 
 
+def direct(config: str, places: tuple[float, ...], changes: list[str]) -> dict[str, Any]:
+    """Classical training at each place, 40,000 steps."""
+    return {
+        f"classical, ε = {eps:.4g}": (config, [*CLASSICAL, *changes, f"path.eps=({eps},)"])
+        for eps in places
+    }
+
+
 RUNS = {
     "allen_cahn": seeds("predictor–corrector", FRONT, [])
     | seeds("Euler, Strategy 1", f"{FRONT}:paper", [])
     | seeds("homotopy loss, Strategy 2", FRONT, [*LOSS, "strategy.pin=0.0"])
     | {"homotopy loss, pinned": (FRONT, [*LOSS, "strategy.pin=1e-4"])}
-    | {
-        f"classical, ε = {eps}": (FRONT, [*CLASSICAL, f"path.eps=({eps},)"])
-        for eps in (0.1, 0.03, 0.01)
-    },
+    | {"predictor–corrector without a pin": (FRONT, ["strategy.pin=0.0"])}
+    | direct(FRONT, (0.1, 0.03, 0.01), []),
     "asymmetric": seeds("asymmetric", FRONT, ASYMMETRIC),
-    "helmholtz": seeds("sines", WAVE, []),
-    "high_frequency": seeds("sines", FIT, []) | seeds("tanh", f"{FIT}:tanh", []),
+    "helmholtz": seeds("sines", WAVE, [])
+    | seeds("tanh", f"{WAVE}:tanh", [])
+    | {"homotopy loss, Strategy 2": (f"{WAVE}:paper", [])}
+    | direct(WAVE, (0.5, 0.05, 0.02), ["network.activation=tanh", "network.widths=(30,30,30)"]),
+    "high_frequency": seeds("sines", FIT, [])
+    | seeds("tanh", f"{FIT}:tanh", [])
+    | {"homotopy loss, Strategy 2": (f"{FIT}:paper", [])}
+    | direct(f"{FIT}:tanh", (1 / 15, 1 / 35, 1 / 50), []),
 }  # fmt: skip
 # The paper's figures, classical training and homotopy.
 PAPER = {
