@@ -319,7 +319,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     rest: list[str] = []
     into = rest
     for word in argv:
-        if word.startswith("-"):
+        if word.startswith("-") and word.lstrip("-")[:1].isalpha():  # not a negative number
             into = fields if word.lstrip("-").startswith("config.") else rest
         into.append(word)
     return fields, rest
