@@ -32,12 +32,12 @@ class Condition(NamedTuple):
 
     Attributes:
       points: (b, d).
-      values: (1, b), or (n, b) where they depend on the function; traced where they depend on the
-        place on the path.
+      values: (1, b), traced where they depend on the place on the path; None for those of the
+        input functions.
     """
 
     points: np.ndarray
-    values: Array | np.ndarray
+    values: Array | np.ndarray | None
 
 
 @runtime_checkable
@@ -79,3 +79,8 @@ class Problem(Protocol):
     def reference(self, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
         """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
         ...
+
+
+def in_time(problem: Problem) -> bool:
+    """Whether the last coordinate of a problem is the time t."""
+    return any("t" in label for label in problem.labels)
