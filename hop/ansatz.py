@@ -28,9 +28,9 @@ class Inputs(NamedTuple):
 class Ansatz:
     """u_θ(a)(x) = lift(N(a)(y), x, a(x)), y the place of x on the reference cube.
 
-    N = decode(F_θ(a)(y), y, a(x)), a in units of its law's rms, or its odd part where the problem declares a symmetry: the
-    mean of ±N over the reflections y ↦ ±y of the coordinates in `problem.odd`, each a pointwise map
-    of features at the reflected point.
+    N = decode(F_θ(a)(y), y, a(x)), a in units of its law's rms; or its odd part where the problem
+    declares a symmetry: the mean of ±N over the reflections y ↦ ±y of the coordinates in
+    `problem.odd`, each a pointwise map of features at the reflected point.
     """
 
     problem: Problem

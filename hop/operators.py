@@ -102,10 +102,12 @@ class Operator:
             values = self._checked_values(u0, sensors)
             if in_jax:
                 return _apply(self.ansatz, self.params, jnp.asarray(values, dtype), x)
-            return self._in_blocks(lambda params, a: _apply(self.ansatz, params, a, x), values, x)
+            return self._in_blocks(
+                lambda params, a: _apply(self.ansatz, params, a, x), values, len(x)
+            )
 
     def _in_blocks(
-        self, program: Callable[[Params, Array], Array], values: np.ndarray, x: Array
+        self, program: Callable[[Params, Array], Array], values: np.ndarray, points: int
     ) -> np.ndarray:
         """A program's (n, q) by blocks of functions, padded to few shapes, over local devices."""
         devices = jax.local_devices()
@@ -113,8 +115,8 @@ class Operator:
         split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(FUNCTION))
         whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
         params = jax.device_put(self.params, whole)
-        out = np.empty((len(values), len(x)), values.dtype)
-        most = min(_BLOCK, 1 << max(1, _ENTRIES // max(1, len(x))).bit_length() - 1)
+        out = np.empty((len(values), points), values.dtype)
+        most = min(_BLOCK, 1 << max(1, _ENTRIES // max(1, points)).bit_length() - 1)
         for first in range(0, len(values), most):
             block = values[first : first + most]
             rows = len(devices) * math.ceil(2 ** math.ceil(math.log2(len(block))) / len(devices))
@@ -157,14 +159,14 @@ class Operator:
         """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution."""
         dtype = self.dtype
         with jax.enable_x64(dtype == np.float64):
-            x = jnp.asarray(x, dtype)
+            points = jnp.asarray(x, dtype)
             lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
             if u0 is None:
-                return np.asarray(_residual(self.ansatz, self.params, None, x, lam))
+                return np.asarray(_residual(self.ansatz, self.params, None, points, lam))
             return self._in_blocks(
-                lambda params, a: _residual(self.ansatz, params, a, x, lam),
+                lambda params, a: _residual(self.ansatz, params, a, points, lam),
                 np.asarray(self._checked_values(u0, None)),
-                x,
+                len(x),
             )
 
     def jets(

@@ -1,6 +1,7 @@
 """Pictures of runs. Headless."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from hop.checkpoints import Store
+from hop.checkpoints import StageInfo, Store
+from hop.domain import Box
 from hop.errors import RunError
 from hop.fields import Field
 from hop.operators import Operator, open_stage
+from hop.problems import in_time
 
 _SHOWN = 8  # stages at most, from the first to the last
 _STYLE: Any = {
@@ -36,40 +39,64 @@ def path(workdir: str) -> Path:
     colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
     with plt.rc_context(_STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-        shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
-        for k in shown:
-            info, color = stages[k], colors[k]
-            operator = open_stage(store, info)
-            x, u, r = _example(operator)
-            label = f"s = {info.s:g}, ε = {info.eps:g}" if info.s else f"ε = {info.eps:g}"
-            left.plot(x, u, color=color, lw=2, label=label)
-            left.plot(x, r, color="black", lw=0.8, ls=(0, (4, 3)))
-        left.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
-        problem = operator.ansatz.problem
-        what = "solutions" if problem.random_field is None else "one u₀, solutions"
-        where = "x" if problem.domain.dim == 1 else "first coordinate of x, on the box's diagonal"
-        left.set(xlabel=where, ylabel="u", title=f"{type(problem).__name__}: {what} along the path")
-        left.legend(fontsize=8)
+        last = open_stage(store, stages[-1])
+        problem = last.ansatz.problem
+        if in_time(problem) and problem.domain.dim == 2:
+            _in_time(left, last)
+        else:
+            _along_path(left, problem.domain, store, stages, colors)
         _losses(right, store.root / "metrics.jsonl", colors)
         figure.savefig(target)
         plt.close(figure)
     return target
 
 
-def _example(operator: Operator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First coordinates (q,), the network's and the reference solution (q,) on a line.
+def _along_path(
+    axes: plt.Axes, domain: Box, store: Store, stages: Sequence[StageInfo], colors: np.ndarray
+) -> None:
+    """The solutions of some stages, on the interval or on the diagonal of a box."""
+    shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
+    low, high = np.asarray(domain.lower), np.asarray(domain.upper)
+    x = low + np.linspace(0, 1, 1001)[:, None] * (high - low)
+    for k in shown:
+        info, color = stages[k], colors[k]
+        operator = open_stage(store, info)
+        u, r = _example(operator, x)
+        label = f"s = {info.s:g}, ε = {info.eps:g}" if info.s else f"ε = {info.eps:g}"
+        axes.plot(x[:, 0], u, color=color, lw=2, label=label)
+        axes.plot(x[:, 0], r, color="black", lw=0.8, ls=(0, (4, 3)))
+    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    problem = operator.ansatz.problem
+    what = "solutions" if problem.random_field is None else "one u₀, solutions"
+    where = "x" if problem.domain.dim == 1 else "first coordinate of x, on the box's diagonal"
+    axes.set(xlabel=where, ylabel="u", title=f"{type(problem).__name__}: {what} along the path")
+    axes.legend(fontsize=8)
 
-    The line is the interval, or the diagonal of a box; the input function is one of the law.
-    """
-    problem, law = operator.ansatz.problem, operator.ansatz.problem.random_field
-    low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
-    line = low + np.linspace(0, 1, 1001)[:, None] * (high - low)
+
+def _in_time(axes: plt.Axes, operator: Operator) -> None:
+    """One solution of a problem in time and one coordinate x, at some times."""
+    domain, moments = operator.ansatz.problem.domain, 6
+    x = domain.grid(1001, moments)
+    u, r = (values.reshape(moments, -1) for values in _example(operator, x))
+    colors = plt.get_cmap("plasma")(np.linspace(0.0, 0.85, moments))
+    for k, t in enumerate(x[::1001, -1]):
+        axes.plot(x[:1001, 0], u[k], color=colors[k], lw=2, label=f"t = {t:g}")
+        axes.plot(x[:1001, 0], r[k], color="black", lw=0.8, ls=(0, (4, 3)))
+    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    name = type(operator.ansatz.problem).__name__
+    axes.set(xlabel="x", ylabel="u", title=f"{name}: one u₀ in time at ε = {operator.eps:g}")
+    axes.legend(fontsize=8)
+
+
+def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The network's and the reference solution (q,) at x (q, d), for one input function."""
+    law = operator.ansatz.problem.random_field
     if law is None:
-        return line[:, 0], operator(line), _reference(operator, None, line)
+        return operator(x), _reference(operator, None, x)
     coefficients = np.asarray(law.sample(jax.random.key(0), 1), np.float64)
     field = Field(coefficients, law.basis)
     values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
-    return line[:, 0], operator(values, line)[0], _reference(operator, field, line)
+    return operator(values, x)[0], _reference(operator, field, x)
 
 
 def _reference(operator: Operator, field: Field | None, x: np.ndarray) -> np.ndarray:

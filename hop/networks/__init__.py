@@ -7,7 +7,7 @@ functions as sensor values of unit size.
 Shapes: n functions, m sensors, q points, d coordinates, Q features.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 import flax.linen as nn
@@ -35,7 +35,12 @@ def _tanh_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arr
     return y, (1 - y * y) * tangents[0]
 
 
-_ACTIVATIONS = {"tanh": _tanh, "sin": jnp.sin, "gelu": nn.gelu, "swish": nn.swish}
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": _tanh,
+    "sin": jnp.sin,
+    "gelu": nn.gelu,
+    "swish": nn.swish,
+}
 
 
 @runtime_checkable
@@ -85,15 +90,15 @@ class Perceptron(nn.Module):
 
 
 def on_circle(y: Array, harmonics: int) -> Array:
-    """Points (…, d) of the reference cube, the first coordinate as cos πmy, sin πmy, m ≤ harmonics.
+    """Points (q, d) of the reference cube, the first coordinate as cos πmy, sin πmy, m ≤ harmonics.
 
     Any function of these is periodic in that coordinate, with all its derivatives. With 0
     harmonics, the points as they are.
     """
     if not harmonics:
         return y
-    angle = y[..., :1] * jnp.asarray(np.pi * np.arange(1, harmonics + 1), y.dtype)
-    return jnp.concatenate([jnp.cos(angle), jnp.sin(angle), y[..., 1:]], axis=-1)
+    angle = y[:, :1] * jnp.asarray(np.pi * np.arange(1, harmonics + 1), y.dtype)[None, :]
+    return jnp.concatenate([jnp.cos(angle), jnp.sin(angle), y[:, 1:]], axis=1)
 
 
 def evaluate(module: nn.Module, params: Params, x: Array) -> Array:

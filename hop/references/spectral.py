@@ -1,8 +1,8 @@
 """Pseudo-spectral solution of u_t = L u + N(u) on the circle [0, 1], u(0) = u₀.
 
 u = Σ_{|k| ≤ K} û_k e^{iωx}, ω = 2πk. L is diagonal in k and stiff: exponential time differencing
-of fourth order integrates it exactly (ETDRK4: Cox, Matthews, *J. Comput. Phys.* 176 (2002), 430–455;
-its coefficients by contour integrals: Kassam, Trefethen, *SIAM J. Sci. Comput.* 26 (2005),
+of fourth order integrates it exactly (ETDRK4: Cox, Matthews, *J. Comput. Phys.* 176 (2002),
+430–455; its coefficients by contour integrals: Kassam, Trefethen, *SIAM J. Sci. Comput.* 26 (2005),
 1214–1233). N is evaluated on more than 3K points, so that no product of two factors is aliased into
 |k| ≤ K (the 2/3 rule). The error falls geometrically in K once the layers are resolved, and like
 Δt⁴.
@@ -11,6 +11,7 @@ its coefficients by contour integrals: Kassam, Trefethen, *SIAM J. Sci. Comput.*
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,11 @@ def solve(
     Raises:
       RunError: the march became unstable.
     """
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+    with (
+        jax.enable_x64(True),
+        jax.default_device(jax.local_devices(backend="cpu")[0]),
+        jax.numpy_dtype_promotion("standard"),  # real symbols times complex spectra
+    ):
         values = np.empty((len(modes), len(x)))
         kinds, kind = np.unique(np.stack([modes, steps]), axis=1, return_inverse=True)
         for i, (least, rate) in enumerate(kinds.T):
@@ -59,7 +64,7 @@ def solve(
             for first in range(0, len(members), _BLOCK):
                 block = members[first : first + _BLOCK]
                 padded = np.resize(block, _BLOCK)  # one compilation for a last block too
-                start = _spectrum(u0.coefficients[padded], _modes(int(least)))
+                start = _spectrum(np.asarray(u0.coefficients)[padded], _modes(int(least)))
                 found = _march(nonlinear, symbol, start, x, t, int(rate))
                 values[block] = found[: len(block)]
     if not np.isfinite(values).all():
@@ -125,7 +130,7 @@ def _march(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _advance(
-    nonlinear: Nonlinear, spectrum: Array, omega: Array, symbol: Array, step: Array, count: int
+    nonlinear: Nonlinear, spectrum: Array, omega: Array, symbol: Array, step: Array, count: Any
 ) -> Array:
     """`count` steps of ETDRK4, in the notation of Kassam and Trefethen."""
     z = step * symbol
