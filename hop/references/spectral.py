@@ -61,9 +61,10 @@ def solve(
         kinds, kind = np.unique(np.stack([modes, steps]), axis=1, return_inverse=True)
         for i, (least, rate) in enumerate(kinds.T):
             members = np.flatnonzero(kind.ravel() == i)
-            for first in range(0, len(members), _BLOCK):
-                block = members[first : first + _BLOCK]
-                padded = np.resize(block, _BLOCK)  # one compilation for a last block too
+            size = min(_BLOCK, 1 << (len(members) - 1).bit_length())
+            for first in range(0, len(members), size):
+                block = members[first : first + size]
+                padded = np.resize(block, size)  # few shapes, so few compilations
                 start = _spectrum(np.asarray(u0.coefficients)[padded], _modes(int(least)))
                 found = _march(nonlinear, symbol, start, x, t, int(rate))
                 values[block] = found[: len(block)]
