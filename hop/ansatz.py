@@ -28,9 +28,9 @@ class Inputs(NamedTuple):
 class Ansatz:
     """u_θ(a)(x) = lift(N(a)(y), x, a(x)), y the place of x on the reference cube.
 
-    N = decode(F_θ(a)(y), y, a(x)), or its odd part where the problem declares a symmetry: the
-    mean of ±N over the reflections y ↦ ±y of the coordinates in `problem.odd`, each a pointwise map
-    of features at the reflected point.
+    N = decode(F_θ(a)(y), y, a(x)), a in units of its law's rms; or its odd part where the problem
+    declares a symmetry: the mean of ±N over the reflections y ↦ ±y of the coordinates in
+    `problem.odd`, each a pointwise map of features at the reflected point.
     """
 
     problem: Problem
@@ -91,8 +91,9 @@ class Ansatz:
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
             a: Sequence[Array | None] = at[len(images) :] or [None] * len(images)
+            unit = [None if there is None else there / self._law.rms for there in a]
             y, total = domain.to_reference(points), jnp.zeros((), x.dtype)
-            for signs, F, a_there in zip(images, at, a, strict=False):
+            for signs, F, a_there in zip(images, at, unit, strict=False):
                 there = y * jnp.asarray(signs, y.dtype)[None, :]
                 total = total + float(np.prod(signs)) * network.decode(params, F, there, a_there)
             return problem.lift(total / len(images), columns(points), a[0])

@@ -290,6 +290,7 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     _check_slow_mode(made)
     _check_dense(made)
     _check_points(made)
+    _check_periodic(made)
     return made
 
 
@@ -354,6 +355,15 @@ def _check_points(made: Experiment) -> None:
         raise UserError(
             f"config.train.points={train.points} is no grid in {dim} dimensions; use a "
             f"{dim}-th power or another config.train.sampler"
+        )
+
+
+def _check_periodic(made: Experiment) -> None:
+    """On a circle no condition holds at the ends, so the network itself must be periodic."""
+    law, network = made.problem.random_field, made.config.network
+    if law is not None and law.basis == "periodic" and not network.get("harmonics"):
+        raise UserError(
+            "this problem is periodic in x and the network is not; set config.network.harmonics=4"
         )
 
 

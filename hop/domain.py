@@ -46,21 +46,24 @@ class Box:
         mesh = np.meshgrid(*reversed(axes), indexing="ij")
         return np.stack([m.ravel() for m in reversed(mesh)], axis=-1)
 
-    def quadrature(self, count: int) -> tuple[Float[np.ndarray, "q d"], Float[np.ndarray, " q"]]:
-        """Points and weights: the trapezoidal rule with `count` points along each axis.
+    def quadrature(self, *counts: int) -> tuple[Float[np.ndarray, "q d"], Float[np.ndarray, " q"]]:
+        """Points and weights: the trapezoidal rule with `counts` points along each axis.
 
-        In more than `TENSOR_DIM` dimensions, `count` fixed quasi-random points of equal weight.
+        A single count serves all axes; in more than `TENSOR_DIM` dimensions it is that of fixed
+        quasi-random points of equal weight.
         """
         if self.dim > TENSOR_DIM:
+            (count,) = counts
             low, width = np.asarray(self.lower), np.subtract(self.upper, self.lower)
             return low + width * sobol(self.dim, count), np.full(count, np.prod(width) / count)
-        ends = np.ones(count)
-        ends[[0, -1]] = 0.5
-        weights = ends
-        for _ in range(self.dim - 1):
-            weights = np.multiply.outer(weights, ends).ravel()
+        counts = counts * self.dim if len(counts) == 1 else counts
+        weights = np.ones(1)
+        for count in counts:
+            ends = np.ones(count)
+            ends[[0, -1]] = 0.5
+            weights = np.multiply.outer(ends, weights).ravel()  # the first axis runs fastest
         volume = np.prod(np.asarray(self.upper) - np.asarray(self.lower))
-        return self.grid(*(count,) * self.dim), weights * volume / weights.sum()
+        return self.grid(*counts), weights * volume / weights.sum()
 
     def reflect(self, x: Array, signs: np.ndarray) -> Array:
         """Points (q, d) mirrored about the middle of the box along the axes where `signs` is −1."""

@@ -18,12 +18,14 @@ from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.operators import Operator, open_stage, select
-from hop.problems import Lam, Problem
+from hop.problems import Lam, Problem, in_time
 from hop.trust import gauge
 
 # Of the quadrature: along each axis in 1, 2, 3 dimensions, or 20 per ε in 1 and 2 if that is more;
 # in all where a tensor grid is out of reach.
 _POINTS = (1001, 201, 65)
+_POINTS_IN_TIME = 101  # along each axis, as is customary
+_FINE = (1e-3, 2048)  # in time, the ε up to which x has so many points instead
 _QUASI_RANDOM = 2**13
 _GAUGED = 16  # functions: a gauge costs as much as several Newton steps for each
 
@@ -79,7 +81,7 @@ class Judge:
     def errors(self, operator: Operator) -> np.ndarray:
         """‖u − r‖/‖r‖ in L2 for each function, by a fixed quadrature.
 
-        It has 20 points per ε or more in one and two dimensions.
+        It has 20 points per ε or more in one and two dimensions, and fixed numbers in time.
         """
         points, weights = self.quadrature(operator.eps)
         r = self.reference(operator.lam)
@@ -114,6 +116,9 @@ class Judge:
         if domain.dim > TENSOR_DIM:
             return domain.quadrature(_QUASI_RANDOM)
         count = _POINTS[domain.dim - 1]
+        if in_time(self.problem):
+            space = _FINE[1] if eps <= _FINE[0] else _POINTS_IN_TIME
+            return domain.quadrature(*(space,) * (domain.dim - 1), _POINTS_IN_TIME)
         if domain.dim == 3:
             return domain.quadrature(count)
         width = max(np.subtract(domain.upper, domain.lower))

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,8 @@ from hop.networks import Params
 from hop.problems import Lam, Problem
 from hop.sharding import FUNCTION
 
-_BLOCK = 1024  # functions per call of the compiled program
+_ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
+_BLOCK = 1024  # functions per call at most
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 
@@ -101,22 +102,27 @@ class Operator:
             values = self._checked_values(u0, sensors)
             if in_jax:
                 return _apply(self.ansatz, self.params, jnp.asarray(values, dtype), x)
-            return self._in_blocks(values, x)
+            return self._in_blocks(
+                lambda params, a: _apply(self.ansatz, params, a, x), values, len(x)
+            )
 
-    def _in_blocks(self, values: np.ndarray, x: Array) -> np.ndarray:
-        """Blocks of functions, padded to few shapes, spread over the local devices."""
+    def _in_blocks(
+        self, program: Callable[[Params, Array], Array], values: np.ndarray, points: int
+    ) -> np.ndarray:
+        """A program's (n, q) by blocks of functions, padded to few shapes, over local devices."""
         devices = jax.local_devices()
         mesh = jax.sharding.Mesh(np.asarray(devices), (FUNCTION,))
         split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(FUNCTION))
         whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-        params, x = jax.device_put((self.params, x), whole)
-        out = np.empty((len(values), len(x)), values.dtype)
-        for first in range(0, len(values), _BLOCK):
-            block = values[first : first + _BLOCK]
+        params = jax.device_put(self.params, whole)
+        out = np.empty((len(values), points), values.dtype)
+        most = min(_BLOCK, 1 << max(1, _ENTRIES // max(1, points)).bit_length() - 1)
+        for first in range(0, len(values), most):
+            block = values[first : first + most]
             rows = len(devices) * math.ceil(2 ** math.ceil(math.log2(len(block))) / len(devices))
             padded = np.zeros((rows, values.shape[1]), values.dtype)
             padded[: len(block)] = block
-            u = _apply(self.ansatz, params, jax.device_put(padded, split), x)
+            u = program(params, jax.device_put(padded, split))
             out[first : first + len(block)] = np.asarray(u)[: len(block)]
         return out
 
@@ -153,10 +159,14 @@ class Operator:
         """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution."""
         dtype = self.dtype
         with jax.enable_x64(dtype == np.float64):
-            values = None if u0 is None else jnp.asarray(self._checked_values(u0, None), dtype)
+            points = jnp.asarray(x, dtype)
             lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
-            return np.asarray(
-                _residual(self.ansatz, self.params, values, jnp.asarray(x, dtype), lam)
+            if u0 is None:
+                return np.asarray(_residual(self.ansatz, self.params, None, points, lam))
+            return self._in_blocks(
+                lambda params, a: _residual(self.ansatz, params, a, points, lam),
+                np.asarray(self._checked_values(u0, None)),
+                len(x),
             )
 
     def jets(

@@ -1,7 +1,7 @@
 """Pictures of runs. Headless."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from hop.errors import RunError
 from hop.fields import Field
 from hop.networks.mlp import MLP
 from hop.operators import Operator, open_stage
-from hop.problems import Lam, Problem
+from hop.problems import Lam, Problem, in_time
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.problems.helmholtz import Helmholtz
 
 _SHOWN = 8  # stages at most, from the first to the last
+_PIXELS = 201  # of an image along each axis
 _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -36,50 +37,109 @@ _STYLE: Any = {
 
 
 def path(workdir: str) -> Path:
-    """Draws W/plots/path.png: the solutions along the path beside the reference, and the loss."""
+    """Draws W/plots/path.png: the solutions along the path beside the reference, and the loss.
+
+    In two dimensions the last stage alone: its fields, or in time its solution at some moments.
+    """
     store = Store.find(workdir)
     stages = store.stages()
     target = store.root / "plots" / "path.png"
     target.parent.mkdir(exist_ok=True)
     colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
+    last = open_stage(store, stages[-1])
+    problem = last.ansatz.problem
+    plane, time = problem.domain.dim == 2, in_time(problem)
     with plt.rc_context(_STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-        shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
-        stays = len({(info.s, info.eps) for info in stages}) < len(stages)
-        for k in shown:
-            info, color = stages[k], colors[k]
-            operator = open_stage(store, info)
-            x, u, r = _example(operator)
-            label = f"s = {info.s:g}, ε = {info.eps:g}" if info.s else f"ε = {info.eps:g}"
-            label = f"stage {info.stage}, {label}" if stays else label
-            left.plot(x, u, color=color, lw=2, label=label)
-            left.plot(x, r, color="black", lw=0.8, ls=(0, (4, 3)))
-        left.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
-        problem = operator.ansatz.problem
-        what = "solutions" if problem.random_field is None else "one u₀, solutions"
-        where = "x" if problem.domain.dim == 1 else "first coordinate of x, on the box's diagonal"
-        left.set(xlabel=where, ylabel="u", title=f"{type(problem).__name__}: {what} along the path")
-        left.legend(fontsize=8)
-        _losses(right, store.root / "metrics.jsonl", colors)
+        count, width = (4, 16) if plane and not time else (2, 10)
+        figure, axes = plt.subplots(1, count, figsize=(width, 3.8), layout="constrained")
+        if plane and time:
+            _in_time(axes[0], last)
+        elif plane:
+            _fields(axes[:-1], last)
+        else:
+            shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
+            stays = len({(info.s, info.eps) for info in stages}) < len(stages)
+            operators = {}
+            for k in shown:
+                operator = open_stage(store, stages[k])
+                name = f"stage {k}, {_place(operator)}" if stays else _place(operator)
+                operators[name] = operator
+            _lines(axes[0], operators, colors[shown])
+        _losses(axes[-1], store.root / "metrics.jsonl", colors)
         figure.savefig(target)
         plt.close(figure)
     return target
 
 
-def _example(operator: Operator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First coordinates (q,), the network's and the reference solution (q,) on a line.
-
-    The line is the interval, or the diagonal of a box; the input function is one of the law.
-    """
-    problem, law = operator.ansatz.problem, operator.ansatz.problem.random_field
+def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray) -> None:
+    """Solutions and references by name, on the interval, or on the diagonal of a box."""
+    problem = next(iter(operators.values())).ansatz.problem
     low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
     line = low + np.linspace(0, 1, 1001)[:, None] * (high - low)
+    for (name, operator), color in zip(operators.items(), colors, strict=True):
+        u, r = _example(operator, line)
+        axes.plot(line[:, 0], u, color=color, lw=2, label=name)
+        axes.plot(line[:, 0], r, color="black", lw=0.8, ls=(0, (4, 3)))
+    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    what = "solutions" if problem.random_field is None else "one u₀, solutions"
+    where = "x" if problem.domain.dim == 1 else "first coordinate of x, on the box's diagonal"
+    axes.set(xlabel=where, ylabel="u", title=f"{type(problem).__name__}: {what} along the path")
+    axes.legend(fontsize=8)
+
+
+def _fields(axes: np.ndarray, operator: Operator) -> None:
+    """Images of a solution in two dimensions, its reference and their difference."""
+    problem = operator.ansatz.problem
+    low, high = problem.domain.lower, problem.domain.upper
+    u, r = _example(operator, problem.domain.grid(_PIXELS, _PIXELS))
+    name = type(problem).__name__
+    titles = (f"{name}, {_place(operator)}: u", "reference", "u − reference")
+    top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
+    for panel, title, values, limit in zip(
+        axes, titles, (u, r, u - r), (top, top, off), strict=True
+    ):
+        image = panel.imshow(
+            values.reshape(_PIXELS, _PIXELS),
+            origin="lower",
+            extent=(low[0], high[0], low[1], high[1]),
+            aspect="auto",
+            cmap="RdBu_r",
+            vmin=-limit,
+            vmax=limit,
+        )
+        panel.set(title=title, xlabel="x", ylabel="y")
+        panel.figure.colorbar(image, ax=panel)
+
+
+def _place(operator: Operator) -> str:
+    s, eps = operator.s, operator.eps
+    return f"s = {s:g}, ε = {eps:g}" if s else f"ε = {eps:g}"
+
+
+def _in_time(axes: plt.Axes, operator: Operator) -> None:
+    """One solution of a problem in time and one coordinate x, at some times."""
+    domain, moments = operator.ansatz.problem.domain, 6
+    x = domain.grid(1001, moments)
+    u, r = (values.reshape(moments, -1) for values in _example(operator, x))
+    colors = plt.get_cmap("plasma")(np.linspace(0.0, 0.85, moments))
+    for k, t in enumerate(x[::1001, -1]):
+        axes.plot(x[:1001, 0], u[k], color=colors[k], lw=2, label=f"t = {t:g}")
+        axes.plot(x[:1001, 0], r[k], color="black", lw=0.8, ls=(0, (4, 3)))
+    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    name = type(operator.ansatz.problem).__name__
+    axes.set(xlabel="x", ylabel="u", title=f"{name}: one u₀ in time at ε = {operator.eps:g}")
+    axes.legend(fontsize=8)
+
+
+def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The network's and the reference solution (q,) at x (q, d), for one input function."""
+    law = operator.ansatz.problem.random_field
     if law is None:
-        return line[:, 0], operator(line), _reference(operator, None, line)
+        return operator(x), _reference(operator, None, x)
     coefficients = np.asarray(law.sample(jax.random.key(0), 1), np.float64)
     field = Field(coefficients, law.basis)
     values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
-    return line[:, 0], operator(values, line)[0], _reference(operator, field, line)
+    return operator(values, x)[0], _reference(operator, field, x)
 
 
 def _reference(operator: Operator, field: Field | None, x: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from hop.errors import UserError
 from hop.fields import Field
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
+from hop.networks.nonlinear_deeponet import NonlinearDeepONet
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.problems.helmholtz import Helmholtz
@@ -128,6 +129,7 @@ ODD = [
     ("problem", "network"),
     [
         (BurgersSteady("unit"), DeepONet((8,), (8,), 6)),
+        (BurgersSteady("unit"), NonlinearDeepONet((8,), (8,), 4, channels=3, decoder=(6,))),
         (AllenCahn1D(), MLP((8, 8))),
         *ODD[:2],
     ],

@@ -243,11 +243,18 @@ class Objective:
         dtype, given = self.x.dtype, self.ansatz.problem.conditions(self.stage.lam)
         if not given:
             return jnp.zeros((0, self.x.shape[1]), dtype), jnp.zeros((1, 0), dtype)
-        points = jnp.concatenate([jnp.asarray(c.points, dtype) for c in given])
-        values = jnp.concatenate([jnp.asarray(c.values, dtype) for c in given], axis=1)
-        return (
-            (points, values) if self.asked is None else (points[self.asked], values[:, self.asked])
-        )
+        points = [jnp.asarray(c.points, dtype) for c in given]
+        values = [self._given(c.values, p) for c, p in zip(given, points, strict=True)]
+        count = max(map(len, values))  # 1, or n where some are those of the input functions
+        values = [jnp.broadcast_to(v, (count, v.shape[1])) for v in values]
+        places, asked = jnp.concatenate(points), jnp.concatenate(values, axis=1)
+        return (places, asked) if self.asked is None else (places[self.asked], asked[:, self.asked])
+
+    def _given(self, values: Any, points: Float[Array, "b d"]) -> Float[Array, "m b"]:
+        if values is not None:
+            return jnp.asarray(values, points.dtype)
+        assert self.inputs is not None
+        return self.ansatz.input_jet(self.inputs, points, ("",))[""]
 
     def _flat(self, rows: dict[str, Array]) -> Float[Array, " m"]:
         return self._weigh({name: block.ravel() for name, block in rows.items()})

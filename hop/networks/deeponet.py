@@ -12,31 +12,45 @@ from jax import Array
 
 from hop.derivatives import Jet, jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, check_architecture, evaluate
+from hop.networks import Params, Perceptron, check_architecture, evaluate, on_circle
 
 __all__ = ["DeepONet"]
 
 
 @dataclasses.dataclass(frozen=True)
 class DeepONet:
-    """Hidden widths of the two networks, their common output width, and the activation."""
+    """Attributes:
+    branch, trunk: hidden widths of the two networks.
+    rank: the number of products p that are summed.
+    activation: between the layers.
+    harmonics: of the first coordinate that the trunk sees in its place, which makes u periodic in
+      it; 0 for a problem that is not periodic.
+    """
 
     branch: tuple[int, ...] = (100, 100, 100)
     trunk: tuple[int, ...] = (100, 100, 100)
     rank: int = 100
     activation: str = "tanh"
+    harmonics: int = 0
 
     def __post_init__(self):
         widths = {"branch": self.branch, "trunk": self.trunk, "rank": (self.rank,)}
         check_architecture(widths, self.activation)
+        if self.harmonics < 0:
+            raise UserError(f"network.harmonics={self.harmonics} must not be negative")
+
+    @property
+    def _channels(self) -> int:
+        """Q, the number of features."""
+        return 1
 
     @property
     def _branch(self) -> Perceptron:
-        return Perceptron((*self.branch, self.rank), self.activation)
+        return Perceptron((*self.branch, self._channels * self.rank), self.activation)
 
     @property
     def _trunk(self) -> Perceptron:
-        return Perceptron((*self.trunk, self.rank), self.activation)
+        return Perceptron((*self.trunk, self._channels * self.rank), self.activation)
 
     def init(self, key: Array, dim: int, sensors: int | None) -> Params:
         if sensors is None:
@@ -45,20 +59,26 @@ class DeepONet:
                 "none; use network.name=mlp"
             )
         branch_key, trunk_key = jax.random.split(key)
+        y = on_circle(jnp.zeros((1, dim)), self.harmonics)
         return {
             "branch": self._branch.init(branch_key, jnp.zeros((1, sensors)))["params"],
-            "trunk": self._trunk.init(trunk_key, jnp.zeros((1, dim)))["params"],
+            "trunk": self._trunk.init(trunk_key, y)["params"],
             "bias": jnp.zeros(()),
         }
 
     def features(self, params: Params, values: Array, y: Array, labels: Sequence[str]) -> Jet:
-        weights = evaluate(self._branch, params["branch"], values)
+        def split(outputs: Array) -> Array:
+            """(·, Q p) → (Q, ·, p)."""
+            return jnp.moveaxis(outputs.reshape(-1, self._channels, self.rank), 1, 0)
 
         def trunk(points: Array) -> Array:
-            return evaluate(self._trunk, params["trunk"], points)
+            return evaluate(self._trunk, params["trunk"], on_circle(points, self.harmonics))
 
+        weights = split(evaluate(self._branch, params["branch"], values))
         jets = jet(trunk, y, labels)
-        return {label: jnp.matmul(weights, t.T)[None] for label, t in jets.items()}
+        return {
+            label: jnp.matmul(weights, jnp.swapaxes(split(t), 1, 2)) for label, t in jets.items()
+        }
 
     def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
         return features[0] + params["bias"]

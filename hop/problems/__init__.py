@@ -32,12 +32,12 @@ class Condition(NamedTuple):
 
     Attributes:
       points: (b, d).
-      values: (1, b), or (n, b) where they depend on the function; traced where they depend on the
-        place on the path.
+      values: (1, b), traced where they depend on the place on the path; None for those of the
+        input functions.
     """
 
     points: np.ndarray
-    values: Array | np.ndarray
+    values: Array | np.ndarray | None
 
 
 @runtime_checkable
@@ -88,3 +88,8 @@ class Evolving(Problem, Protocol):
     def initial(self, x: Array, a: Any) -> Array:
         """u₀ at the points, (n, q) or (1, q), from the input functions' values as in `lift`."""
         ...
+
+
+def in_time(problem: Problem) -> bool:
+    """Whether the last coordinate of a problem is the time t."""
+    return any("t" in label for label in problem.labels)

@@ -1,0 +1,77 @@
+"""Burgers' equation in time, the operator u₀ ↦ u on the circle.
+
+    H(u; ε) = u_t + u u_x − ε u_xx = 0  on [0, 1] × [0, 1],  u(x, 0) = u₀(x),
+
+periodic in x; ε is the viscosity ν. The columns of the points are (x, t). At rest u₀ steepens until
+t of about 1/max(−u₀′), some 0.5 here; then it is a shock of jump Δ and width 4ε/Δ. The equation is
+evolutionary, so unlike a steady one it has no slow mode: the residual bounds the error at every ε.
+Source: Wang, Wang, Perdikaris, *Sci. Adv.* 7 (2021) eabi8605 (the data set), with the path in ε of
+Chen, Yang, Xiang, Hao, arXiv 2502.00488.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop.derivatives import Jet
+from hop.domain import Box
+from hop.errors import check_choice
+from hop.fields import RANDOM_FIELDS, Field, RandomField
+from hop.problems import Condition, Lam
+from hop.references import spectral
+
+__all__ = ["BurgersTime"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BurgersTime:
+    """Options of the problem. `Lam.s` is not used. The network makes u periodic.
+
+    Attributes:
+      conditions_by: "lift" makes u = u₀ + t·network; "loss" adds u(x, 0) = u₀ at the sensors to
+        the loss instead.
+    """
+
+    conditions_by: str = "lift"
+
+    domain: ClassVar[Box] = Box((0.0, 0.0), (1.0, 1.0))
+    labels: ClassVar[tuple[str, ...]] = ("", "x", "t", "xx")
+    odd: ClassVar[tuple[str, ...]] = ()
+    random_field: ClassVar[RandomField] = RANDOM_FIELDS["periodic"]
+
+    def __post_init__(self):
+        check_choice("config.problem.conditions_by", self.conditions_by, ("lift", "loss"))
+
+    def residual(self, u: Jet, x: Array, a: Jet, lam: Lam) -> Array:
+        return u["t"] + u[""] * u["x"] - lam.eps * u["xx"]
+
+    def lift(self, network: Array, x: Array, a: Array) -> Array:
+        _, t = x
+        return a + t * network if self.conditions_by == "lift" else network
+
+    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
+        if self.conditions_by == "lift":
+            return ()
+        x = self.random_field.sensors
+        return (Condition(np.stack([x, np.zeros_like(x)], axis=1), None),)
+
+    def reference(self, a: Field, x: np.ndarray, lam: Lam) -> np.ndarray:
+        # A shock of jump Δ is 4ε/Δ wide, and its spectrum falls like exp(−4π²kε/Δ), to 1e-6 at
+        # 0.35 Δ/ε modes; it crosses its own width in 8ε/Δ² or more, six steps here. Δ is at most
+        # that of u₀. Against the Cole–Hopf formula from sin 2πx the error is below 5e-7.
+        eps, field = float(lam.eps), Field(np.asarray(a.coefficients, np.float64), a.basis)
+        with jax.enable_x64(True):
+            jump = np.ptp(np.asarray(field(jnp.linspace(0, 1, 513))), axis=1)
+        jump = 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)  # few kinds of function
+        modes = np.maximum(96, np.ceil(0.35 * jump / eps)).astype(int)
+        steps = np.maximum(200, np.ceil(0.7 * jump**2 / eps)).astype(int)
+        return spectral.solve(
+            _TRANSPORT, lambda omega: -eps * omega**2, field, x[:, 0], x[:, 1], modes, steps
+        )
+
+
+_TRANSPORT = spectral.divergence(lambda u: u**2 / 2)

@@ -1,0 +1,268 @@
+"""Burgers in time: the spectral reference, the exact ansatz, the decoder's jets, and the config."""
+
+import functools
+import re
+import runpy
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hop
+from hop import config as config_lib
+from hop import inference, plotting
+from hop.ansatz import Ansatz
+from hop.errors import RunError, UserError
+from hop.evaluation import Judge
+from hop.fields import RANDOM_FIELDS, Field
+from hop.homotopy.terms import Objective, Stage, Weights
+from hop.networks.deeponet import DeepONet
+from hop.networks.nonlinear_deeponet import NonlinearDeepONet
+from hop.problems import Lam
+from hop.problems.burgers_time import _TRANSPORT, BurgersTime
+from hop.references import spectral
+from hop.training import train
+
+PROBLEM = BurgersTime()
+NETWORKS = [
+    DeepONet((8,), (8,), 6, harmonics=2),
+    NonlinearDeepONet((8,), (8,), 4, harmonics=2, channels=3, decoder=(6, 5)),
+]
+
+
+@pytest.fixture
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def sine(amplitude=1.0):
+    """u₀ = amplitude · sin 2πx."""
+    coefficients = np.zeros((1, 128))
+    coefficients[0, 64] = amplitude / np.sqrt(2)
+    return Field(coefficients, "periodic")
+
+
+def cole_hopf(x, t, eps):
+    """Burgers from u₀ = sin 2πx: with φ the heat kernel's mean of exp(−∫u₀/2ε), u = −2ε φ_x/φ.
+
+    φ(x) = ∫ exp(−G/2ε) dy, G = −cos(2πy)/2π + (x − y)²/2t up to a constant, and u is the mean of
+    (x − y)/t under that weight; the trapezoidal rule converges geometrically.
+    """
+    reach = 1 + 12 * np.sqrt(eps * t)
+    y = x[:, None] + reach * np.linspace(-1, 1, 20_001)[None, :]
+    g = -np.cos(2 * np.pi * y) / (2 * np.pi) + (x[:, None] - y) ** 2 / (2 * t)
+    weight = np.exp(-(g - g.min(axis=1, keepdims=True)) / (2 * eps))
+    return np.sum((x[:, None] - y) / t * weight, axis=1) / np.sum(weight, axis=1)
+
+
+@pytest.mark.parametrize("eps", [0.1, 1e-2, 1e-3])
+def test_the_reference_agrees_with_cole_and_hopf(eps):
+    """Two independent methods, at times in any order and at points of no grid."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.random(30), 0.5 + eps * rng.normal(size=30)])
+    t = rng.choice([0.05, 0.3, 1.0], size=60)
+    ours = PROBLEM.reference(sine(), np.stack([x, t], axis=1), Lam(0.0, eps))[0]
+    exact = np.array([cole_hopf(x[i : i + 1], t[i], eps)[0] for i in range(60)])
+    np.testing.assert_allclose(ours, exact, atol=1e-6)
+    assert np.abs(ours).max() > 0.3
+
+
+def solve(modes, steps, eps=0.02, nonlinear=_TRANSPORT):
+    x = np.linspace(0, 1, 201)
+    count = np.array([modes]), np.array([steps])
+    return spectral.solve(nonlinear, lambda w: -eps * w**2, sine(), x, np.ones(201), *count)[0]
+
+
+def test_the_reference_converges_at_fourth_order_in_time_and_geometrically_in_space():
+    x = np.linspace(0, 1, 201)
+    exact = cole_hopf(x, 1.0, 0.02)
+    errors = [np.max(np.abs(solve(128, steps) - exact)) for steps in (50, 100, 200)]
+    np.testing.assert_allclose(np.log2(errors[:-1]) - np.log2(errors[1:]), 4.0, atol=0.3)
+    # e^{−βK}, β/2π the distance of the nearest pole from the real axis: equal ratios.
+    errors = [np.max(np.abs(solve(modes, 1600) - exact)) for modes in (8, 16, 24)]
+    rates = np.log(errors[:-1]) - np.log(errors[1:])
+    assert rates[1] == pytest.approx(rates[0], rel=0.3), errors
+    assert errors[2] < 1e-5, errors
+
+
+@functools.cache
+def some_solutions():
+    field = Field(np.asarray(PROBLEM.random_field.sample(jax.random.key(1), 3)), "periodic")
+    x = PROBLEM.domain.grid(129, 5)
+    return field, x, PROBLEM.reference(field, x, Lam(0.0, 0.01)).reshape(3, 5, 129)
+
+
+def test_the_reference_keeps_what_burgers_keeps(float64):
+    """u₀ at t = 0, the period, the mean; energy and total variation never rise."""
+    field, x, u = some_solutions()
+    np.testing.assert_allclose(u[:, 0], field(jnp.asarray(x[:129, 0])), atol=1e-12)
+    np.testing.assert_allclose(u[..., 0], u[..., -1], atol=1e-12)
+    assert np.abs(u[..., :-1].mean(axis=-1)).max() < 1e-14
+    energy = np.mean(u[..., :-1] ** 2, axis=-1)
+    assert np.all(np.diff(energy, axis=1) < 0)
+    variation = np.abs(np.diff(u, axis=-1)).sum(axis=-1)
+    assert np.all(np.diff(variation, axis=1) < 1e-12)
+
+
+def test_the_reference_does_not_depend_on_the_company_or_order(float64):
+    field, x, u = some_solutions()
+    one = Field(field.coefficients[2:], "periodic")
+    order = np.random.default_rng(0).permutation(len(x))
+    alone = PROBLEM.reference(one, x[order], Lam(0.0, 0.01))[0]
+    np.testing.assert_allclose(alone, u[2].ravel()[order], atol=1e-12)
+
+
+def test_an_unstable_march_says_so():
+    with pytest.raises(RunError, match="became unstable at 2 steps"):
+        spectral.solve(
+            _TRANSPORT, lambda w: 0.1 * w**2, sine(), np.zeros(1), np.ones(1),
+            np.array([96]), np.array([2]),
+        )  # fmt: skip
+
+
+def ansatz_at_random(network, problem=PROBLEM):
+    ansatz = Ansatz(problem, network)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, ansatz.init(jax.random.key(0)))
+    values, law = jax.random.normal(jax.random.key(1), (3, 101)), problem.random_field
+    inputs = ansatz.inputs(values * law.rms)
+    return ansatz, params, inputs
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_ansatz_starts_at_its_input_and_is_periodic(network, float64):
+    ansatz, params, inputs = ansatz_at_random(network)
+    x = jnp.linspace(0.0, 1.0, 9)
+    jet = jax.jit(ansatz.jet)
+    start = jet(params, inputs, jnp.stack([x, jnp.zeros(9)], axis=1))
+    a = Field(inputs.coefficients, "periodic")
+    for label, order in (("", 0), ("x", 1), ("xx", 2)):
+        np.testing.assert_allclose(start[label], a(x, order), rtol=1e-12, atol=1e-11)
+    t = jnp.linspace(0.0, 1.0, 5)
+    left, right = (jet(params, inputs, jnp.stack([t * 0 + e, t], axis=1)) for e in (0, 1))
+    for label, value in left.items():
+        scale = 1 + float(jnp.abs(value).max())
+        np.testing.assert_allclose(value, right[label], atol=1e-11 * scale)
+    apart = jet(params, inputs, jnp.stack([t * 0 + 0.3, t], axis=1))
+    assert np.abs(left["t"] - apart["t"]).max() > 1e-2
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_jets_through_the_decoder_are_nested_derivatives(network, float64):
+    """By features and the chain rule, against one function at one point, differentiated whole."""
+    ansatz, params, inputs = ansatz_at_random(network)
+    x = jax.random.uniform(jax.random.key(2), (4, 2))
+
+    def whole(i, p):
+        alone = jax.tree.map(lambda leaf: leaf[i : i + 1], inputs)
+        return ansatz.jet(params, alone, p[None, :], ())[""][0, 0]
+
+    u = jax.jit(ansatz.jet)(params, inputs, x)
+    assert set(u) == {"", "t", "x", "xx"}
+    at = functools.partial(whole, 1)
+    first = jax.jit(jax.vmap(jax.jacfwd(at)))(x)
+    second = jax.jit(jax.vmap(jax.jacfwd(jax.jacfwd(at))))(x)
+    np.testing.assert_allclose(u[""][1], jax.jit(jax.vmap(at))(x), rtol=1e-10)
+    np.testing.assert_allclose(u["x"][1], first[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(u["t"][1], first[:, 1], rtol=1e-9)
+    np.testing.assert_allclose(u["xx"][1], second[:, 0, 0], rtol=1e-9)
+
+
+def test_the_decoder_is_its_formula(float64):
+    network = NETWORKS[1]
+    _, params, _ = ansatz_at_random(network)
+    features = jax.random.normal(jax.random.key(3), (3, 2, 4))
+    y, a = jnp.linspace(-1, 1, 8).reshape(4, 2), jnp.ones((2, 4)) / 3
+    got = network.decode(params, features, y, a)
+    for n in range(2):
+        for q in range(4):
+            z = jnp.stack([*features[:, n, q], a[n, q], y[q, 1]])
+            for i in range(3):
+                layer = params["decoder"][f"Dense_{i}"]
+                z = (jnp.tanh(z) if i else z) @ layer["kernel"] + layer["bias"]
+            np.testing.assert_allclose(got[n, q], z[0] + params["bias"], rtol=1e-12)
+
+
+def test_a_soft_initial_condition_is_the_distance_from_the_input(float64):
+    problem = BurgersTime(conditions_by="loss")
+    ansatz, params, inputs = ansatz_at_random(NETWORKS[1], problem)
+    lam = Lam(0.0, 0.1)
+    x = jax.random.uniform(jax.random.key(2), (4, 2))
+    stage = Stage(0, lam, lam, 0.0)
+    objective = Objective(ansatz, Weights(), params, inputs, x, jnp.ones(4), stage)
+    start = jnp.stack([jnp.asarray(problem.random_field.sensors), jnp.zeros(101)], axis=1)
+    u = ansatz.jet(params, inputs, start, ())[""]
+    fitted = Field(inputs.coefficients, "periodic")(start[:, 0])
+    rows = jax.jit(objective.rows)(params)
+    assert rows["condition"].shape == (3, 101)
+    np.testing.assert_allclose(rows["condition"], u - fitted, atol=1e-12)
+    assert PROBLEM.conditions(lam) == ()
+
+
+def test_scored_on_the_customary_grid_and_a_finer_one_at_small_viscosity():
+    judge = Judge(PROBLEM, None, None)
+    for eps, count in ((0.01, 101), (1e-3, 2048)):
+        points, weights = judge.quadrature(eps)
+        assert points.shape == (count * 101, 2)
+        assert len(np.unique(points[:, 0])) == count
+        exact = (np.sin(np.pi * points[:, 0]) * points[:, 1] ** 2) @ weights
+        assert exact == pytest.approx(2 / (3 * np.pi), rel=3e-4)
+
+
+def test_what_does_not_fit_is_refused():
+    def build(**network):
+        skin = config_lib.experiment(problem="burgers_time", network="nonlinear_deeponet")
+        skin.path.eps = (0.1,)
+        skin.network.update(network)
+        return config_lib.build(config_lib.parse(skin.to_dict()))
+
+    with pytest.raises(UserError, match=r"periodic in x .*set config.network.harmonics=4"):
+        build()
+    with pytest.raises(UserError, match="network.harmonics=-1 must not be negative"):
+        build(harmonics=-1)
+    with pytest.raises(UserError, match="positive widths"):
+        build(harmonics=1, channels=0)
+    with pytest.raises(
+        UserError, match=r"conditions_by='soft' is not known; use one of lift, loss"
+    ):
+        BurgersTime("soft")
+    with pytest.raises(UserError, match="network.name=mlp"):
+        NonlinearDeepONet().init(jax.random.key(0), 1, None)
+
+
+def test_trained_scored_drawn_and_inferred(data_dir, tmp_path, listener, monkeypatch):
+    """The shipped config, made small; and solutions in blocks of eight functions."""
+    monkeypatch.setattr("hop.evaluation._POINTS_IN_TIME", 11)
+    path = Path(hop.__file__).parents[1] / "configs/burgers_time.py"
+    skin = runpy.run_path(str(path))["get_config"]()
+    skin.network.update(branch=(8,), trunk=(8,), rank=4, decoder=(8,))
+    skin.path.eps = (0.1,)
+    skin.data.data_dir = data_dir
+    skin.train.update(steps=3, functions=8, points=64, validation=9, dispatch=1, save_every=1)
+    heard = listener()
+    config = config_lib.parse(skin.to_dict())
+    (record,) = train(config, tmp_path / "w", heard)
+    assert 0 < heard.windows[-1]["residual"] == heard.windows[-1]["total"]
+    assert 0 < record["l2re"] <= record["l2re_worst"]
+    assert plotting.path(str(tmp_path / "w")).stat().st_size > 10_000
+
+    op = hop.load(tmp_path / "w")
+    monkeypatch.setattr("hop.operators._ENTRIES", 500)
+    u0 = np.random.default_rng(0).normal(size=(20, len(op.sensors))).astype(np.float32)
+    np.save(tmp_path / "u0.npy", u0)
+    files = {"input": str(tmp_path / "u0.npy"), "output": str(tmp_path / "u.npy")}
+    said = inference.infer(op, points=6, **files)
+    x = PROBLEM.domain.grid(6, 6)
+    assert re.match(r"20 solutions at 36 points", said)
+    u = np.load(tmp_path / "u.npy")  # made in blocks of functions where the points are many
+    few = [0, 7, 8, 19]
+    np.testing.assert_allclose(u[few], np.asarray(op(jnp.asarray(u0[few]), x)), atol=1e-5)
+    h, h_few = op.residual(u0, x), op.residual(u0[few], x)
+    np.testing.assert_allclose(h[few], h_few, atol=1e-5 * np.abs(h).max())
+
+
+def test_the_law_is_that_of_the_data_set():
+    assert PROBLEM.random_field == RANDOM_FIELDS["periodic"]
+    assert len(PROBLEM.random_field.sensors) == 101
