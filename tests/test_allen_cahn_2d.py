@@ -78,6 +78,19 @@ def test_the_ansatz_is_odd_in_both_coordinates_to_the_last_bit(conditions_by):
     np.testing.assert_allclose(across["x"], u["x"], rtol=1e-12, atol=1e-12)
 
 
+def test_an_odd_network_of_sines_needs_no_lift():
+    ansatz = Ansatz(AllenCahn2D(conditions_by="loss"), MLP((8, 8), sines=True))
+    theta, unravel = ravel_pytree(ansatz.init(jax.random.key(0)))
+    params = unravel(theta + jax.random.normal(jax.random.key(1), theta.shape))
+    at = jax.jit(lambda x: ansatz.jet(params, None, x)[""])
+    (soft,) = ansatz.problem.conditions(Lam(0.0, 0.1))
+    assert float(jnp.max(jnp.abs(at(jnp.asarray(soft.points))))) < 1e-14
+    x = jnp.asarray(np.random.default_rng(0).uniform(0, 1, (50, 2)))
+    assert float(jnp.max(jnp.abs(at(x)))) > 1e-2
+    np.testing.assert_allclose(at(x), at(jnp.asarray([[1.0, 0.0]]) - x * jnp.asarray([[1.0, -1.0]])),
+                               atol=1e-14)  # fmt: skip
+
+
 def test_the_boundary_values_are_zero_or_asked_for():
     (soft,) = AllenCahn2D(conditions_by="loss").conditions(Lam(0.0, 0.1))
     assert PROBLEM.conditions(Lam(0.0, 0.1)) == ()

@@ -22,11 +22,15 @@ class MLP:
     frequency: the standard deviation of the first layer's weights at the start, in radians per
       unit of the reference cube: as high as the frequencies looked for (with "sin": Sitzmann et
       al., arXiv 2006.09661). 0 keeps Xavier's, about 1.
+    sines: see sin πy_i in place of the coordinates y_i on the reference cube [−1, 1]^d. The output
+      then has period 2 and is even about y_i = ±½; where the problem makes it odd, it is odd about
+      y_i = ±1 too, and so vanishes on the cube's boundary.
     """
 
     widths: tuple[int, ...] = (30, 30, 30)
     activation: str = "tanh"
     frequency: float = 0.0
+    sines: bool = False
 
     def __post_init__(self):
         check_architecture({"widths": self.widths}, self.activation)
@@ -49,7 +53,8 @@ class MLP:
         self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
     ) -> Jet:
         def apply(points: Array) -> Array:
-            return evaluate(self._module, params, points)[:, 0]
+            seen = jnp.sin(math.pi * points) if self.sines else points
+            return evaluate(self._module, params, seen)[:, 0]
 
         return {label: value[None, None, :] for label, value in jet(apply, y, labels).items()}
 

@@ -54,7 +54,7 @@ class AllenCahn2D(Dirichlet):
 
     def lift(self, network: Array, x: Array, a: None) -> Array:
         x, y = x
-        return (1 - x**8) * (1 - y**8) * network if self.conditions_by == "lift" else network
+        return (1 - x**2) * (1 - y**2) * network if self.conditions_by == "lift" else network
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         if self.conditions_by == "lift":
