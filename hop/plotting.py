@@ -72,7 +72,7 @@ def _lines(axes: plt.Axes, operators: Sequence[Operator], colors: np.ndarray) ->
     axes.legend(fontsize=8)
 
 
-def _fields(axes: Sequence[plt.Axes], operator: Operator) -> None:
+def _fields(axes: np.ndarray, operator: Operator) -> None:
     """Images of a solution in two dimensions, its reference and their difference."""
     problem = operator.ansatz.problem
     low, high = problem.domain.lower, problem.domain.upper

@@ -61,7 +61,7 @@ def test_a_straight_front_is_a_steady_state(direction):
 
 
 @pytest.mark.parametrize("conditions_by", ["lift", "loss"])
-def test_the_ansatz_is_odd_in_both_coordinates_to_the_last_bit(conditions_by):
+def test_the_ansatz_is_odd_in_both_coordinates(conditions_by):
     ansatz = Ansatz(AllenCahn2D(conditions_by=conditions_by), MLP((8, 8)))
     theta, unravel = ravel_pytree(ansatz.init(jax.random.key(0)))
     params = unravel(theta + jax.random.normal(jax.random.key(1), theta.shape))
@@ -113,7 +113,7 @@ def test_the_reference_converges_geometrically(s, eps):
     shipped = PROBLEM.reference(None, x, lam)[0]
     errors = [np.max(np.abs(at(n) - shipped)) for n in (21, 41)]
     assert errors[1] < errors[0] ** 1.5
-    finest = at(31 + 2 * int(np.ceil(4.5 / np.sqrt(eps))))
+    finest = at(31 + 2 * int(np.ceil(4.0 / np.sqrt(eps))))
     np.testing.assert_allclose(shipped, finest, atol=3e-9)
 
 

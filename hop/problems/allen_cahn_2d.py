@@ -7,6 +7,8 @@ At s = 1 the solution is u₀; u(s) is one implicit Euler step of size (1 − s)
 u_t = ε² Δu + u − u³; at s = 0 it is a steady state. All of them are odd in x and in y, and negative
 on the quarter [0, 1]², where the negative solution is unique (Brezis, Oswald, *Nonlinear Anal.* 10
 (1986), 55–64): four plateaus near ±1 with layers of width ε between them and at the boundary.
+Among functions that are not odd the steady state is a saddle: the linearisation has the eigenvalue
+−0.41, even in x and in y, and two that are nearly 0, which move the interfaces sideways.
 Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.2.
 """
 
