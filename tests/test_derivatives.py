@@ -121,7 +121,7 @@ class Plate(Helmholtz):
 ODD = [
     (BurgersSteady("unit", symmetry="odd"), Decoded((8,), (8,), 6)),
     (AllenCahn1D(symmetry="odd"), MLP((8, 8))),
-    (AllenCahn1D("loss", symmetry="odd"), MLP((8, 8))),
+    (AllenCahn1D(conditions_by="loss", symmetry="odd"), MLP((8, 8))),
 ]
 
 

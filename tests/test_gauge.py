@@ -193,7 +193,7 @@ def test_every_function_has_its_own_gauge():
 
 
 def test_what_it_does_not_serve_is_refused():
-    soft = Operator(Ansatz(AllenCahn1D("loss"), Polynomial()), {}, Lam(0.0, 0.1))
+    soft = Operator(Ansatz(AllenCahn1D(conditions_by="loss"), Polynomial()), {}, Lam(0.0, 0.1))
     with pytest.raises(hop.UserError, match="exact conditions at its ends"):
         hop.gauge(soft)
     op, u0 = operator("burgers", 0.5)
@@ -211,7 +211,7 @@ def test_reports_of_what_cannot_be_placed(capsys):
     blind = judge.trust(operator("allen-cahn", 0.02)[0])
     assert blind is not None
     assert (blind["shift"], blind["error"], blind["resolved"]) == (None, None, False)
-    soft = Operator(Ansatz(AllenCahn1D("loss"), Polynomial()), {}, Lam(0.0, 0.1))
+    soft = Operator(Ansatz(AllenCahn1D(conditions_by="loss"), Polynomial()), {}, Lam(0.0, 0.1))
     assert judge.trust(soft) is None
     scores = dict.fromkeys(("loss", "l2re", "l2re_median", "l2re_worst"), 0.1)
     row = {"stage": 0, "s": 0.0, "eps": 0.02, **scores}

@@ -99,7 +99,14 @@ def test_k_is_d_s_d_to_second_order_and_spectrally():
 
 def test_it_is_not_where_the_ends_move():
     """A negative control: without exact conditions δu does not vanish at the ends."""
-    assert min(mismatches(AllenCahn1D("loss"), [kernels.equispaced(UNIT, n) for n in (31, 63)])) > 1
+    assert (
+        min(
+            mismatches(
+                AllenCahn1D(conditions_by="loss"), [kernels.equispaced(UNIT, n) for n in (31, 63)]
+            )
+        )
+        > 1
+    )
 
 
 def test_the_jacobian_is_exact_and_in_float64_from_any_precision():

@@ -185,9 +185,7 @@ def test_the_symmetric_reference_converges_geometrically(eps):
     assert errors[1] < max(errors[0] ** 1.5, 1e-9)
 
 
-@pytest.mark.parametrize(
-    "problem", [BurgersSteady(), AllenCahn1D(), AllenCahn1D("lift", -2.0, 1.1)]
-)
+@pytest.mark.parametrize("problem", [BurgersSteady(), AllenCahn1D(), AllenCahn1D(-2.0, 1.1)])
 def test_lift_satisfies_the_boundary_conditions(problem, replace):
     ends = jnp.asarray([[0.0, 1.0]])[:, None, :]
     a = None if problem.random_field is None else jnp.zeros((2, 2))
@@ -256,15 +254,15 @@ def test_steady_burgers_does_not_depend_on_its_input_at_s_0(field):
 def test_wrong_options_are_refused():
     with pytest.raises(UserError, match="use 'paper' or 'unit'"):
         BurgersSteady("periodic")
-    with pytest.raises(UserError, match="'lift' or 'loss'"):
-        AllenCahn1D("soft")
-    with pytest.raises(UserError, match="use 'none' or 'odd'"):
+    with pytest.raises(UserError, match="use one of lift, loss"):
+        AllenCahn1D(conditions_by="soft")
+    with pytest.raises(UserError, match="use one of none, odd"):
         AllenCahn1D(symmetry="even")
     with pytest.raises(UserError, match="opposite ends, not left=-2 and right=1.1; use 'none'"):
         AllenCahn1D(left=-2.0, right=1.1, symmetry="odd")
     with pytest.raises(UserError, match="must be finite"):
         AllenCahn1D(left=float("nan"))
-    with pytest.raises(UserError, match="use 'none' or 'odd'"):
+    with pytest.raises(UserError, match="use one of none, odd"):
         BurgersSteady(symmetry="even")
     with pytest.raises(UserError, match="use at least 2·problem.dim = 40"):
         Helmholtz(boundary_points=39)

@@ -80,7 +80,7 @@ def test_imports_go_one_way(path):
 CONFIGS = [
     (path, variant)
     for path in sorted((ROOT.parent / "configs").glob("*.py"))
-    for variant in ("", "paper", "tanh", "quickstart", "deeponet")
+    for variant in ("", "paper", "tanh", "quickstart", "deeponet", "free")
     if not variant or f'"{variant}"' in path.read_text()
 ]
 
@@ -127,24 +127,29 @@ def test_every_pair_takes_a_step_or_is_refused(problem, strategy, data_dir, tmp_
     assert "\n" not in str(stopped.value)
 
 
-@pytest.mark.parametrize("problem", ["helmholtz", "high_frequency"])
+@pytest.mark.parametrize("problem", ["helmholtz", "high_frequency", "allen_cahn_2d"])
 def test_other_shapes_of_problem_are_trained_scored_and_drawn(
     problem, tiny_mlp, tmp_path, listener
 ):
-    """Many dimensions with moving boundary data, and a residual without derivatives."""
+    """Many dimensions, with moving boundary data; a residual without derivatives; a square."""
     options = {"name": problem} | (
         {"dim": 4, "boundary_points": 16} if problem == "helmholtz" else {}
     )
     mesh = {"function": 1, "point": -1}
     config = tiny_mlp(
-        problem=options, mesh=mesh, train__steps=2, train__dispatch=1, train__save_every=1
+        problem=options,
+        mesh=mesh,
+        path__s=(0.2,),  # where Allen–Cahn in the square has a solution other than 0
+        train__steps=2,
+        train__dispatch=1,
+        train__save_every=1,
     )
     records = train(config, tmp_path / "w", listener())
     assert [record["stage"] for record in records] == [0, 1]
     assert all(0 < record["l2re"] < 10 for record in records)
     assert plotting.path(str(tmp_path / "w")).stat().st_size > 10_000
     u = hop.load(str(tmp_path / "w"))
-    x = np.zeros((3, 4 if problem == "helmholtz" else 1))
+    x = np.zeros((3, u.ansatz.problem.domain.dim))
     assert u(x).shape == (3,)
 
 

@@ -22,16 +22,22 @@ class MLP:
     frequency: the standard deviation of the first layer's weights at the start, in radians per
       unit of the reference cube: as high as the frequencies looked for (with "sin": Sitzmann et
       al., arXiv 2006.09661). 0 keeps Xavier's, about 1.
+    sines: how many of the first coordinates y_i on the reference cube [−1, 1]^d are replaced by
+      sin πy_i. The output then has period 2 in them and is even about y_i = ±½; where the problem
+      makes it odd, it is odd about y_i = ±1 too, and so vanishes on the cube's boundary.
     """
 
     widths: tuple[int, ...] = (30, 30, 30)
     activation: str = "tanh"
     frequency: float = 0.0
+    sines: int = 0
 
     def __post_init__(self):
         check_architecture({"widths": self.widths}, self.activation)
         if not (math.isfinite(self.frequency) and self.frequency >= 0):
             raise UserError(f"network.frequency={self.frequency!r} must be 0 or positive")
+        if self.sines < 0:
+            raise UserError(f"network.sines={self.sines} must be 0 or positive")
 
     @property
     def _module(self) -> Perceptron:
@@ -49,7 +55,9 @@ class MLP:
         self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
     ) -> Jet:
         def apply(points: Array) -> Array:
-            return evaluate(self._module, params, points)[:, 0]
+            waves = jnp.sin(math.pi * points[:, : self.sines])
+            seen = jnp.concatenate([waves, points[:, self.sines :]], axis=1)
+            return evaluate(self._module, params, seen)[:, 0]
 
         return {label: value[None, None, :] for label, value in jet(apply, y, labels).items()}
 

@@ -7,13 +7,15 @@ Shapes: n functions, q points, d coordinates. Every array is (n, q), or (1, q) w
 same for all functions; `x` is (d, 1, q), so `(x,) = x` or `x, t = x` unpacks it.
 """
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+import dataclasses
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jax import Array
 
 from hop.derivatives import Jet
 from hop.domain import Box
+from hop.errors import check_choice
 from hop.fields import RandomField
 
 
@@ -93,3 +95,26 @@ class Evolving(Problem, Protocol):
 def in_time(problem: Problem) -> bool:
     """Whether the last coordinate of a problem is the time t."""
     return any("t" in label for label in problem.labels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dirichlet:
+    """What problems share whose values are given on the whole boundary of a box.
+
+    Attributes:
+      conditions_by: "lift" builds the values into u; "loss" adds them to the loss instead.
+      symmetry: "none", or "odd" to make u odd about the box's middle in every coordinate.
+    """
+
+    conditions_by: str = "lift"
+    symmetry: str = "none"
+
+    domain: ClassVar[Box]
+
+    def __post_init__(self):
+        check_choice("config.problem.conditions_by", self.conditions_by, ("lift", "loss"))
+        check_choice("config.problem.symmetry", self.symmetry, ("none", "odd"))
+
+    @property
+    def odd(self) -> tuple[str, ...]:
+        return tuple("xyz"[: self.domain.dim]) if self.symmetry == "odd" else ()

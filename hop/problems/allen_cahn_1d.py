@@ -19,40 +19,32 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
-from hop.problems import Condition, Lam
+from hop.problems import Condition, Dirichlet, Lam
 from hop.references import chebyshev, double_well
 
 __all__ = ["AllenCahn1D"]
 
 
 @dataclasses.dataclass(frozen=True)
-class AllenCahn1D:
+class AllenCahn1D(Dirichlet):
     """Options of the problem.
 
     Attributes:
-      conditions_by: "lift" makes u = left (1 − x) + right x + x(1 − x)·network; "loss" adds the
-        boundary values to the loss instead.
       left: u(0).
       right: u(1).
-      symmetry: "none", or "odd" to make u odd about ½, which needs left = −right.
+      conditions_by: as in `Dirichlet`; "lift" makes u = left (1 − x) + right x + x(1 − x)·network.
+      symmetry: as in `Dirichlet`; "odd" needs left = −right.
     """
 
-    conditions_by: str = "lift"
     left: float = -1.0
     right: float = 1.0
-    symmetry: str = "none"
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
     random_field: ClassVar[None] = None
 
     def __post_init__(self):
-        if self.conditions_by not in ("lift", "loss"):
-            raise UserError(
-                f"problem.conditions_by={self.conditions_by!r} is not known; use 'lift' or 'loss'"
-            )
-        if self.symmetry not in ("none", "odd"):
-            raise UserError(f"problem.symmetry={self.symmetry!r} is not known; use 'none' or 'odd'")
+        super().__post_init__()
         if not (math.isfinite(self.left) and math.isfinite(self.right)):
             raise UserError(
                 f"problem.left={self.left} and problem.right={self.right} must be finite"
@@ -62,10 +54,6 @@ class AllenCahn1D:
                 f"problem.symmetry='odd' needs opposite ends, not left={self.left:g} and "
                 f"right={self.right:g}; use 'none'"
             )
-
-    @property
-    def odd(self) -> tuple[str, ...]:
-        return ("x",) if self.symmetry == "odd" else ()
 
     def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
         return lam.eps**2 * u["xx"] + u[""] - u[""] ** 3

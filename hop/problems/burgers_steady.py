@@ -20,47 +20,35 @@ from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
 from hop.fields import RANDOM_FIELDS, Field, RandomField
-from hop.problems import Condition, Lam
+from hop.problems import Condition, Dirichlet, Lam
 from hop.references import chebyshev
 
 __all__ = ["BurgersSteady"]
 
 
 @dataclasses.dataclass(frozen=True)
-class BurgersSteady:
+class BurgersSteady(Dirichlet):
     """Options of the problem.
 
     Attributes:
       field: the law of u₀, "paper" or "unit".
-      conditions_by: "lift" multiplies the network by x(1 − x); "loss" adds the boundary values to
-        the loss instead.
-      symmetry: "none", or "odd" to make u odd about ½. Only the solution at s = 0 is odd: use it
-        there, or on a path whose other places are mere starting points.
+      conditions_by: as in `Dirichlet`; "lift" multiplies the network by x(1 − x).
+      symmetry: as in `Dirichlet`. Only the solution at s = 0 is odd: use "odd" there, or on a path
+        whose other places are mere starting points.
     """
 
     field: str = "paper"
-    conditions_by: str = "lift"
-    symmetry: str = "none"
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
 
     def __post_init__(self):
+        super().__post_init__()
         if self.field not in RANDOM_FIELDS or RANDOM_FIELDS[self.field].basis != "sine":
             raise UserError(
                 f"problem.field={self.field!r} does not vanish at x = 0 and 1, as "
                 "steady Burgers needs; use 'paper' or 'unit'"
             )
-        if self.conditions_by not in ("lift", "loss"):
-            raise UserError(
-                f"problem.conditions_by={self.conditions_by!r} is not known; use 'lift' or 'loss'"
-            )
-        if self.symmetry not in ("none", "odd"):
-            raise UserError(f"problem.symmetry={self.symmetry!r} is not known; use 'none' or 'odd'")
-
-    @property
-    def odd(self) -> tuple[str, ...]:
-        return ("x",) if self.symmetry == "odd" else ()
 
     @property
     def random_field(self) -> RandomField:

@@ -9,7 +9,7 @@ an interior layer of width ε on [0, 1] needs N of about 5/ε for twelve digits.
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -75,13 +75,7 @@ def solve(
             u, size = _walk(problem, interval, ends, nodes, inputs, places)
             values.append(np.asarray(u))
             sizes.append(np.asarray(size))
-    worst = float(np.max(np.concatenate(sizes)))
-    if not worst < 1e-8:
-        s, eps = walk[-1]
-        raise RunError(
-            f"the reference's Newton iteration stalled at s={s:g}, eps={eps:g} "
-            f"(last step {worst:.1e}, N={nodes})"
-        )
+    check_converged(float(np.max(np.concatenate(sizes))), walk[-1], nodes)
     return Solution(x, np.concatenate(values))
 
 
@@ -126,6 +120,38 @@ def integration_matrix(n: int) -> np.ndarray:
     return (t - t[:1]) @ integral @ coefficients / 2
 
 
+def newton(rows: Callable[[Array], tuple[Array, Array]], u: Array) -> tuple[Array, Array]:
+    """Newton's method from u (k,): the last iterate, and its largest change in the last step.
+
+    `rows` gives the residual (k,) and its Jacobian (k, k).
+    """
+
+    def unfinished(carry):
+        _, step, count = carry
+        return (step > 1e-10) & (count < _NEWTON_STEPS)
+
+    def improve(carry):
+        u, _, count = carry
+        h, jacobian = rows(u)
+        step = jnp.linalg.solve(jacobian, h)
+        size = jnp.max(jnp.abs(step))
+        # Damping: no unknown moves by more than one, the size of the solution, in one step.
+        return u - step / jnp.maximum(1.0, size), size, count + 1
+
+    start = (u, jnp.asarray(jnp.inf, u.dtype), 0)
+    u, size, _ = jax.lax.while_loop(unfinished, improve, start)
+    return u, size
+
+
+def check_converged(step: float, lam: Lam, nodes: int) -> None:
+    """Raises RunError if the last step of Newton's method was not small."""
+    if not step < 1e-8:
+        raise RunError(
+            f"the reference's Newton iteration stalled at s={lam.s:g}, eps={lam.eps:g} "
+            f"(last step {step:.1e}, N={nodes})"
+        )
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _walk(
     problem: Problem,
@@ -157,26 +183,9 @@ def _walk(
             jacobian = jacobian.at[end].set(d[0, end])
         return h, jacobian
 
-    def newton(u: Array, a: Array, place: Array) -> tuple[Array, Array]:
-        def unfinished(carry):
-            _, step, count = carry
-            return (step > 1e-10) & (count < _NEWTON_STEPS)
-
-        def improve(carry):
-            u, _, count = carry
-            h, jacobian = rows(u, a, place)
-            step = jnp.linalg.solve(jacobian, h)
-            size = jnp.max(jnp.abs(step))
-            # Damping: no unknown moves by more than one, the size of the solution, in one step.
-            return u - step / jnp.maximum(1.0, size), size, count + 1
-
-        start = (u, jnp.asarray(jnp.inf, u.dtype), 0)
-        u, size, _ = jax.lax.while_loop(unfinished, improve, start)
-        return u, size
-
     def follow(a: Array) -> tuple[Array, Array]:
         def next_place(u, place):
-            return newton(u, a, place)
+            return newton(lambda u: rows(u, a, place), u)
 
         line = ends[0] + (ends[1] - ends[0]) * (x - x[0]) / (x[-1] - x[0])
         u, sizes = jax.lax.scan(next_place, line, places)

@@ -1,0 +1,82 @@
+"""Allen–Cahn on [−1, 1]² from a smooth start to its steady state, one function without input.
+
+    H(u; s, ε) = (1 − s) [−ε² Δu + u³ − u] + s (u − u₀) = 0,  u₀ = −sin πx sin πy,
+    u = 0 on the boundary.
+
+At s = 1 the solution is u₀; u(s) is one implicit Euler step of size (1 − s)/s from u₀ along
+u_t = ε² Δu + u − u³; at s = 0 it is a steady state. All of them are odd in x and in y, and negative
+on the quarter [0, 1]², where the negative solution is unique (Brezis, Oswald, *Nonlinear Anal.* 10
+(1986), 55–64): four plateaus near ±1 with layers of width ε between them and at the boundary.
+Among functions that are not odd the steady state is a saddle: the linearisation has the eigenvalue
+−0.41, even in x and in y, and two that are nearly 0, which move the interfaces sideways.
+Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.2.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop.derivatives import Jet
+from hop.domain import Box
+from hop.errors import RunError
+from hop.problems import Condition, Dirichlet, Lam
+from hop.references import chebyshev_2d
+
+__all__ = ["AllenCahn2D"]
+
+
+_ON_SIDE = 101  # points of the soft condition on each side
+_QUARTER = Box((0.0, 0.0), (1.0, 1.0))
+
+
+@dataclasses.dataclass(frozen=True)
+class AllenCahn2D(Dirichlet):
+    """Options of the problem.
+
+    Attributes:
+      conditions_by: as in `Dirichlet`; "lift" makes u = (1 − x²)(1 − y²)·network.
+      symmetry: as in `Dirichlet`. Without it the steady state is one of many that least squares
+        can find.
+    """
+
+    symmetry: str = dataclasses.field(default="odd", kw_only=True)
+
+    domain: ClassVar[Box] = Box((-1.0, -1.0), (1.0, 1.0))
+    labels: ClassVar[tuple[str, ...]] = ("", "xx", "yy")
+    random_field: ClassVar[None] = None
+
+    def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
+        steady = -(lam.eps**2) * (u["xx"] + u["yy"]) + u[""] ** 3 - u[""]
+        return (1 - lam.s) * steady + lam.s * (u[""] - self.initial(x, a))
+
+    def initial(self, x: Array, a: None) -> Array:
+        return -jnp.sin(math.pi * x[0]) * jnp.sin(math.pi * x[1])
+
+    def lift(self, network: Array, x: Array, a: None) -> Array:
+        x, y = x
+        return (1 - x**2) * (1 - y**2) * network if self.conditions_by == "lift" else network
+
+    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
+        if self.conditions_by == "lift":
+            return ()
+        along, end = np.linspace(-1, 1, _ON_SIDE), np.ones(_ON_SIDE)
+        sides = ((-end, along), (end, along), (along, -end), (along, end))
+        points = np.concatenate([np.stack(side, axis=1) for side in sides])
+        return (Condition(points, np.zeros((1, len(points)))),)
+
+    def reference(self, a: None, x: np.ndarray, lam: Lam) -> np.ndarray:
+        s, eps = float(lam.s), float(lam.eps)
+        if s == 0 and eps >= 1 / (math.sqrt(2) * math.pi):
+            raise RunError(
+                f"at s=0, eps={eps:g} the only solution that is odd in x and in y is 0: there is "
+                "no error relative to it"
+            )
+        # On the quarter H is convex in −u and −1 a supersolution, from which Newton's iterates
+        # fall monotonically to the one negative solution.
+        nodes = 27 + 2 * math.ceil(3.5 / math.sqrt(eps))
+        quarter = chebyshev_2d.solve(self, Lam(s, eps), _QUARTER, -1.0, nodes, even=True)
+        return (np.sign(x).prod(axis=1) * quarter(np.abs(x)))[None, :]
