@@ -2,7 +2,8 @@
 
 At s = 0 the steady state is unique, so the operator is constant in its input (see the module of the
 problem): the paper's table, not a test of operator learning. For that see burgers_steady_unit.py.
-The residual decides the shock's place down to ε of about 0.04; below, the path carries it.
+The residual decides the shock's place down to ε of about 0.04; below, the path carries it, unless
+--config.problem.symmetry=odd gives it by symmetry.
 
     burgers_steady.py             ε = 0.5 … 0.01, about 7 minutes on 2 CPU cores
     burgers_steady.py:quickstart  ε = 0.5 … 0.05, about 1 minute

@@ -80,7 +80,7 @@ def test_imports_go_one_way(path):
 CONFIGS = [
     (path, variant)
     for path in sorted((ROOT.parent / "configs").glob("*.py"))
-    for variant in ("", "paper", "tanh", "quickstart", "deeponet", "free")
+    for variant in ("", "paper", "tanh", "quickstart", "plain", "free")
     if not variant or f'"{variant}"' in path.read_text()
 ]
 
