@@ -143,7 +143,7 @@ def often(count: float | None) -> str:
     return "no number of" if count is None else f"{count:,.0f}"
 
 
-def report(cases: list[dict[str, Any]]) -> str:
+def report(cases: list[dict[str, Any]], note: str) -> str:
     rows = []
     for case in cases:
         where = f"s = {case['s']:g}, ε = {case['eps']:g}"
@@ -167,7 +167,7 @@ def report(cases: list[dict[str, Any]]) -> str:
         "At s = 0 the operator is constant, so one march or one Newton solve serves all functions; "
         "at s = 0.2 each function is solved, many at a time.\n",
         *notes,
-        "\n" + provenance("python benchmarks/classical.py --steady=W --unit=W") + "\n",
+        f"\n{provenance('python benchmarks/classical.py --steady=W --unit=W')}. {note}".rstrip() + "\n",
     ])  # fmt: skip
 
 
@@ -175,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steady", required=True)
     parser.add_argument("--unit", required=True)
+    parser.add_argument("--note", default="", help="a sentence on how W were trained")
     args = parser.parse_args()
     cases = []
     for source, s, eps in ((args.steady, 0.0, 0.5), (args.steady, 0.0, 0.1),
@@ -188,7 +189,7 @@ def main() -> None:
     out = ROOT / "docs" / "results"
     out.mkdir(parents=True, exist_ok=True)
     (out / "classical.json").write_text(json.dumps(cases, indent=1) + "\n")
-    (out / "classical.md").write_text(report(cases))
+    (out / "classical.md").write_text(report(cases, args.note))
 
 
 if __name__ == "__main__":
