@@ -159,6 +159,7 @@ def report(cases: list[dict[str, Any]], note: str) -> str:
            f"and {often(c['break_even'])} Newton solves, many at a time.")
         for c in cases
     ]  # fmt: skip
+    made = provenance("python benchmarks/classical.py --steady=W --unit=W")
     head = ["", "solver", "mean L2RE", "1 function", f"{MANY:,} functions"]
     return "\n".join([
         "# Classical solvers and the operator\n",
@@ -167,7 +168,7 @@ def report(cases: list[dict[str, Any]], note: str) -> str:
         "At s = 0 the operator is constant, so one march or one Newton solve serves all functions; "
         "at s = 0.2 each function is solved, many at a time.\n",
         *notes,
-        f"\n{provenance('python benchmarks/classical.py --steady=W --unit=W')}. {note}".rstrip() + "\n",
+        f"\n{made}. {note}".rstrip() + "\n",
     ])  # fmt: skip
 
 
