@@ -2,7 +2,7 @@
 
 helmholtz_20d.py        a narrow network of sines, which holds the exact solution: it measures
                         the method, not the network; half a minute on a CPU core
-helmholtz_20d.py:tanh   the paper's network, by block Kaczmarz; a quarter of an hour
+helmholtz_20d.py:tanh   the paper's network, by block Kaczmarz; 20 minutes of a core
 helmholtz_20d.py:paper  the same with the homotopy loss of Chen et al. (arXiv 2502.00488)
 """
 
