@@ -4,9 +4,11 @@ Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be
 130 interrupted. Errors are one line, `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
 """
 
+import dataclasses
 import importlib.metadata
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -25,6 +27,7 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
   hop evaluate --checkpoint=SOURCE        error of every stage against a reference solution
   hop infer --checkpoint=SOURCE --input=u0.npy --output=u.npy
                                           solutions for many input functions
+  hop refine SOURCE --eps=E --workdir=W   train another epsilon from the nearest stage of SOURCE
   hop info SOURCE                         what a workdir or pretrained model holds
 
 SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
@@ -104,7 +107,11 @@ def _parse(
     return values.flag_values_dict(), words
 
 
-_NAMES = {"data build": "hop data build grf_burgers/paper", "info": "hop info SOURCE"}
+_NAMES = {
+    "data build": "hop data build grf_burgers/paper",
+    "info": "hop info SOURCE",
+    "refine": "hop refine SOURCE --eps=E --workdir=W",
+}
 
 
 def _required(values: dict[str, Any], command: str, *names: str) -> None:
@@ -139,62 +146,71 @@ def _data(argv: list[str]) -> None:
 
 
 def _train(argv: list[str]) -> None:
-    from ml_collections import config_flags
-
-    fields, rest = _split([_found_config(word) for word in argv])
+    fields, rest = _split(argv)
 
     def define(values: flags.FlagValues) -> None:
-        config_flags.DEFINE_config_file(
-            "config",
-            None,
-            "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides",
-            flag_values=values,
-            sys_argv=["hop", *rest],
-        )
-        flags.DEFINE_string(
-            "workdir",
-            "",
-            "where checkpoints go; training goes on from what is there",
-            flag_values=values,
-        )
-        flags.DEFINE_string(
-            "data_dir", "", "datasets' folder, in place of config.data.data_dir", flag_values=values
-        )
+        for name, text in (
+            ("config", "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides"),
+            ("workdir", "where checkpoints go; training goes on from what is there"),
+            ("data_dir", "datasets' folder, in place of config.data.data_dir"),
+        ):
+            flags.DEFINE_string(name, "", text, flag_values=values)
 
-    def override(values: flags.FlagValues) -> None:
-        config_flags.DEFINE_config_dict(
-            "config", skin, flag_values=values, sys_argv=["hop", *fields], lock_config=True
+    values, _ = _parse("train", rest, define)
+    _required(values, "train", "config", "workdir")
+    from hop import config_files, training
+
+    config = _placed(config_files.read(values["config"], fields), values["data_dir"])
+    command = shlex.join(["hop", "train", f"--config={values['config']}", "--workdir=W", *fields])
+    _run(
+        values["workdir"],
+        lambda console: training.train(config, values["workdir"], console, command=command),
+    )
+
+
+def _refine(argv: list[str]) -> None:
+    fields, rest = _split(argv)
+
+    def define(values: flags.FlagValues) -> None:
+        flags.DEFINE_float("eps", None, "the epsilon to train", flag_values=values)
+        flags.DEFINE_float(
+            "s", None, "its s; default: that of the nearest stage", flag_values=values
         )
+        for name, text in (
+            ("workdir", "where it goes, its start as stage 0; training goes on from what is there"),
+            ("data_dir", "datasets' folder; default: that of training"),
+        ):
+            flags.DEFINE_string(name, "", text, flag_values=values)
 
-    try:
-        values, _ = _parse("train", rest, define)
-        _required(values, "train", "config", "workdir")
-        from hop import config as config_lib
+    values, (source,) = _parse("refine", rest, define, positional=1)
+    _required(values, "refine", "eps", "workdir")
+    from hop import config_files, refinement
 
-        skin = values["config"]
-        if not hasattr(skin, "to_dict"):
-            raise UserError("get_config() of the config file returned no ConfigDict; return one")
-        for word, after in zip(fields, [*fields[1:], ""], strict=False):
-            flag, _, name = word.lstrip("-").partition("=")
-            for kind in ("problem", "network", "strategy", "solver"):
-                if flag == f"config.{kind}.name":  # first: other fields may be the new name's
-                    renamed = skin[kind].to_dict() | {"name": name or after}
-                    skin[kind] = config_lib.options_for(kind, renamed)
-        _parse("train", fields, override)
-    except UserError:
-        raise
-    except Exception as error:  # a config file is a program: it can fail in any way
-        raise UserError(f"the config cannot be read: {_message(error)}") from error
-    from hop import sharding, training
+    config = refinement.config_for(source, values["eps"], values["s"])
+    config = _placed(config_files.override(config, fields), values["data_dir"])
+    named = [f"--{k}={values[k]}" for k in ("eps", "s") if values[k] is not None]
+    command = shlex.join(["hop", "refine", Path(source).name, *named, "--workdir=W", *fields])
+    _run(
+        values["workdir"],
+        lambda console: refinement.refine(source, config, values["workdir"], console, command),
+    )
+
+
+def _placed(config: Any, data_dir: str) -> Any:
+    """The config with the datasets' folder of the command line."""
+    if not data_dir:
+        return config
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir=data_dir))
+
+
+def _run(workdir: str, train: Callable[[Any], Any]) -> None:
+    """Training in this process of its job, and the picture of it."""
+    from hop import sharding
     from hop.progress import Console
 
-    if values["data_dir"]:
-        skin.data.data_dir = values["data_dir"]
-    config = config_lib.parse(skin.to_dict())
     sharding.start_processes()
-    workdir = values["workdir"]
     with Console(speaks=sharding.is_chief()) as console:
-        training.train(config, workdir, console)
+        train(console)
         if sharding.is_chief():
             from hop import plotting
 
@@ -296,23 +312,6 @@ def _selection(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in ("eps", "s", "stage")}
 
 
-def _found_config(word: str) -> str:
-    """`--config=configs/x.py:variant` with the shipped file, where the path itself is not there."""
-    if not word.lstrip("-").startswith("config=") or not word.startswith("-"):
-        return word
-    from hop.share import share
-
-    flag, _, value = word.partition("=")
-    name, colon, variant = value.partition(":")
-    shipped = share("configs") / Path(name).name
-    if not Path(name).is_file():
-        if str(Path(name).parent) not in (".", "configs") or not shipped.is_file():
-            known = ", ".join(f"configs/{p.name}" for p in sorted(share("configs").glob("*.py")))
-            raise UserError(f"no config file {name}; shipped ones are {known}")
-        name = str(shipped)
-    return f"{flag}={name}{colon}{variant}"
-
-
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     """The words `--config.FIELD=VALUE`, and all others; a value apart goes with its flag."""
     fields: list[str] = []
@@ -325,18 +324,10 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return fields, rest
 
 
-def _message(error: Exception) -> str:
-    """The gist: absl and ml_collections wrap an error of the file in its whole traceback."""
-    text = str(error.args[0] if error.args else error).replace("\\n", " ").strip("'\"")
-    if "Traceback" in text:
-        text = text.strip().splitlines()[-1]
-        text = text.removeprefix("hop.errors.UserError: ")
-    return text or type(error).__name__
-
-
 _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "data": _data,
     "train": _train,
+    "refine": _refine,
     "evaluate": _evaluate,
     "infer": _infer,
     "info": _info,

@@ -2,10 +2,8 @@
 
 import dataclasses
 import functools
-import importlib.metadata
 import math
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -30,6 +28,7 @@ from hop.homotopy.terms import Objective, Stage
 from hop.networks import Params
 from hop.operators import Operator
 from hop.problems import Lam, Problem
+from hop.provenance import made, versions
 from hop.sharding import FUNCTION, POINT, Layout, is_chief
 from hop.solvers import Moment, Progress, Solver
 from hop.trust import gauge
@@ -103,6 +102,10 @@ class Trainer:
         """() → a fresh state, made on the mesh, replicated."""
         return jax.jit(self._init, out_shardings=self.layout.replicated)
 
+    def begin(self, params: Params) -> TrainState:
+        """The state of parameters that were trained elsewhere."""
+        return self.layout.put(jax.device_get(self._fresh(params)))
+
     @functools.cached_property
     def next_stage(self) -> Callable[[TrainState], TrainState]:
         """The end of a stage → the start of the next: its network is both start and anchor."""
@@ -134,6 +137,9 @@ class Trainer:
 
     def _init(self) -> TrainState:
         params = self.ansatz.init(jax.random.key(self.experiment.config.seed))
+        return self._fresh(params)
+
+    def _fresh(self, params: Params) -> TrainState:
         return TrainState(params, params, self.solver.init(params), jnp.int32(0))
 
     def _next_stage(self, state: TrainState) -> TrainState:
@@ -141,7 +147,7 @@ class Trainer:
         return TrainState(state.params, state.params, solver, jnp.int32(0))
 
     def _retry(self, state: TrainState) -> TrainState:
-        return TrainState(state.anchor, state.anchor, self.solver.init(state.anchor), jnp.int32(0))
+        return self._fresh(state.anchor)
 
     def _predict(self, state: TrainState, stage: Stage) -> TrainState:
         predictor = self.experiment.plan.predictor
@@ -228,6 +234,7 @@ def train(
     workdir: str | os.PathLike,
     reporter: Reporter,
     problem: Problem | None = None,
+    command: str = "",
 ) -> list[Record]:
     """Trains an experiment in a workdir, from where the workdir's checkpoints end.
 
@@ -238,6 +245,7 @@ def train(
       workdir: its folder; it is created if need be, and locked while this runs.
       reporter: hears of the progress.
       problem: a problem object of your own, in place of the one that the config names.
+      command: what asked for this; every checkpoint notes it.
 
     Returns:
       A record per finished stage, those of earlier runs included.
@@ -253,7 +261,7 @@ def train(
     with Workdir.open(workdir, is_chief()) as folder:
         folder.adopt(config_lib.to_json(config))
         with config.precision(), jax.default_matmul_precision("highest"):
-            return _Run(experiment, layout, folder, reporter).walk()
+            return _Run(experiment, layout, folder, reporter, command).walk()
 
 
 def provide(experiment: Experiment, reporter: Reporter) -> None:
@@ -341,9 +349,15 @@ class _Run:
     """One call of `train`."""
 
     def __init__(
-        self, experiment: Experiment, layout: Layout, workdir: Workdir, reporter: Reporter
+        self,
+        experiment: Experiment,
+        layout: Layout,
+        workdir: Workdir,
+        reporter: Reporter,
+        command: str,
     ):
         config = experiment.config
+        self.command = command
         self.experiment, self.layout = experiment, layout
         self.workdir, self.reporter = workdir, reporter
         self.trainer = Trainer(experiment, layout)
@@ -588,6 +602,7 @@ class _Run:
             "problem": config_lib.problem_class(self.experiment.problem),
             "config": config_lib.to_json(self.experiment.config),
             "versions": versions(),
+            "made": made(self.command),
         }
 
 
@@ -655,12 +670,3 @@ def _traced(lam: Lam) -> Lam:
 def _real(value: Any) -> np.ndarray:
     """A host array of the default float type."""
     return np.asarray(value, jnp.result_type(float))
-
-
-def versions() -> dict[str, str]:
-    """The versions that made a checkpoint."""
-    packages = ("hop", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
-    return {name: importlib.metadata.version(name) for name in packages} | {
-        "python": platform.python_version(),
-        "platform": jax.default_backend(),
-    }

@@ -1,0 +1,90 @@
+"""Config files: from FILE.py[:VARIANT] and overrides `--config.FIELD=VALUE` to a Config."""
+
+import dataclasses
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from hop import config as config_lib
+from hop.config import Config
+from hop.errors import UserError
+from hop.share import share
+
+
+def read(file: str, words: Sequence[str] = ()) -> Config:
+    """The config that a file gives, overridden.
+
+    Args:
+      file: FILE.py[:VARIANT]; shipped files are found as configs/NAME.py from anywhere.
+      words: overrides as on the command line, `--config.FIELD=VALUE` or in two words.
+
+    Raises:
+      UserError: no such file, one that fails, or overrides that do not fit it.
+    """
+    name, _, variant = file.partition(":")
+    path = find(name)
+    try:
+        get_config = runpy.run_path(str(path))["get_config"]
+        skin = get_config(variant) if variant else get_config()
+    except UserError:
+        raise
+    except Exception as error:  # a config file is a program: it can fail in any way
+        raise _unreadable(error) from error
+    if not hasattr(skin, "to_dict"):
+        raise UserError("get_config() of the config file returned no ConfigDict; return one")
+    return _overridden(skin, words)
+
+
+def override(config: Config, words: Sequence[str]) -> Config:
+    """A config with some of its fields changed, as by `read`."""
+    from ml_collections import config_dict
+
+    return _overridden(config_dict.ConfigDict(dataclasses.asdict(config)), words)
+
+
+def _overridden(skin: Any, words: Sequence[str]) -> Config:
+    try:
+        _override(skin, words)
+    except UserError:
+        raise
+    except Exception as error:  # absl and ml_collections raise many kinds
+        raise _unreadable(error) from error
+    return config_lib.parse(skin.to_dict())
+
+
+def _unreadable(error: Exception) -> UserError:
+    gist = str(error.args[0] if error.args else "") or type(error).__name__
+    return UserError(f"the config cannot be read: {gist}")
+
+
+def find(name: str) -> Path:
+    """The file of this name; the shipped one, where the path itself is not there."""
+    shipped = share("configs") / Path(name).name
+    if Path(name).is_file():
+        return Path(name)
+    if str(Path(name).parent) not in (".", "configs") or not shipped.is_file():
+        known = ", ".join(f"configs/{path.name}" for path in sorted(share("configs").glob("*.py")))
+        raise UserError(f"no config file {name}; shipped ones are {known}")
+    return shipped
+
+
+def _override(skin: Any, words: Sequence[str]) -> None:
+    from ml_collections import config_flags
+
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        flag, _, name = word.lstrip("-").partition("=")
+        for kind in ("problem", "network", "strategy", "solver"):
+            if flag == f"config.{kind}.name":  # first: other fields may be the new name's
+                renamed = skin[kind].to_dict() | {"name": name or after}
+                skin[kind] = config_lib.options_for(kind, renamed)
+    values = flags.FlagValues()
+    argv = ["hop", *words]
+    config_flags.DEFINE_config_dict(
+        "config", skin, flag_values=values, sys_argv=argv, lock_config=True
+    )
+    rest = values(argv)[1:]
+    if rest:
+        raise UserError(f"unexpected {rest[0]!r}; overrides are --config.FIELD=VALUE")

@@ -1,0 +1,36 @@
+"""Who made a result: versions, machine and date, as checkpoints and figures carry them."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import re
+from pathlib import Path
+
+import jax
+
+
+def versions() -> dict[str, str]:
+    """The versions that make a checkpoint."""
+    packages = ("hop", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
+    return {name: importlib.metadata.version(name) for name in packages} | {
+        "python": platform.python_version(),
+        "platform": jax.default_backend(),
+    }
+
+
+def machine() -> str:
+    """The processor, or the accelerators where there are any."""
+    if jax.default_backend() != "cpu":
+        devices = jax.devices()
+        return f"{len(devices)} × {devices[0].device_kind}"
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists() and (found := re.search(r"model name\s*: (.*)", info.read_text())):
+        cpu = found[1]
+    return f"{os.cpu_count()} cores of {cpu}"
+
+
+def made(command: str) -> dict[str, str]:
+    """The command that made something, with machine and date."""
+    return {"command": command, "machine": machine(), "date": str(datetime.date.today())}

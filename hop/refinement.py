@@ -1,0 +1,109 @@
+"""From a trained stage to an ε, or an (s, ε), that nobody trained.
+
+The path has two places: the trained stage nearest to the one asked for, and that one. A workdir of
+its own begins with a copy of the trained stage and is then trained as any other, so it can be
+resumed, evaluated and published, and refined again.
+"""
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+
+import jax
+
+from hop import config as config_lib
+from hop import training
+from hop.checkpoints import StageInfo, Store, Workdir
+from hop.config import Config
+from hop.errors import UserError
+from hop.problems import Lam
+from hop.sharding import Layout, is_chief
+
+
+def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageInfo:
+    """The stage before (s, ε) on a path, as near as can be: by s, then by the ratio of the ε.
+
+    Args:
+      stages: those that are there.
+      eps: asked for.
+      s: asked for; None for that of whichever stage is nearest in ε.
+
+    Raises:
+      UserError: every stage lies beyond it: paths go down in s and ε.
+    """
+    above = [i for i in stages if i.eps >= eps and (s is None or i.s >= s)]
+    if not above:
+        asked = f"eps={eps:g}" + ("" if s is None else f" and s={s:g}")
+        have = "; ".join(f"s={i.s:g}, eps={i.eps:g}" for i in stages)
+        raise UserError(
+            f"a path goes down, and no stage is at or above {asked}: there are {have}; "
+            "train that one from a larger eps with 'hop train'"
+        )
+    return min(above, key=lambda i: (i.s - (i.s if s is None else s), math.log(i.eps / eps)))
+
+
+def config_for(source: str | os.PathLike, eps: float, s: float | None = None) -> Config:
+    """The config of a refinement: the source's own, from its nearest stage to (s, ε).
+
+    Args:
+      source: a workdir or a pretrained model's name.
+      eps: asked for.
+      s: asked for; by default that of the nearest stage.
+
+    Raises:
+      UserError: no stage to start from, or the source holds the very place.
+    """
+    if not (math.isfinite(eps) and eps > 0):
+        raise UserError(f"eps={eps!r} must be positive")
+    store = Store.find(source)
+    start = nearest(store.stages(), eps, s)
+    end = Lam(start.s if s is None else s, eps)
+    if math.isclose(start.eps, end.eps, rel_tol=1e-6) and math.isclose(start.s, end.s):
+        raise UserError(
+            f"{source} holds stage {start.stage} at s={end.s:g}, eps={end.eps:g} already; load it"
+        )
+    config = config_lib.parse(start.metadata["config"])
+    path = dataclasses.replace(config.path, s=(start.s, end.s), eps=(start.eps, end.eps))
+    return dataclasses.replace(config, path=path)
+
+
+def refine(
+    source: str | os.PathLike,
+    config: Config,
+    workdir: str | os.PathLike,
+    reporter: training.Reporter,
+    command: str = "",
+) -> list[training.Record]:
+    """Trains a refinement in a workdir, or goes on where that stopped.
+
+    Args:
+      source: a workdir or a pretrained model's name.
+      config: of `config_for`; all but problem, network, precision and the path's start may differ.
+      workdir, reporter, command: as in `hop.training.train`.
+
+    Returns:
+      A record per stage, that of the start first.
+
+    Raises:
+      UserError, RunError: as in `hop.training.train`; the start is damaged or of another network.
+    """
+    experiment = config_lib.build(config)
+    layout = Layout.create(config.mesh.function, config.mesh.point)
+    training.check_batch(experiment, layout)
+    store, place = Store.find(source), experiment.path.places[0]
+    start = next(i for i in store.stages() if (i.s, i.eps) == (place.s, place.eps))
+    with config.precision():
+        like = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
+        params = store.params(start, like)
+    with Workdir.open(workdir, is_chief()) as folder:
+        folder.adopt(config_lib.to_json(config))
+        if folder.latest() is None:
+            with config.precision():
+                state = training.Trainer(experiment, layout).begin(params)
+                mark = training.Bookmark(1, experiment.path.accept(experiment.path.start()))
+                kept = {k: v for k, v in start.metadata.items() if k != "digests"}
+                kept |= {"bookmark": dataclasses.asdict(mark)}
+                kept["record"] = {**start.record, "stage": 0, "total_steps": 0}
+                folder.save_stage(0, state.params, state, kept)
+    return training.train(config, workdir, reporter, command=command)
