@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ class StageInfo:
     def record(self) -> dict[str, Any]:
         """Losses, scores and steps at the stage's end."""
         return dict(self.metadata["record"])
+
+    @property
+    def made(self) -> dict[str, str]:
+        """The command, machine and date that made it."""
+        return dict(self.metadata["made"])
 
     @property
     def s(self) -> float:
@@ -250,6 +255,29 @@ class Place:
     metadata: Mapping[str, Any]
 
 
+def write_model(
+    root: Path, config: Mapping[str, Any], stages: Sequence[tuple[PyTree, Mapping[str, Any]]]
+) -> None:
+    """Writes the networks of stages, numbered from 0, into a new folder that `Store` reads.
+
+    Args:
+      root: the folder.
+      config: of the experiment.
+      stages: parameters and metadata of each.
+
+    Raises:
+      RunError: it could not be written.
+    """
+    with _writing(root), _manager(root / "stages", ("params",)) as manager:
+        for k, (params, metadata) in enumerate(stages):
+            record = {**metadata["record"], "stage": k}
+            marked = {**metadata, "record": record, "digests": {"params": _digests(params)}}
+            items = ocp.args.Composite(params=ocp.args.StandardSave(params))
+            manager.save(k, args=items, custom_metadata=marked)
+            manager.wait_until_finished()
+    (root / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
 def pretrained_names() -> list[str]:
     root = share("pretrained")
     return (
@@ -288,7 +316,7 @@ def _steps(folder: Path) -> list[int]:
     )
 
 
-_KEYS = {"s", "eps", "record", "bookmark", "problem", "config", "versions", "digests"}
+_KEYS = {"s", "eps", "record", "bookmark", "problem", "config", "versions", "made", "digests"}
 
 
 def _metadata(folder: Path, step: int) -> Mapping[str, Any]:

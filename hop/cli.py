@@ -4,7 +4,6 @@ Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be
 130 interrupted. Errors are one line, `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
 """
 
-import dataclasses
 import importlib.metadata
 import json
 import os
@@ -28,7 +27,8 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
   hop infer --checkpoint=SOURCE --input=u0.npy --output=u.npy
                                           solutions for many input functions
   hop refine SOURCE --eps=E --workdir=W   train another epsilon from the nearest stage of SOURCE
-  hop info SOURCE                         what a workdir or pretrained model holds
+  hop publish WORKDIR NAME                keep its networks as a model to load by name
+  hop info [SOURCE]                       what it holds; the pretrained models
 
 SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
 """
@@ -110,6 +110,7 @@ def _parse(
 _NAMES = {
     "data build": "hop data build grf_burgers/paper",
     "info": "hop info SOURCE",
+    "publish": "hop publish WORKDIR NAME",
     "refine": "hop refine SOURCE --eps=E --workdir=W",
 }
 
@@ -159,8 +160,9 @@ def _train(argv: list[str]) -> None:
     values, _ = _parse("train", rest, define)
     _required(values, "train", "config", "workdir")
     from hop import config_files, training
+    from hop.config import placed
 
-    config = _placed(config_files.read(values["config"], fields), values["data_dir"])
+    config = placed(config_files.read(values["config"], fields), values["data_dir"])
     command = shlex.join(["hop", "train", f"--config={values['config']}", "--workdir=W", *fields])
     _run(
         values["workdir"],
@@ -185,22 +187,16 @@ def _refine(argv: list[str]) -> None:
     values, (source,) = _parse("refine", rest, define, positional=1)
     _required(values, "refine", "eps", "workdir")
     from hop import config_files, refinement
+    from hop.config import placed
 
     config = refinement.config_for(source, values["eps"], values["s"])
-    config = _placed(config_files.override(config, fields), values["data_dir"])
+    config = placed(config_files.override(config, fields), values["data_dir"])
     named = [f"--{k}={values[k]}" for k in ("eps", "s") if values[k] is not None]
     command = shlex.join(["hop", "refine", Path(source).name, *named, "--workdir=W", *fields])
     _run(
         values["workdir"],
         lambda console: refinement.refine(source, config, values["workdir"], console, command),
     )
-
-
-def _placed(config: Any, data_dir: str) -> Any:
-    """The config with the datasets' folder of the command line."""
-    if not data_dir:
-        return config
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir=data_dir))
 
 
 def _run(workdir: str, train: Callable[[Any], Any]) -> None:
@@ -287,7 +283,49 @@ def _infer(argv: list[str]) -> None:
     print(done)
 
 
+def _publish(argv: list[str]) -> None:
+    def define(values: flags.FlagValues) -> None:
+        flags.DEFINE_list(
+            "eps", [], "the stages with these epsilons; default: all", flag_values=values
+        )
+        flags.DEFINE_integer(
+            "functions", 1000, "test functions that score it", lower_bound=1, flag_values=values
+        )
+        for name, default, text in (
+            ("folder", "pretrained", "where models are kept"),
+            ("data_dir", "", "datasets' folder; default: that of training"),
+        ):
+            flags.DEFINE_string(name, default, text, flag_values=values)
+
+    values, (source, name) = _parse("publish", argv, define, positional=2)
+    try:
+        eps = tuple(map(float, values["eps"]))
+    except ValueError as error:
+        raise UserError("--eps takes numbers with commas, as --eps=0.1,0.05") from error
+    from hop import publishing, training
+    from hop.progress import Console
+
+    with Console() as console:
+        made = publishing.publish(
+            source,
+            name,
+            folder=values["folder"],
+            eps=eps,
+            functions=values["functions"],
+            data_dir=values["data_dir"],
+            provide=lambda experiment: training.provide(experiment, console),
+        )
+    print((made / "README.md").read_text())
+    print(f"published: {made}")
+
+
 def _info(argv: list[str]) -> None:
+    if not argv:
+        from hop.checkpoints import pretrained_names
+
+        names = pretrained_names()
+        print("pretrained models: " + (", ".join(names) or "none are installed"))
+        return
     _, (source,) = _parse("info", argv, lambda values: None, positional=1)
     from hop import evaluation
     from hop.progress import describe
@@ -330,5 +368,6 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "refine": _refine,
     "evaluate": _evaluate,
     "infer": _infer,
+    "publish": _publish,
     "info": _info,
 }

@@ -264,6 +264,13 @@ def to_json(config: Config) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def placed(config: Config, data_dir: str) -> Config:
+    """The config with another folder of datasets, if one is given."""
+    if not data_dir:
+        return config
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir=data_dir))
+
+
 def build(config: Config, problem: Problem | None = None) -> Experiment:
     """Makes the objects of a config.
 

@@ -164,11 +164,7 @@ def evaluate(
     store = Store.find(source)
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
-    config = config_lib.parse(store.config())
-    if data_dir:
-        config = dataclasses.replace(
-            config, data=dataclasses.replace(config.data, data_dir=data_dir)
-        )
+    config = config_lib.placed(config_lib.parse(store.config()), data_dir)
     experiment = config_lib.build(config)
     provide(experiment)
     judge = Judge.of(experiment, "test", functions)

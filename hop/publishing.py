@@ -1,0 +1,194 @@
+"""Models to load by name: the networks of a workdir's stages, with a model card.
+
+    FOLDER/NAME/config.json        the experiment of the first workdir
+    FOLDER/NAME/stages/<K>/params  as in a workdir, without what only training needs
+    FOLDER/NAME/README.md          the card, made from the stages' metadata
+
+Publishing to a name that is there adds the stages that it lacks, so a model can grow: refine it,
+and publish the refinement.
+"""
+
+import importlib
+import inspect
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hop import config as config_lib
+from hop.ansatz import size
+from hop.checkpoints import StageInfo, Store, write_model
+from hop.config import Experiment
+from hop.errors import UserError
+from hop.evaluation import Judge
+from hop.operators import open_stage
+
+_SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}
+
+
+def publish(
+    source: str,
+    name: str,
+    *,
+    folder: str = "pretrained",
+    eps: Sequence[float] = (),
+    functions: int = 1000,
+    data_dir: str = "",
+    provide: Callable[[Experiment], None] = lambda experiment: None,
+) -> Path:
+    """Adds a model, or stages to one, and writes its card.
+
+    Args:
+      source: a workdir.
+      name: of the model: lower-case letters, digits and hyphens.
+      folder: where models are kept.
+      eps: of the stages to publish; all by default. Those that the model holds already stay.
+      functions: of the test split, on which each stage is scored.
+      data_dir: the datasets' folder, in place of that of training.
+      provide: called first, to build a dataset that is missing.
+
+    Returns:
+      The model's folder.
+
+    Raises:
+      UserError: a bad name, no stage of an ε, or a model of another problem or network.
+      RunError: a damaged checkpoint.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise UserError(
+            f"{name!r} is no name for a model; use lower-case letters, digits and hyphens, as in "
+            "burgers-steady"
+        )
+    store = Store.find(source)
+    home = Path(folder) / name
+    config = config_lib.parse(store.config())
+    kept: list[StageInfo] = []
+    if home.exists():
+        model = Store.find(home)
+        _same_kind(name, config_lib.parse(model.config()), config)
+        kept = model.stages()
+    new = [i for i in _chosen(store.stages(), eps) if _place(i) not in map(_place, kept)]
+    if not new:
+        raise UserError(f"{home} holds every one of these stages already; nothing was written")
+    experiment = config_lib.build(config_lib.placed(config, data_dir))
+    provide(experiment)
+    judge = Judge.of(experiment, "test", functions)
+    made = []
+    for info in new:
+        operator = open_stage(store, info)
+        test = judge.scores(operator) | {"functions": 0 if judge.values is None else functions}
+        made.append((operator.params, _nowhere({**info.metadata, "test": test})))
+    made += [(open_stage(model, info).params, dict(info.metadata)) for info in kept]
+    made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
+    whole = home.with_name(f".{name}.tmp")
+    shutil.rmtree(whole, ignore_errors=True)
+    write_model(whole, model.config() if kept else made[0][1]["config"], made)
+    (whole / "README.md").write_text(card(name, Store(whole)))
+    if home.exists():
+        shutil.rmtree(home)
+    whole.replace(home)
+    return home
+
+
+def _nowhere(metadata: dict[str, Any]) -> dict[str, Any]:
+    """A stage's metadata without the folder of datasets on the machine that trained it."""
+    config = metadata["config"]
+    return metadata | {"config": {**config, "data": {**config["data"], "data_dir": ""}}}
+
+
+def _place(info: StageInfo) -> tuple[float, float]:
+    return info.s, info.eps
+
+
+def _chosen(stages: Sequence[StageInfo], eps: Sequence[float]) -> list[StageInfo]:
+    """The stages of these ε, in the order of the path; all if none is named."""
+    found = [i for i in stages if not eps or any(np.isclose(i.eps, e, rtol=1e-6) for e in eps)]
+    for value in eps:
+        if not any(np.isclose(i.eps, value, rtol=1e-6) for i in stages):
+            have = ", ".join(f"{i.eps:g}" for i in stages)
+            raise UserError(f"no stage with eps={value:g}; there are {have}")
+    return found
+
+
+def _same_kind(name: str, old: config_lib.Config, new: config_lib.Config) -> None:
+    """Refuses to join stages of different operators in one model."""
+    for what, one, other in (
+        ("problem", old.problem, new.problem),
+        ("network", old.network, new.network),
+        ("precision", old.train.precision, new.train.precision),
+    ):
+        if one != other:
+            raise UserError(
+                f"the model {name!r} has another {what} ({one}, and here {other}); "
+                "publish under another name"
+            )
+
+
+def card(name: str, store: Store) -> str:
+    """The model card, Markdown, from what the stages say of themselves."""
+    config, stages = config_lib.parse(store.config()), store.stages()
+    experiment = config_lib.build(config)
+    problem, law = experiment.problem, experiment.problem.random_field
+    count = size(jax.eval_shape(experiment.ansatz.init, jax.random.key(0)))
+    tested = stages[0].metadata["test"]["functions"]
+    about = inspect.getdoc(importlib.import_module(type(problem).__module__)) or ""
+    scores = _SCORES if tested else {"l2re": "L2RE"}
+    head = ["stage", "s", "ε", "steps", "loss", *scores.values()]
+    rows = [
+        [str(i.stage), f"{i.s:g}", f"{i.eps:g}", f"{i.record['step']:,}"]
+        + [_number(i.metadata["test"][key]) for key in ("loss", *scores)]
+        for i in stages
+    ]
+    lines = [head, ["---"] * len(head), *rows]
+    last = stages[-1]
+    call = "op(u0)  # (n, m) values at op.sensors → (n, q) at op.grid" if law else "op()"
+    parts = [
+        f"# {name}",
+        about,
+        f"```python\nimport hop\n\nop = hop.load({name!r}, eps={last.eps:g}, s={last.s:g})\n"
+        f"u = {call}\n```",
+        "Relative L2 errors (L2RE) against the problem's own reference solver, "
+        + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
+        + "; the loss is ½ mean H², H the residual.",
+        "\n".join("| " + " | ".join(line) + " |" for line in lines),
+        f"* Problem: {_options(config.problem)}",
+        *([f"* Input functions: `{law.name}`, {law.sensor_count} sensors"] if law else []),
+        f"* Network: {_options(config.network)}; {count:,} parameters, {config.train.precision}",
+        "* Trained without labels, each stage from the one before it:",
+        *_trained(stages),
+        f"* Versions: {', '.join(f'{k} {v}' for k, v in last.metadata['versions'].items())}",
+        "* Licence: Apache 2.0",
+    ]
+    text, bullets = [], []
+    for part in parts:
+        if part.startswith(("* ", "  * ")):
+            bullets.append(part)
+        else:
+            text.append(part)
+    return "\n\n".join([*text, "\n".join(bullets)]) + "\n"
+
+
+def _trained(stages: Sequence[StageInfo]) -> list[str]:
+    """A line for each command that made stages."""
+    found: dict[tuple[str, ...], list[StageInfo]] = {}
+    for info in stages:
+        made = info.made
+        found.setdefault((made["command"], made["machine"], made["date"]), []).append(info)
+    return [
+        f"  * ε = {', '.join(f'{i.eps:g}' for i in infos)}: `{command or 'hop.training.train'}`, "
+        f"{sum(i.record['seconds'] for i in infos) / 60:.0f} min on {machine}, {date}"
+        for (command, machine, date), infos in found.items()
+    ]
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    rest = ", ".join(f"{key}={value}" for key, value in options.items() if key != "name")
+    return f"{options['name']} ({rest})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1e}"

@@ -1,0 +1,148 @@
+"""Models: published, loaded by name, grown by refinement; what is damaged or does not fit."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import hop
+from hop import checkpoints, config_files, publishing, refinement
+from hop.checkpoints import Store
+from hop.cli import main
+from hop.training import train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data_dir):
+    from conftest import Listener, _tiny
+
+    workdir = tmp_path_factory.mktemp("trained")
+    config = _tiny("burgers_steady", "deeponet", data_dir, {})
+    train(config, workdir, Listener(), command="hop train …")
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory, trained, data_dir):
+    """A refinement of the trained workdir to ε = 0.4, between its stages."""
+    workdir = tmp_path_factory.mktemp("refined") / "w"
+    argv = ["refine", str(trained), "--eps=0.4", f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    assert main([*argv, "--config.train.steps=30"]) == 0
+    return workdir
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """A folder that models are loaded from by name."""
+    monkeypatch.setattr(checkpoints, "share", lambda kind: tmp_path)
+    return tmp_path
+
+
+def published(source, name, models, data_dir, **more):
+    return publishing.publish(
+        str(source), name, folder=str(models), functions=4, data_dir=data_dir, **more
+    )
+
+
+def test_a_model_is_the_workdirs_network(trained, models, data_dir):
+    home = published(trained, "tiny-burgers", models, data_dir)
+    u0 = np.random.default_rng(0).normal(size=(3, 128))
+    for eps in (0.5, 0.3):
+        ours, theirs = (hop.load(source, eps=eps) for source in ("tiny-burgers", trained))
+        np.testing.assert_array_equal(ours(u0), theirs(u0))
+    assert {p.name for p in (home / "stages" / "0").iterdir() if p.is_dir()} == {"params"}
+    assert data_dir not in "".join(
+        path.read_text() for path in (home / "config.json", home / "README.md")
+    )
+
+
+def test_the_card_says_what_was_measured(trained, models, data_dir, capsys):
+    home = published(trained, "tiny", models, data_dir, eps=(0.3,))
+    (info,) = Store(home).stages()
+    card = (home / "README.md").read_text()
+    test = info.metadata["test"]
+    row = next(line for line in card.splitlines() if line.startswith("| 0 | 0 | 0.3 |"))
+    assert f"{test['loss']:.1e} | {test['l2re']:.1e}" in row
+    assert f"{test['l2re_worst']:.1e}" in row
+    assert "on 4 test functions" in card
+    assert "`hop train …`" in card
+    assert main(["evaluate", f"--checkpoint={home}", "--json", "--functions=4",
+                 f"--data_dir={data_dir}"]) == 0  # fmt: skip
+    (row,) = json.loads(capsys.readouterr().out)["stages"]
+    assert row["l2re"] == pytest.approx(test["l2re"], rel=1e-5)
+
+
+def test_refinement_starts_from_the_nearest_stage_and_is_a_normal_workdir(trained, refined):
+    first, last = Store(refined).stages()
+    assert (first.eps, last.eps) == (0.5, 0.4)
+    start, source = hop.load(refined, stage=0), hop.load(trained, eps=0.5)
+    for mine, theirs in zip(*(o.params["trunk"].items() for o in (start, source)), strict=True):
+        np.testing.assert_array_equal(mine[1]["kernel"], theirs[1]["kernel"])
+    assert last.record["step"] == 30
+    assert "--eps=0.4 --workdir=W --config.train.steps=30" in last.made["command"]
+    assert last.record["loss"] < Store(trained).stages()[0].record["loss"] * 100
+
+
+def test_a_refinement_goes_on_where_it_stopped(trained, tmp_path, data_dir, listener):
+    config = refinement.config_for(trained, 0.4)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    refinement.refine(trained, config, whole, listener())
+    with pytest.raises(KeyboardInterrupt):
+        refinement.refine(trained, config, cut, listener(interrupt_after=3))
+    refinement.refine(trained, config, cut, listener())
+    for one, other in zip(*(hop.load(w).params["branch"].values() for w in (whole, cut)),
+                          strict=True):  # fmt: skip
+        np.testing.assert_array_equal(one["kernel"], other["kernel"])
+
+
+def test_a_model_grows_in_the_order_of_the_path(trained, refined, models, data_dir):
+    published(trained, "tiny", models, data_dir)
+    before = hop.load("tiny", eps=0.3).params
+    published(refined, "tiny", models, data_dir)
+    assert [(i.stage, i.eps) for i in Store.find("tiny").stages()] == [(0, 0.5), (1, 0.4), (2, 0.3)]
+    np.testing.assert_array_equal(hop.load("tiny", eps=0.3).params["bias"], before["bias"])
+    with pytest.raises(hop.UserError, match="every one of these stages already"):
+        published(refined, "tiny", models, data_dir)
+
+
+def test_a_damaged_model_names_its_leaf(trained, models, data_dir):
+    home = published(trained, "tiny", models, data_dir)
+    path = home / "stages" / "1" / "_CHECKPOINT_METADATA"
+    text = json.loads(path.read_text())
+    text["custom_metadata"]["digests"]["params"]["bias"] = "0" * 64
+    path.write_text(json.dumps(text))
+    with pytest.raises(hop.RunError, match=r"stage 1 .*leaf 'bias' of 'params' is damaged"):
+        hop.load("tiny")
+    assert hop.load("tiny", stage=0).eps == 0.5
+
+
+def test_what_cannot_be_published_or_refined(
+    trained, refined, models, data_dir, tiny_mlp, listener
+):
+    for name in ("Burgers", "../x", "a--b", ""):
+        with pytest.raises(hop.UserError, match="is no name for a model"):
+            published(trained, name, models, data_dir)
+    with pytest.raises(hop.UserError, match="no stage with eps=0.7; there are 0.5, 0.3"):
+        published(trained, "tiny", models, data_dir, eps=(0.7,))
+    published(trained, "tiny", models, data_dir)
+    other = models / "other"
+    train(tiny_mlp(path__eps=(0.5,), mesh__function=1, mesh__point=-1), other, listener())
+    with pytest.raises(hop.UserError, match="has another problem"):
+        published(other, "tiny", models, data_dir)
+    with pytest.raises(hop.UserError, match="no stage is at or above eps=0.9"):
+        refinement.config_for(trained, 0.9)
+    with pytest.raises(hop.UserError, match="holds stage 1 at s=0, eps=0.3 already"):
+        refinement.config_for(trained, 0.3)
+    config = refinement.config_for(trained, 0.2)
+    with pytest.raises(hop.UserError, match=r"trained with another config: config.path.eps"):
+        refinement.refine(trained, config, refined, listener())
+    shutil.rmtree(models / "tiny" / "stages" / "1")
+    assert [i.eps for i in Store.find("tiny").stages()] == [0.5]
+
+
+def test_overrides_of_a_refinement_are_checked(trained):
+    config = refinement.config_for(trained, 0.4)
+    assert config_files.override(config, ["--config.train.steps=7"]).train.steps == 7
+    with pytest.raises(hop.UserError, match=r"config.*trian"):
+        config_files.override(config, ["--config.trian.steps=7"])
