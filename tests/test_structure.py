@@ -18,7 +18,7 @@ from hop.training import train
 ROOT = Path(hop.__file__).parent
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
-    ["errors", "share"],
+    ["errors", "share", "provenance"],
     ["metrics", "derivatives"],
     ["domain", "fields"],
     ["problems", "networks"],
@@ -33,11 +33,12 @@ ROOMS = [
     ["strategies"],
     ["strategies.*"],
     ["config"],
-    ["operators"],
+    ["operators", "config_files"],
     ["trust", "kernels"],
     ["evaluation", "plotting"],
-    ["inference"],
+    ["inference", "publishing"],
     ["training", "progress"],
+    ["refinement"],
     ["cli"],
 ]
 
