@@ -259,7 +259,7 @@ def _infer(argv: list[str]) -> None:
             ("input", "u0.npy: (n, m) sensor values of n functions"),
             ("output", "u.npy: (n, q) solutions, written whole or not at all"),
             ("at", "x.npy: (q, d) query points; default: the operator's grid"),
-            ("plot", "picture.png: some input functions and their solutions"),
+            ("plot", "picture.png: some input functions and their solutions; in time also .gif"),
         ):
             flags.DEFINE_string(name, "", text, flag_values=values)
         flags.DEFINE_integer(

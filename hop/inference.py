@@ -9,6 +9,7 @@ import numpy as np
 
 from hop.errors import UserError
 from hop.operators import Operator
+from hop.problems import in_time
 
 _MOST_POINTS = 10**8
 
@@ -53,10 +54,12 @@ def infer(
             raise UserError(f"the folder of --{flag}={name} does not exist; create it first")
         if Path(name).is_dir() and name:
             raise UserError(f"--{flag}={name} is a folder; name a file in it")
-    if plot and Path(plot).suffix not in (".png", ".pdf", ".svg"):
-        raise UserError(f"--plot={plot} is no picture's name; end it in .png, .pdf or .svg")
-    if plot and domain.dim != 1:
-        raise UserError("--plot draws problems in one dimension only; leave it out")
+    moves = in_time(operator.ansatz.problem)
+    kinds = (".png", ".pdf", ".svg", *([".gif"] if moves else []))
+    if plot and Path(plot).suffix not in kinds:
+        raise UserError(f"--plot={plot} is no picture's name; end it in {' or '.join(kinds)}")
+    if plot and domain.dim != 1 and not moves:
+        raise UserError("--plot draws problems in one dimension, or one and time; leave it out")
     if (operator.sensors is None) == bool(input):
         raise UserError(
             "this operator takes no input function; leave --input out"

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import animation
 
 from hop import kernels
 from hop.ansatz import Ansatz
@@ -27,6 +28,8 @@ from hop.problems.helmholtz import Helmholtz
 
 _SHOWN = 8  # stages at most, from the first to the last
 _PIXELS = 201  # of an image along each axis
+_MOMENTS = 6  # times that a still picture shows
+_FRAMES = 41  # and a moving one
 _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -118,17 +121,79 @@ def _place(operator: Operator) -> str:
 
 def _in_time(axes: plt.Axes, operator: Operator) -> None:
     """One solution of a problem in time and one coordinate x, at some times."""
-    domain, moments = operator.ansatz.problem.domain, 6
-    x = domain.grid(1001, moments)
-    u, r = (values.reshape(moments, -1) for values in _example(operator, x))
-    colors = plt.get_cmap("plasma")(np.linspace(0.0, 0.85, moments))
-    for k, t in enumerate(x[::1001, -1]):
-        axes.plot(x[:1001, 0], u[k], color=colors[k], lw=2, label=f"t = {t:g}")
-        axes.plot(x[:1001, 0], r[k], color="black", lw=0.8, ls=(0, (4, 3)))
-    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    x = operator.ansatz.problem.domain.grid(1001, _MOMENTS)
+    u, r = (values.reshape(_MOMENTS, -1) for values in _example(operator, x))
+    _moments(axes, x.reshape(_MOMENTS, -1, 2), u, r)
     name = type(operator.ansatz.problem).__name__
     axes.set(xlabel="x", ylabel="u", title=f"{name}: one u₀ in time at ε = {operator.eps:g}")
+
+
+def _moments(axes: plt.Axes, x: np.ndarray, u: np.ndarray, r: np.ndarray) -> None:
+    """Solutions and references (times, q) at points (times, q, 2), a line for each time."""
+    colors = plt.get_cmap("plasma")(np.linspace(0.0, 0.85, len(x)))
+    for k, color in enumerate(colors):
+        axes.plot(x[k, :, 0], u[k], color=color, lw=2, label=f"t = {x[k, 0, -1]:g}")
+        axes.plot(x[k, :, 0], r[k], color="black", lw=0.8, ls=(0, (4, 3)))
+    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
     axes.legend(fontsize=8)
+
+
+def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
+    """Solutions of a problem in time beside the reference, for a few input functions.
+
+    Args:
+      target: a picture, at some times; or a .gif, which moves.
+      operator: the operator, of x and t.
+      u0: values (n, m) at its sensors.
+    """
+    moves, problem = target.endswith(".gif"), operator.ansatz.problem
+    times = _FRAMES if moves else _MOMENTS
+    x = problem.domain.grid(501, times)
+    law = problem.random_field
+    assert law is not None
+    with jax.enable_x64(True):
+        field = Field.fit(jnp.asarray(u0, np.float64), law.sensors, law.basis, law.modes)
+    shape = (len(u0), times, -1)
+    u = operator(u0, x).reshape(shape)
+    r = problem.reference(field, x, operator.lam).reshape(shape)
+    at = x.reshape(times, -1, 2)
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(
+            1, len(u0), figsize=(4 * len(u0), 3.2), layout="constrained", squeeze=False
+        )
+        for panel, mine, theirs in zip(axes[0], u, r, strict=True):
+            panel.set(xlabel="x", ylabel="u")
+            if not moves:
+                _moments(panel, at, mine, theirs)
+        if moves:
+            _animate(target, figure, axes[0], at, u, r)
+        else:
+            figure.suptitle(f"{type(problem).__name__}, {_place(operator)}")
+            figure.savefig(target)
+        plt.close(figure)
+
+
+def _animate(
+    target: str, figure: Any, axes: np.ndarray, x: np.ndarray, u: np.ndarray, r: np.ndarray
+) -> None:
+    lines = []
+    for panel, mine, theirs in zip(axes, u, r, strict=True):
+        panel.plot(x[0, :, 0], theirs[0], color="0.8", lw=1)
+        (ours,) = panel.plot([], [], color="C0", lw=2, label="network")
+        (true,) = panel.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+        margin = 0.05 * np.ptp(theirs)
+        panel.set(xlim=(0, 1), ylim=(theirs.min() - margin, theirs.max() + margin))
+        lines += [(ours, mine), (true, theirs)]
+    axes[0].legend(fontsize=8, loc="upper right")
+
+    def frame(k: int) -> list[Any]:
+        figure.suptitle(f"t = {x[k, 0, -1]:.2f}")
+        for line, values in lines:
+            line.set_data(x[k, :, 0], values[k])
+        return [line for line, _ in lines]
+
+    moving = animation.FuncAnimation(figure, frame, frames=len(x))
+    moving.save(target, writer=animation.PillowWriter(fps=12), dpi=80)
 
 
 def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +227,10 @@ def _losses(axes: plt.Axes, metrics: Path, colors: np.ndarray) -> None:
 
 
 def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.ndarray) -> None:
-    """Draws the first input functions and their solutions."""
+    """Draws the first input functions and their solutions; in time, beside the reference."""
+    if in_time(operator.ansatz.problem):
+        evolution(target, operator, np.asarray(u0[:3]))
+        return
     count = 8
     with plt.rc_context(_STYLE):
         panels = 1 if u0 is None else 2
