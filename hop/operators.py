@@ -21,13 +21,14 @@ from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.fields import Field
 from hop.networks import Params
-from hop.problems import Lam, Problem
+from hop.problems import Lam, Problem, in_time
 from hop.sharding import FUNCTION
 
 _ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
 _BLOCK = 1024  # functions per call at most
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
+_MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity, for jax.jit(op)
@@ -74,7 +75,8 @@ class Operator:
         """Solutions at query points: `op(u0, x)`, or `op(x)` for a problem without an input.
 
         Args:
-          u0: (n, m) values of n functions at `op.sensors`, of any real dtype.
+          u0: (n, m) values of n functions at `op.sensors`, of any real dtype; or a function of
+            places (m,), or a list of n such functions.
           x: query points (q, d) inside the domain; `op.grid` by default.
           sensors: the places (m,) of other sensors; the functions are then fitted spectrally.
 
@@ -84,6 +86,30 @@ class Operator:
         Raises:
           UserError: wrong shapes, complex or non-finite values, points outside the domain.
         """
+        return self._evaluate("", args, x, sensors)
+
+    def derivative(
+        self, *args: Any, order: int | str = "", x: Any = None, sensors: Any = None
+    ) -> Any:
+        """A derivative of the solutions: `op.derivative(u0, x, order)`, without input `(x, order)`.
+
+        Args:
+          u0, x, sensors: as in a call of the operator.
+          order: how often in the first coordinate; or the letters of the coordinates, as "xx" or
+            "xt": x, y, z in space, t in time. At most four.
+
+        Returns:
+          As a call of the operator, by forward mode, exact for the network.
+
+        Raises:
+          UserError: as in a call, or an order that is none.
+        """
+        if order == "" and args:
+            *args, order = args  # type: ignore
+        return self._evaluate(_label(self.ansatz.problem, order), tuple(args), x, sensors)
+
+    def _evaluate(self, label: str, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
+        """The derivative of a label; "" is the solution itself."""
         takes = 1 if self.sensors is None else 2
         if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
             raise UserError(f"call op({'x' if takes == 1 else 'u0, x'})")
@@ -97,13 +123,13 @@ class Operator:
         with jax.enable_x64(dtype == np.float64):
             x = jnp.asarray(x, dtype)
             if u0 is None:
-                u = _apply(self.ansatz, self.params, None, x)[0]
+                u = _apply(self.ansatz, label, self.params, None, x)[0]
                 return u if in_jax else np.asarray(u)
             values = self._checked_values(u0, sensors)
             if in_jax:
-                return _apply(self.ansatz, self.params, jnp.asarray(values, dtype), x)
+                return _apply(self.ansatz, label, self.params, jnp.asarray(values, dtype), x)
             return self._in_blocks(
-                lambda params, a: _apply(self.ansatz, params, a, x), values, len(x)
+                lambda params, a: _apply(self.ansatz, label, params, a, x), values, len(x)
             )
 
     def _in_blocks(
@@ -130,10 +156,10 @@ class Operator:
         """Values at the operator's own sensors, in its float type."""
         law = self.ansatz.problem.random_field
         assert law is not None
-        u0 = u0 if isinstance(u0, Array) else _numbers(u0, "u0")
+        places = law.sensors if sensors is None else _numbers(sensors, "sensors")
+        u0 = u0 if isinstance(u0, Array) else _numbers(_sampled(u0, places), "u0")
         if not _is_real(u0.dtype):
             raise UserError(f"u0 is of dtype {u0.dtype}; give real numbers")
-        places = law.sensors if sensors is None else _numbers(sensors, "sensors")
         low, high = self.ansatz.problem.domain.lower[0], self.ansatz.problem.domain.upper[0]
         if places.ndim != 1 or not np.all((places >= low) & (places <= high)):
             raise UserError(f"sensors must be a list of places in [{low:g}, {high:g}]")
@@ -155,9 +181,17 @@ class Operator:
             fitted = Field.fit(jnp.asarray(u0, np.float64), places, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
 
-    def residual(self, u0: np.ndarray | None, x: np.ndarray) -> np.ndarray:
-        """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution."""
+    def residual(self, u0: Any = None, x: np.ndarray | None = None) -> np.ndarray:
+        """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution.
+
+        It tells errors without a reference, but for those along a slow mode, which leave next to
+        none: `hop.gauge` says how far it can be trusted.
+
+        Args:
+          u0, x: as in a call of the operator.
+        """
         dtype = self.dtype
+        x = self.grid if x is None else x
         with jax.enable_x64(dtype == np.float64):
             points = jnp.asarray(x, dtype)
             lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
@@ -271,6 +305,34 @@ def select(
     return found[-1:]
 
 
+def _label(problem: Problem, order: int | str) -> str:
+    """The letters of a derivative, checked."""
+    dim = problem.domain.dim
+    letters = "xyz"[: dim - 1] + "t" if in_time(problem) else "xyz"[:dim]
+    label = "x" * order if isinstance(order, int) and order >= 0 else order
+    if not isinstance(label, str) or set(label) - set(letters) or len(label) > _MOST_DERIVATIVES:
+        raise UserError(
+            f"order={order!r} is no derivative; give a number or the letters {', '.join(letters)}, "
+            f"as 'x' or 'xx', {_MOST_DERIVATIVES} at most"
+        )
+    return "".join(sorted(label))
+
+
+def _sampled(u0: Any, places: np.ndarray) -> Any:
+    """The values (n, m) of a function, or of a list of them, at the places; else u0 itself."""
+    functions = u0 if isinstance(u0, list | tuple) else [u0]
+    if not functions or not all(callable(f) for f in functions):
+        return u0
+    values = [np.asarray(f(places)) for f in functions]
+    for k, value in enumerate(values):
+        if value.shape != places.shape:
+            raise UserError(
+                f"function {k} of u0 gives shape {value.shape} for {len(places)} places; it must "
+                "give a value for each, as numpy.sin does"
+            )
+    return np.stack(values)
+
+
 def default_grid(problem: Problem) -> np.ndarray:
     """A tensor grid: 1,001 points on an interval, 101 along each axis of a rectangle.
 
@@ -310,10 +372,10 @@ def _is_real(dtype: Any) -> bool:
     return bool(jnp.issubdtype(dtype, np.floating) or jnp.issubdtype(dtype, np.integer))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _apply(ansatz: Ansatz, params: Params, values: Array | None, x: Array) -> Array:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _apply(ansatz: Ansatz, label: str, params: Params, values: Array | None, x: Array) -> Array:
     with jax.default_matmul_precision("highest"):
-        return ansatz.jet(params, _inputs(ansatz, values), x, ())[""]
+        return ansatz.jet(params, _inputs(ansatz, values), x, (label,))[label]
 
 
 @functools.partial(jax.jit, static_argnums=0)

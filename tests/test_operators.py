@@ -101,6 +101,34 @@ def test_other_sensors_are_fitted(op):
     np.testing.assert_allclose(fitted, op(whole, sensors=places), atol=1e-4)
 
 
+def test_derivatives_are_those_of_the_network(op, u0):
+    x = np.linspace(0.1, 0.9, 9)[:, None]
+    in_jax, places = jnp.asarray(u0[:3]), jnp.asarray(x, jnp.float32)
+    slope = jax.jvp(lambda y: op(in_jax, y), (places,), (jnp.ones_like(places),))[1]
+    for asked in (op.derivative(u0[:3], x, 1), op.derivative(u0[:3], x, "x")):
+        np.testing.assert_allclose(asked, slope, rtol=1e-4, atol=1e-4)
+    h = 1e-2
+    curve = (op(u0, x + h) - 2 * op(u0, x) + op(u0, x - h)) / h**2
+    np.testing.assert_allclose(op.derivative(u0, x, 2), curve, atol=0.1 * np.abs(curve).max())
+    np.testing.assert_array_equal(op.derivative(u0, x, 0), op(u0, x))
+    assert op.derivative(u0, order="xx").shape == (37, 1001)
+    for wrong in ("y", "t", -1, "xxxxx", "X"):
+        with pytest.raises(hop.UserError, match="is no derivative"):
+            op.derivative(u0, x, wrong)
+
+
+def test_functions_are_sampled(op):
+    x = np.linspace(0, 1, 5)[:, None]
+    waves = [lambda y, k=k: np.sin(k * np.pi * y) for k in (1, 2)]
+    values = np.stack([wave(op.sensors) for wave in waves])
+    np.testing.assert_array_equal(op(waves, x), op(values, x))
+    np.testing.assert_array_equal(op(waves[0], x), op(values[:1], x))
+    np.testing.assert_array_equal(op.residual(waves), op.residual(values, op.grid))
+    for wrong in (lambda y: 1.0, [np.sin, lambda y: y[:2]]):
+        with pytest.raises(hop.UserError, match=r"function [01] of u0 gives shape"):
+            op(wrong, x)
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
