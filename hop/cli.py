@@ -28,6 +28,7 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
                                           solutions for many input functions
   hop refine SOURCE --eps=E --workdir=W   train another epsilon from the nearest stage of SOURCE
   hop publish WORKDIR NAME                keep its networks as a model to load by name
+  hop tables [--only=5] [--quick]         the paper's tables and figures, and some more
   hop info [SOURCE]                       what it holds; the pretrained models
 
 SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
@@ -362,6 +363,27 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return fields, rest
 
 
+def _tables(argv: list[str]) -> None:
+    def define(values: flags.FlagValues) -> None:
+        for name, default, text in (
+            ("only", "", "the tables to make, as in --only=5,8; default: all"),
+            ("workdir", "runs/tables", "where runs are kept: what is there is not trained again"),
+            ("output", "", "where pages go; default: docs/results in the repository, else "
+             "hop-tables, and their folder quick with --quick"),
+        ):  # fmt: skip
+            flags.DEFINE_string(name, default, text, flag_values=values)
+        for name, text in (
+            ("quick", "one seed and small budgets: all tables in a quarter of an hour"),
+            ("report", "train nothing: make the pages again from what is there"),
+        ):
+            flags.DEFINE_bool(name, False, text, flag_values=values)
+
+    values, _ = _parse("tables", argv, define)
+    from hop.tables import making
+
+    making.make(**{k: values[k] for k in ("only", "quick", "workdir", "output", "report")})
+
+
 _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "data": _data,
     "train": _train,
@@ -369,5 +391,6 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "evaluate": _evaluate,
     "infer": _infer,
     "publish": _publish,
+    "tables": _tables,
     "info": _info,
 }

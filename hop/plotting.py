@@ -1,6 +1,7 @@
 """Pictures of runs. Headless."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,38 @@ def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.nda
         if u0 is not None and spread < 0.01 * np.abs(u[:count]).max():
             title += f"\n(all agree to {spread:.0e}: here u hardly depends on u₀)"
         axes[0, -1].set(xlabel="x", ylabel="u", title=title)
+        figure.savefig(target)
+        plt.close(figure)
+
+
+def planes(target: str, operators: Mapping[str, Operator]) -> None:
+    """Images of solutions in the plane by name, one beside the other, the reference first."""
+    first = next(iter(operators.values()))
+    domain = first.ansatz.problem.domain
+    x = domain.grid(_PIXELS, _PIXELS)
+    images = {"reference": _example(first, x)[1]}
+    images |= {name: _example(operator, x)[0] for name, operator in operators.items()}
+    top = np.nanmax(np.abs(images["reference"]))
+    columns = math.ceil(len(images) / 2)
+    (left, bottom), (right, upper) = domain.lower, domain.upper
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(
+            2, columns, figsize=(2.6 * columns, 5.4), layout="constrained", squeeze=False
+        )
+        for panel in axes.ravel()[len(images) :]:
+            panel.set_axis_off()
+        for panel, (name, u) in zip(axes.ravel(), images.items(), strict=False):
+            image = panel.imshow(
+                u.reshape(_PIXELS, _PIXELS),
+                origin="lower",
+                extent=(left, right, bottom, upper),
+                cmap="RdBu_r",
+                vmin=-top,
+                vmax=top,
+            )
+            panel.set_title(name, fontsize=8)
+            panel.set(xticks=(), yticks=())
+        figure.colorbar(image, ax=axes, shrink=0.6, label="u")
         figure.savefig(target)
         plt.close(figure)
 

@@ -1,32 +1,32 @@
-"""Explicit finite differences, Newton and the operator, for one function and for many, in one run.
+"""Table 8: explicit finite differences, Newton and the operator, for one function and for many."""
 
-    python benchmarks/classical.py --steady=W --unit=W
-
-W are workdirs trained with configs/burgers_steady.py and configs/burgers_steady_unit.py. Each
-classical solver takes the coarsest grid that reaches the operator's own mean error on the test
-functions (at most 257 points for the explicit one, whose cost grows like the cube). Errors are
-against Newton on twice the shipped nodes. Writes docs/results/classical.md and .json.
-"""
-
-import argparse
-import json
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from report import provenance, table
 
+from hop.checkpoints import Store
 from hop.fields import Field
 from hop.operators import Operator, load
 from hop.problems import Lam
 from hop.references import chebyshev, finite_differences
+from hop.tables import Folders, Results, Run, Table, pages
+from hop.tables.table_5 import STEADY
+from hop.tables.unit import UNIT
 
-ROOT = Path(__file__).resolve().parents[1]
+RUNS = {
+    "steady": Run(f"{STEADY}:quickstart", [], ["train.steps=150"]),
+    "unit": Run(UNIT, ["train.steps=2500"], ["train.steps=150"]),
+}
+CASES = (("steady", 0.0, 0.5), ("steady", 0.0, 0.1), ("steady", 0.0, 0.05), ("unit", 0.2, 0.2))
+PAPER = {
+    0.5: ("1.6e-12, 240 s", "1.5e-3, 0.2 s"), 0.1: ("5.8e-4, 1240 s", "7.0e-4, 0.2 s"),
+    0.05: ("1.0e-2, 2416 s", "2.5e-2, 0.2 s"),
+}  # fmt: skip
 MANY, SOME = 10_000, 100
 BLOCK = 250  # functions marched together: their states stay in the cache
 SOLVERS = {
@@ -37,9 +37,20 @@ SOLVERS = {
 X = np.linspace(0.0, 1.0, 1001)
 
 
+def measure(folders: Folders) -> Any:
+    cases = []
+    for run, s, eps in CASES:
+        operator = load(folders[run], s=s, eps=eps)
+        stages = Store(folders[run]).stages()
+        until = next(k for k, i in enumerate(stages) if (i.s, i.eps) == (operator.s, operator.eps))
+        cases.append(compare(operator, sum(i.record["seconds"] for i in stages[: until + 1])))
+    return cases
+
+
 def fields(operator: Operator, count: int) -> tuple[Field, np.ndarray]:
     """Fresh functions: the field, and its values at the sensors."""
     law = operator.ansatz.problem.random_field
+    assert law is not None
     with jax.enable_x64(True):
         field = Field(np.asarray(law.sample(jax.random.key(7), count)), law.basis)
         return field, np.asarray(field(jnp.asarray(law.sensors)))
@@ -86,6 +97,7 @@ def timed(f: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
 
 
 def compare(operator: Operator, training: float) -> dict[str, Any]:
+    """The three solvers at a stage: errors, seconds for one function and for many, break-even."""
     problem, lam = operator.ansatz.problem, Lam(operator.s, operator.eps)
     field, values = fields(operator, MANY)
     few, test = first(field, 1), first(field, SOME)
@@ -143,55 +155,38 @@ def often(count: float | None) -> str:
     return "no number of" if count is None else f"{count:,.0f}"
 
 
-def report(cases: list[dict[str, Any]], note: str) -> str:
-    rows = []
-    for case in cases:
-        where = f"s = {case['s']:g}, ε = {case['eps']:g}"
+def page(results: Results, cases: Any) -> list[str]:
+    rows, notes = [], []
+    for c in cases or ():
+        where = f"s = {c['s']:g}, ε = {c['eps']:g}"
+        paper = PAPER[c["eps"]] if c["s"] == 0 else ("–", "–")
+        theirs = {"explicit": paper[0], "newton": "–", "operator": paper[1]}
         for name, label in SOLVERS.items():
-            r = case["solvers"][name]
+            r = c["solvers"][name]
             cells = [f"{r['error']:.1e}", seconds(r["one"]), seconds(r["many"])]
-            rows.append([where, label.format(**r), *cells])
-    notes = [
-        f"* s = {c['s']:g}, ε = {c['eps']:g}: λ₀ = {c['decay']:.2g}; training up to this stage "
-        f"{c['training']:.0f} s, which pays after {often(c['break_even_explicit'])} explicit "
-        + ("solves, were each function marched anew; against Newton never, since one solve serves "
-           "every function." if c["s"] == 0 else
-           f"and {often(c['break_even'])} Newton solves, many at a time.")
-        for c in cases
-    ]  # fmt: skip
-    made = provenance("python benchmarks/classical.py --steady=W --unit=W")
-    head = ["", "solver", "mean L2RE", "1 function", f"{MANY:,} functions"]
-    return "\n".join([
-        "# Classical solvers and the operator\n",
-        "`python benchmarks/classical.py` compares. " + __doc__.split("\n\n")[-1].strip() + "\n",
-        table(head, rows) + "\n",
-        "At s = 0 the operator is constant, so one march or one Newton solve serves all functions; "
-        "at s = 0.2 each function is solved, many at a time.\n",
-        *notes,
-        f"\n{made}. {note}".rstrip() + "\n",
-    ])  # fmt: skip
+            rows.append([where, label.format(**r), theirs[name], *cells])
+        notes.append(
+            f"* {where}: λ₀ = {c['decay']:.2g}; training up to this stage {c['training']:.0f} s, "
+            f"which pays after {often(c['break_even_explicit'])} explicit "
+            + (
+                "solves, were each function marched anew; against Newton never, since one solve "
+                "serves every function."
+                if c["s"] == 0
+                else f"and {often(c['break_even'])} Newton solves, many at a time."
+            )
+        )
+    head = ["", "solver", "paper, L2RE and time", "mean L2RE", "1 function", f"{MANY:,} functions"]
+    return [
+        "Each classical solver takes the coarsest grid that reaches the operator's own mean error "
+        "(at most 257 points for the explicit one, whose cost grows like the cube). Errors are "
+        "against Newton on twice the shipped nodes. The explicit scheme's cost is its relaxation "
+        "time 1/λ₀: it stops once e^(−λ₀t) is below its tolerance. At s = 0 the operator is "
+        "constant, so one march or one Newton solve serves all functions; at s = 0.2 each is "
+        "solved, many at a time.",
+        pages.table(head, rows),
+        "\n".join(notes),
+        *pages.made(results["runs"]),
+    ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steady", required=True)
-    parser.add_argument("--unit", required=True)
-    parser.add_argument("--note", default="", help="a sentence on how W were trained")
-    args = parser.parse_args()
-    cases = []
-    for source, s, eps in ((args.steady, 0.0, 0.5), (args.steady, 0.0, 0.1),
-                           (args.steady, 0.0, 0.05), (args.unit, 0.2, 0.2)):  # fmt: skip
-        operator = load(source, s=s, eps=eps)
-        records = [json.loads(line) for line in (Path(source) / "metrics.jsonl").open()]
-        stages = [r for r in records if r["kind"] == "stage"]
-        until = next(i for i, r in enumerate(stages) if (r["s"], r["eps"]) == (s, eps))
-        cases.append(compare(operator, sum(r["seconds"] for r in stages[: until + 1])))
-        print(json.dumps(cases[-1]))
-    out = ROOT / "docs" / "results"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "classical.json").write_text(json.dumps(cases, indent=1) + "\n")
-    (out / "classical.md").write_text(report(cases, args.note))
-
-
-if __name__ == "__main__":
-    main()
+TABLE = Table("Table 8: classical solvers and the operator", {"runs": RUNS}, page, measure)

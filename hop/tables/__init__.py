@@ -1,0 +1,97 @@
+"""The paper's tables and figures, and some more: one file each, found by its name.
+
+A table declares the runs that it needs, how it is rendered from their results, and its picture.
+`hop.tables.making` trains what is missing and writes the pages. Every figure on a page comes from
+a run, or is the paper's (Chen, Yang, Xiang, Hao, arXiv 2502.00488) and kept beside the table.
+"""
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hop.errors import UserError, suggestion
+
+Results = Mapping[str, Mapping[str, Mapping[str, Any]]]  # group → run → what is known of it
+Folders = Mapping[str, Path]  # run → its workdir, of those that have a finished stage
+
+_PREFIX = "table_"  # of the modules of the paper's own tables; their ids are what follows it
+_PARTS = ("making", "pages", "runs")  # the modules here that are no tables
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A config and its changes, trained once, whichever tables show it.
+
+    Attributes:
+      config: FILE.py[:VARIANT].
+      changes: overrides FIELD=VALUE.
+      quick: further ones for a small budget; None leaves the run out of quick tables.
+    """
+
+    config: str
+    changes: Sequence[str] = ()
+    quick: Sequence[str] | None = ()
+
+    def words(self, quick: bool) -> list[str]:
+        """The overrides as the command line takes them."""
+        more = (self.quick or ()) if quick else ()
+        return [f"--config.{change}" for change in (*self.changes, *more)]
+
+    def command(self, quick: bool, workdir: str = "W") -> str:
+        return " ".join(
+            ["hop train", f"--config={self.config}", f"--workdir={workdir}", *self.words(quick)]
+        )
+
+
+def seeds(name: str, config: str, changes: Sequence[str], quick: Sequence[str]) -> dict[str, Run]:
+    """The same run from three seeds, the first of them in quick tables too."""
+    return {
+        f"{name}, seed {k}": Run(config, [*changes, f"seed={k}"], None if k else quick)
+        for k in range(3)
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A page.
+
+    Attributes:
+      title: its heading.
+      runs: group → name → run. What is known of a run, in `Results`: "command"; "made", its
+        command, machine and date; "stages", a row for each; "failed", why, if it did.
+      page: (results, measured) → the parts of the page.
+      measure: what else must be found from the workdirs, as plain JSON values.
+      draw: (target, workdirs): its picture.
+    """
+
+    title: str
+    runs: Mapping[str, Mapping[str, Run]]
+    page: Callable[[Results, Any], list[str]]
+    measure: Callable[[Folders], Any] | None = None
+    draw: Callable[[Path, Folders], None] | None = None
+
+
+def names() -> list[str]:
+    """The ids of all tables: the paper's numbers, then the others."""
+    found = [m.name for m in pkgutil.iter_modules(__path__) if m.name not in _PARTS]
+    paper = sorted(name.removeprefix(_PREFIX) for name in found if name.startswith(_PREFIX))
+    return paper + sorted(name for name in found if not name.startswith(_PREFIX))
+
+
+def module_name(name: str) -> str:
+    """The module of a table, which also names its page."""
+    return f"{_PREFIX}{name}" if name[0].isdigit() else name
+
+
+def find(name: str) -> Table:
+    """The table of an id.
+
+    Raises:
+      UserError: there is none.
+    """
+    if name not in names():
+        raise UserError(f"no table {name!r}{suggestion(name, names())}")
+    return importlib.import_module(f"hop.tables.{module_name(name)}").TABLE

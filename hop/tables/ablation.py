@@ -1,0 +1,69 @@
+"""What each ingredient of the steady Burgers operator is worth."""
+
+from typing import Any
+
+from hop.tables import Results, Run, Table, pages
+from hop.tables.table_5 import PAPER, STEADY
+
+BASE = f"{STEADY}:quickstart"
+SHORT, LONG = ["train.steps=150"], ["train.steps=750"]
+# A step of the other solvers costs something else, so compare seconds.
+FIXED = ["train.dispatch=10", "train.save_every=100", "train.patience=5"]
+CG = ["solver.name=gauss_newton_cg", "train.steps=60", *FIXED]
+RUNS = {
+    "ingredients": {
+        "as shipped": Run(BASE, [], SHORT),
+        "the paper's path and loss": Run(f"{STEADY}:paper", ["train.steps=1500"], SHORT),
+        "no slow-mode term": Run(BASE, ["strategy.slow=0.0"], SHORT),
+        "direct, same total steps": Run(
+            BASE, ["path.eps=(0.05,)", "train.steps=7500", "strategy.slow=0.0"], LONG
+        ),
+        "direct with slow-mode term": Run(BASE, ["path.eps=(0.05,)", "train.steps=7500"], LONG),
+        "no tangent term": Run(BASE, ["strategy.tangent=0.0"], SHORT),
+        "tangent term alone": Run(
+            BASE,
+            ["strategy.residual=0.0", "strategy.slow=0.0", "strategy.tangent=1.0",
+             "strategy.tangent_share=inf"],
+            SHORT,
+        ),
+        "Adam, 1e-3": Run(BASE, ["solver.optimizer=adam", "solver.learning_rate=1e-3"], SHORT),
+    },
+    "solvers": {
+        "Muon, float32, exact conditions": Run(BASE, [], SHORT),
+        "float64": Run(BASE, ["train.precision=float64"], SHORT),
+        "soft boundary conditions": Run(
+            BASE,
+            ["problem.conditions_by=loss", "strategy.condition=100.0", "strategy.slow=0.0"],
+            SHORT,
+        ),
+        "exact, but no slow-mode term either": Run(BASE, ["strategy.slow=0.0"], SHORT),
+        "L-BFGS": Run(BASE, ["solver.name=lbfgs", "train.steps=600", *FIXED], ["train.steps=60"]),
+        "Gauss–Newton–CG": Run(BASE, CG, ["train.steps=10"]),
+        "Gauss–Newton–CG, float64": Run(
+            BASE, [*CG, "train.precision=float64"], ["train.steps=10"]
+        ),
+    },
+}  # fmt: skip
+
+
+def page(results: Results, _: Any) -> list[str]:
+    parts = [
+        "One change each to `burgers_steady.py:quickstart` (dataset `paper`, s = 0), one seed: "
+        "mean L2RE on the test split."
+    ]
+    for group, title in (("ingredients", "Ingredients"), ("solvers", "Solvers, precision")):
+        rows = [
+            [
+                name,
+                *(pages.cell([run], eps) for eps in PAPER),
+                f"{pages.seconds(run):.0f} s",
+                f"{sum(row['step'] for row in run['stages']):,}",
+            ]
+            for name, run in results[group].items()
+        ]
+        head = ["", *(f"ε = {eps:g}" for eps in PAPER), "training", "steps"]
+        parts += [f"## {title}", pages.table(head, rows), *pages.made(results[group])]
+    return parts
+
+
+TABLE = Table("What each ingredient is worth", RUNS, page)

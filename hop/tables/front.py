@@ -1,0 +1,50 @@
+"""Allen–Cahn with an interface that truly moves: u(0) = −2, u(1) = 1.1."""
+
+import math
+from typing import Any
+
+from hop.tables import Results, Table, pages, runs, seeds
+from hop.tables.table_1 import FRONT
+
+CHANGES = [
+    "problem.left=-2.0", "problem.right=1.1",
+    "path.eps=(0.5,0.4,0.3,0.25,0.2,0.16,0.13,0.115,0.1,0.09,0.08,0.07,0.06,0.05,0.04,0.03)",
+]  # fmt: skip
+
+
+def page(results: Results, _: Any) -> list[str]:
+    found, rows = list(results["runs"].values()), []
+    for stage in found[0]["stages"] if found else ():
+        eps = stage["eps"]
+        here = [row for run in found if (row := pages.at(run, eps)) is not None]
+        gaps = [
+            abs(row["interface"] - row["true_interface"])
+            for row in here
+            if row["interface"] is not None
+        ]
+        rows.append(
+            [
+                f"{eps:g}",
+                f"{stage['true_interface']:.6f}",
+                f"{0.5 + eps / (2 * math.sqrt(2)) * math.log(7):.6f}",
+                pages.spread(gaps),
+                ", ".join(dict.fromkeys(row["place"] for row in here)),
+            ]
+        )
+    head = ["ε", "place", "½ + (ε/2√2) ln 7", "hop, error of the place", "place is"]
+    return [
+        "Where the residual is small and its slow mode is still told from rounding, the gauge "
+        "finds the interface; below, the pin carries on its last velocity. A pin without that "
+        "velocity ends at 0.580 for ε = 0.05 (true: 0.534), however small its steps. Median of "
+        "the seeds, the worst in brackets.",
+        pages.table(head, rows),
+        *pages.made(results["runs"]),
+    ]
+
+
+TABLE = Table(
+    "A front that moves",
+    {"runs": seeds("predictor–corrector", FRONT, CHANGES, ["train.steps=12"])},
+    page,
+    draw=runs.picture_of("predictor–corrector, seed 0"),
+)

@@ -1,0 +1,122 @@
+"""Makes tables: trains the runs that are missing, and writes the pages."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hop import tables
+from hop.errors import RunError, UserError
+from hop.share import share
+from hop.tables import Table
+from hop.tables import runs as running
+from hop.tables.pages import provenance
+
+
+def make(only: str, quick: bool, workdir: str, output: str, report: bool) -> None:
+    """Makes tables, one after the other; what is done already is not done again.
+
+    Args:
+      only: their ids, with commas; all by default.
+      quick: at small budgets, onto pages of their own.
+      workdir: the folder of runs.
+      output: the folder of pages; by default `docs/results` of the repository if that is where
+        this runs, else `hop-tables`, and its folder `quick` for quick ones.
+      report: train nothing: runs that are not there keep the results that the page has.
+
+    Raises:
+      UserError: an unknown table, or full pages in the way of quick ones or the reverse.
+    """
+    chosen = {name: tables.find(name) for name in (only.split(",") if only else tables.names())}
+    default = Path("docs/results") if Path.cwd() == share("configs").parent else Path("hop-tables")
+    folder = Path(output) if output else default / "quick" if quick else default
+    for name in chosen:
+        if kept(folder, name).get("quick", quick) != quick:
+            kind = "full" if quick else "quick"
+            raise UserError(
+                f"{folder} holds the {kind} results of table {name}; give another --output"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in chosen.items():
+        _make(name, table, quick, Path(workdir), folder, not report)
+
+
+def kept(folder: Path, name: str) -> dict[str, Any]:
+    """The results of a table as its JSON file holds them, if there is one."""
+    path = folder / f"{tables.module_name(name)}.json"
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise RunError(f"{path} is damaged; restore or remove it") from error
+
+
+def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, train: bool) -> None:
+    page = folder / f"{tables.module_name(name)}.md"
+    command = f"hop tables --only={name}" + " --quick" * quick
+    old = kept(folder, name)
+    found: dict[str, dict[str, Any]] = {}
+    results = {"table": name, "quick": quick, "runs": found}
+    results |= {key: old[key] for key in ("measured", "made") if key in old}
+    folders: dict[str, Path] = {}
+    for group, runs in table.runs.items():
+        before = old["runs"].get(group, {}) if old else {}
+        found[group] = {}
+        for key, run in runs.items():
+            if quick and run.quick is None:
+                continue
+            home = running.folder_of(running.config_of(run, quick), workdir)
+            print(f"table {name}: {key}: {home}", flush=True)
+            known = running.result(run, home, quick=quick, train=train, command=command)
+            if known is not None and known["stages"] and home.exists():
+                folders[key] = home
+            if (known := known or before.get(key)) is not None:
+                found[group][key] = known
+                _write(page, table, results)
+    if table.measure is not None and (folders or not any(table.runs.values())):
+        try:
+            results |= {"measured": table.measure(folders), "made": provenance(command)}
+        except (UserError, RunError, KeyError) as error:
+            print(f"table {name} could not be measured: {error}")
+    if table.draw is not None:
+        try:
+            table.draw(page.with_suffix(".png"), folders)
+        except (UserError, RunError, KeyError) as error:
+            print(f"table {name} keeps its picture, since a run is not there: {error}")
+    _write(page, table, results)
+    print(f"written: {page}", flush=True)
+
+
+def _write(page: Path, table: Table, results: Mapping[str, Any]) -> None:
+    texts = {
+        page.with_suffix(".json"): json.dumps(results, indent=1) + "\n",
+        page: render(table, results, page.with_suffix(".png").exists()),
+    }
+    for path, text in texts.items():
+        partial = path.with_suffix(".tmp")
+        partial.write_text(text)
+        os.replace(partial, path)
+
+
+def render(table: Table, results: Mapping[str, Any], picture: bool) -> str:
+    """The page of a table's results."""
+    name, quick = results["table"], results["quick"]
+    flags = f"--only={name}" + " --quick" * quick
+    about = (
+        f"`hop tables {flags}` trains what it does not find and writes this page. Errors are "
+        "relative L2 (L2RE) against references that are shown to converge in the tests."
+    )
+    if quick:
+        about += (
+            " **Quick: one seed, few steps and short paths**, to see that all of it works; the "
+            "accuracy of the method is on the page without --quick."
+        )
+    parts = [f"# {table.title}" + " (quick)" * quick, about]
+    if picture:
+        parts.append(f"![{table.title}]({tables.module_name(name)}.png)")
+    parts += table.page(results["runs"], results.get("measured"))
+    if "made" in results:
+        parts.append(results["made"])
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"

@@ -1,0 +1,112 @@
+"""The parts that pages are made of."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hop.provenance import made as provenance_of
+
+Rows = list[dict[str, Any]]
+
+
+def provenance(command: str) -> str:
+    """`command`, machine and date, as every published figure carries them."""
+    made = provenance_of(command)
+    return f"`{command}`, {made['machine']}, {made['date']}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median (worst); one value alone."""
+    if len(values) < 2:
+        return "".join(f"{value:.1e}" for value in values) or "–"
+    return f"{np.median(values):.1e} ({max(values):.1e})"
+
+
+def place(eps: float) -> str:
+    return f"ε = {eps:g}" if eps > 0.07 or round(1 / eps) % 5 else f"ε = 1/{1 / eps:g}"
+
+
+def method(name: str) -> str:
+    """What runs of several seeds, or of several ε, have in common in their names."""
+    return name.split(", seed")[0].split(", ε =")[0]
+
+
+def by_method(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """method → its runs, in order."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for name, run in runs.items():
+        found.setdefault(method(name), []).append(run)
+    return found
+
+
+def at(run: Mapping[str, Any], eps: float, s: float = 0.0) -> dict[str, Any] | None:
+    """A run's last stage at a place, if it came there."""
+    found = [r for r in run["stages"] if r["s"] == s and math.isclose(r["eps"], eps, rel_tol=1e-6)]
+    return found[-1] if found else None
+
+
+def cell(runs: Sequence[Mapping[str, Any]], eps: float, s: float = 0.0, key: str = "l2re") -> str:
+    """Median and worst of a figure over runs at a place; "failed" where one failed before it."""
+    found = [row for run in runs if (row := at(run, eps, s)) is not None]
+    if any(
+        s == lost[0] and math.isclose(eps, lost[1], rel_tol=1e-6)
+        for run in runs
+        for lost in run.get("missing", ())
+    ):
+        rest = f", else {spread([row[key] for row in found])}" if found else ""
+        return f"failed{rest}"
+    return spread([row[key] for row in found if row[key] is not None])
+
+
+def seconds(run: Mapping[str, Any]) -> float:
+    return sum(row["seconds"] for row in run["stages"])
+
+
+def training(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The median of the seconds that whole paths took."""
+    return f"{np.median([seconds(run) for run in runs]):.0f} s"
+
+
+def made(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The provenance of a group: each line once, failures, and the commands out of the way."""
+    lines = dict.fromkeys(run["made"] for run in runs.values())
+    failed = [f"* {name} failed: {run['failed']}" for name, run in runs.items() if "failed" in run]
+    commands = [f"* {name}: `{run['command']}`" for name, run in runs.items()]
+    if not commands:
+        return []
+    folded = ["<details><summary>Commands</summary>\n", *commands, "\n</details>"]
+    return ["\n\n".join(lines), "\n".join(failed), "\n".join(folded)]
+
+
+def by_paper(
+    paper: Mapping[float, tuple[str, str]],
+    places: Sequence[float],
+    runs: Mapping[str, Mapping[str, Any]],
+    show: Callable[[Sequence[Mapping[str, Any]], float], str] = cell,
+) -> str:
+    """A table of methods × ε: the paper's classical and homotopy rows, then ours.
+
+    Args:
+      paper: ε → the two figures.
+      places: the columns.
+      runs: ours by name.
+      show: (runs of a method, ε) → a cell.
+    """
+    rows = [
+        [name, *(paper.get(eps, ("–", "–"))[i] for eps in places), ""]
+        for i, name in enumerate(("paper, classical", "paper, homotopy"))
+        if paper
+    ]
+    rows += [
+        [f"hop: {name}", *(show(mine, eps) for eps in places), training(mine)]
+        for name, mine in by_method(runs).items()
+    ]
+    return table(["", *map(place, places), "training"], rows)

@@ -1,0 +1,143 @@
+"""Runs of tables: each trained once in a folder named by its config's hash, and scored once."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hop import config as config_lib
+from hop import config_files, plotting, training
+from hop.checkpoints import Store
+from hop.config import Config
+from hop.errors import RunError
+from hop.evaluation import Judge
+from hop.operators import Operator, open_stage
+from hop.progress import Console
+from hop.tables import Folders, Run
+from hop.tables.pages import Rows, provenance
+
+SCORER = 1  # raise it when `scores` changes: runs are then scored anew, and not trained anew
+_RECORDED = ("stage", "s", "eps", "seconds", "step", "place")
+
+
+def config_of(run: Run, quick: bool) -> Config:
+    return config_files.read(run.config, run.words(quick))
+
+
+def folder_of(config: Config, workdir: Path) -> Path:
+    """Where a run lives: the same config, whatever file it comes from, is the same run."""
+    text = json.dumps(config_lib.to_json(config), sort_keys=True)
+    return workdir / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def result(
+    run: Run, folder: Path, *, quick: bool, train: bool, command: str
+) -> dict[str, Any] | None:
+    """What is known of a run, as in `hop.tables.Results`; trained and scored unless it was.
+
+    Args:
+      run: the run.
+      folder: its workdir, `folder_of` its config.
+      quick: its small budget.
+      train: whether to train what is not there; otherwise it is None.
+      command: what made it.
+
+    Raises:
+      UserError: the run cannot be made as it is declared.
+    """
+    kept = folder / "scores.json"
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    if known.get("scorer") != SCORER:
+        if not train and not Store(folder).stages():
+            return None
+        known = {"made": provenance(command)} | known
+        if train and "stages" not in known:
+            known |= _trained(config_of(run, quick), folder)
+        known |= {"scorer": SCORER, "stages": scores(folder)}
+        partial = kept.with_suffix(".tmp")
+        partial.write_text(json.dumps(known, indent=1) + "\n")
+        partial.replace(kept)
+        jax.clear_caches()
+    found = {key: known[key] for key in ("made", "failed", "missing", "stages") if key in known}
+    return {"command": run.command(quick)} | found
+
+
+def _trained(config: Config, folder: Path) -> dict[str, Any]:
+    """Trains a run, or goes on with it; of a failed one says why, and the places it missed."""
+    try:
+        with Console() as console:
+            training.train(config, folder, console)
+        plotting.path(str(folder))
+    except (RunError, jax.errors.JaxRuntimeError) as error:
+        reached = {(info.s, info.eps) for info in Store(folder).stages()}
+        places = config_lib.build(config).path.places
+        missing = [list(lam) for lam in places if tuple(lam) not in reached]
+        return {"failed": str(error).splitlines()[0], "missing": missing}
+    return {}
+
+
+def scores(folder: Path) -> Rows:
+    """Every finished stage's record and errors on the test split, and the place of its layer."""
+    store = Store(folder)
+    stages = store.stages()
+    if not stages:
+        return []
+    judge = Judge.of(config_lib.build(config_lib.parse(store.config())), "test")
+    rows = []
+    for info in stages:
+        operator = open_stage(store, info)
+        record = {key: info.record[key] for key in _RECORDED if key in info.record}
+        rows.append({**record, **judge.scores(operator), **layers(judge, operator)})
+    return rows
+
+
+def layers(judge: Judge, operator: Operator) -> dict[str, float | None]:
+    """Where the layer of a solution on an interval is, beside its reference's.
+
+    Returns:
+      of one function its "interface" and the "true_interface", its upward zeros; of an operator
+      "shock", the mean squared error of the downward zero, and "constant", the mean relative error
+      of the best constant predictor; nothing of other problems, or without a reference.
+    """
+    problem = judge.problem
+    if problem.domain.dim > 1 or "xx" not in problem.labels:
+        return {}
+    try:
+        r = judge.reference(operator.lam)
+    except RunError:
+        return {}
+    points, weights = judge.quadrature(operator.eps)
+    x = points[:, 0]
+    if judge.values is None:
+        u = np.stack([operator(points).astype(np.float64), r[0]])
+        ours, true = (None if np.isnan(zero) else float(zero) for zero in crossing(x, -u))
+        return {"interface": ours, "true_interface": true}
+    size, apart = (np.sqrt(v**2 @ weights) for v in (r, r - r.mean(axis=0)))
+    gap = crossing(x, operator(judge.values, points).astype(np.float64)) - crossing(x, r)
+    shock = float(np.nanmean(gap**2)) if np.isfinite(gap).any() else None
+    return {"constant": float(np.mean(apart / size)), "shock": shock}
+
+
+def crossing(x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The interpolated downward zero nearest ½ of each function, NaN where there is none."""
+    places = np.full(len(u), np.nan)
+    for i, row in enumerate(u):
+        down = np.flatnonzero((row[:-1] > 0) & (row[1:] <= 0))
+        if len(down):
+            zeros = x[down] + (x[down + 1] - x[down]) * row[down] / (row[down] - row[down + 1])
+            places[i] = zeros[np.argmin(np.abs(zeros - 0.5))]
+    return places
+
+
+def picture_of(run: str) -> Callable[[Path, Folders], None]:
+    """Draws a table by the picture of one of its runs: its path, and the loss of every stage."""
+
+    def draw(target: Path, folders: Folders) -> None:
+        shutil.copyfile(plotting.path(str(folders[run])), target)
+
+    return draw
