@@ -57,36 +57,47 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
     page = folder / f"{tables.module_name(name)}.md"
     command = f"hop tables --only={name}" + " --quick" * quick
     old = kept(folder, name)
-    found: dict[str, dict[str, Any]] = {}
+    declared = {
+        group: {key: run for key, run in runs.items() if not quick or run.quick is not None}
+        for group, runs in table.runs.items()
+    }
+    # What the page has stays until a run replaces it.
+    found: dict[str, dict[str, Any]] = {
+        group: {key: known for key in runs if (known := _old(old, group, key)) is not None}
+        for group, runs in declared.items()
+    }
     results = {"table": name, "quick": quick, "runs": found}
     results |= {key: old[key] for key in ("measured", "made") if key in old}
     folders: dict[str, Path] = {}
-    for group, runs in table.runs.items():
-        before = old["runs"].get(group, {}) if old else {}
-        found[group] = {}
+    for group, runs in declared.items():
         for key, run in runs.items():
-            if quick and run.quick is None:
-                continue
             home = running.folder_of(running.config_of(run, quick), workdir)
             print(f"table {name}: {key}: {home}", flush=True)
             known = running.result(run, home, quick=quick, train=train, command=command)
-            if known is not None and known["stages"] and home.exists():
+            if known is None:
+                continue
+            if known["stages"]:
                 folders[key] = home
-            if (known := known or before.get(key)) is not None:
-                found[group][key] = known
-                _write(page, table, results)
+            every = {**found[group], key: known}
+            found[group] = {k: every[k] for k in runs if k in every}
+            _write(page, table, results)
     if table.measure is not None and (folders or not any(table.runs.values())):
         try:
             results |= {"measured": table.measure(folders), "made": provenance(command)}
         except (UserError, RunError, KeyError) as error:
             print(f"table {name} could not be measured: {error}")
-    if table.draw is not None:
+    if table.draw is not None and folders:
         try:
             table.draw(page.with_suffix(".png"), folders)
         except (UserError, RunError, KeyError) as error:
             print(f"table {name} keeps its picture, since a run is not there: {error}")
     _write(page, table, results)
     print(f"written: {page}", flush=True)
+
+
+def _old(old: Mapping[str, Any], group: str, run: str) -> dict[str, Any] | None:
+    """What a page's earlier results say of a run."""
+    return old["runs"].get(group, {}).get(run) if old else None
 
 
 def _write(page: Path, table: Table, results: Mapping[str, Any]) -> None:

@@ -1,0 +1,147 @@
+"""Tables: found by name, made of cached runs, rendered from what was measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import hop
+from hop import tables
+from hop.cli import main
+from hop.tables import Run, Table, making, pages
+from hop.tables import runs as running
+
+ROOT = Path(hop.__file__).parents[1]
+TINY = """
+from hop.config import experiment
+
+def get_config():
+    config = experiment(problem="allen_cahn_1d", network="mlp")
+    config.network.widths = (8,)
+    config.path.eps = (0.5, 0.4)
+    config.train.update(steps=20, points=32, dispatch=10, save_every=20)
+    config.mesh.update(function=1, point=-1)
+    return config
+"""
+
+
+def test_tables_are_found_by_name():
+    assert tables.names()[:7] == ["1", "2", "4", "5", "6", "7", "8"]
+    assert {"ablation", "front", "plane", "unit"} <= set(tables.names())
+    for name in tables.names():
+        assert isinstance(tables.find(name), Table)
+    with pytest.raises(hop.UserError, match="no table 'plan'; did you mean 'plane'"):
+        tables.find("plan")
+
+
+@pytest.mark.parametrize("name", tables.names())
+def test_every_run_is_a_config(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    table = tables.find(name)
+    for runs in table.runs.values():
+        for run in runs.values():
+            full = running.config_of(run, quick=False)
+            if run.quick is not None:
+                short = running.config_of(run, quick=True)
+                assert (short.problem, short.strategy) == (full.problem, full.strategy)
+                assert short.train.steps <= full.train.steps
+
+
+@pytest.mark.parametrize("name", tables.names())
+def test_pages_are_rendered_from_their_results(name):
+    folder = ROOT / "docs" / "results"
+    page = folder / f"{tables.module_name(name)}.md"
+    if not page.exists():
+        pytest.skip("not made yet")
+    results = making.kept(folder, name)
+    picture = page.with_suffix(".png").exists()
+    assert making.render(tables.find(name), results, picture) == page.read_text()
+    assert not results["quick"]
+    for group, runs in results["runs"].items():
+        for key, run in runs.items():
+            assert run["command"] == tables.find(name).runs[group][key].command(False)
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A table of two runs, one of which must fail; its runs and pages go to a fresh folder."""
+    (tmp_path / "tiny.py").write_text(TINY)
+    config = f"{tmp_path}/tiny.py"
+    wild = ["solver.learning_rate=1e30", "solver.optimizer=sgd"]
+    table = Table(
+        "Tiny",
+        {"runs": {
+            "good": Run(config, [], ["train.steps=10"]),
+            "wild": Run(config, wild, None),
+        }},
+        lambda results, _: [
+            pages.by_paper({}, (0.5, 0.4), results["runs"]), *pages.made(results["runs"])
+        ],
+        draw=running.picture_of("good"),
+    )  # fmt: skip
+    monkeypatch.setattr(tables, "names", lambda: ["tiny"])
+    monkeypatch.setattr(tables, "find", lambda name: table)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make(**changes):
+    options = {"only": "", "quick": False, "workdir": "runs", "output": "", "report": False}
+    making.make(**(options | changes))
+
+
+def test_a_table_end_to_end(tiny, capsys, monkeypatch):
+    make(report=True)
+    assert not list(tiny.glob("runs/*"))  # nothing was trained
+    make()
+    page = tiny / "hop-tables" / "tiny.md"
+    text = page.read_text()
+    results = json.loads(page.with_suffix(".json").read_text())
+    good, wild = results["runs"]["runs"].values()
+    assert [row["eps"] for row in good["stages"]] == [0.5, 0.4]
+    for row in good["stages"]:
+        assert f"{row['l2re']:.1e}" in text
+    assert "hop: wild | failed | failed" in text
+    assert "wild failed: stage at s=0, eps=0.5 failed" in text
+    assert "![Tiny](tiny.png)" in text
+    assert wild["stages"] == []
+    # A second time nothing is trained, and the page is the same.
+    monkeypatch.setattr(running.training, "train", None)
+    make()
+    assert page.read_text() == text
+    assert "hop train --config=" in text
+
+
+def test_quick_pages_are_labelled_and_apart(tiny):
+    make(quick=True)
+    page = tiny / "hop-tables" / "quick" / "tiny.md"
+    text = page.read_text()
+    assert "(quick)" in text
+    assert "Quick: one seed, few steps" in text
+    assert "wild" not in text
+    assert "--config.train.steps=10" in text
+    with pytest.raises(hop.UserError, match="holds the quick results of table tiny"):
+        make(output=str(page.parent))
+
+
+def test_a_run_cut_short_is_finished(tiny, monkeypatch, listener):
+    whole = running.training.train
+
+    def cut(config, workdir, reporter):
+        whole(config, workdir, listener(interrupt_after=3))
+
+    monkeypatch.setattr(running.training, "train", cut)
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    (folder,) = (tiny / "runs").iterdir()
+    first = folder / "stages" / "0" / "_CHECKPOINT_METADATA"
+    made = first.stat().st_mtime_ns
+    monkeypatch.setattr(running.training, "train", whole)
+    make()
+    assert json.loads((folder / "scores.json").read_text())["stages"][-1]["eps"] == 0.4
+    assert first.stat().st_mtime_ns == made  # the finished stage was not trained again
+
+
+def test_an_unknown_table_is_one_line(capfd):
+    assert main(["tables", "--only=99"]) == 2
+    assert "no table '99'; use one of 1, 2, 4" in capfd.readouterr().err
