@@ -37,10 +37,9 @@ format: install
 	$(BIN)/ruff format .
 
 bench: install
-	$(BIN)/python benchmarks/burgers_steady.py
-	$(BIN)/python benchmarks/continuation.py
-	$(BIN)/python benchmarks/classical.py --steady=runs/benchmarks/paper/paper-0 \
-	  --unit=runs/benchmarks/unit/unit-0
+	$(BIN)/hop tables
+	$(BIN)/python benchmarks/laplacian.py
+	$(BIN)/python benchmarks/least_squares.py
 
 clean:
 	rm -rf .venv runs

@@ -21,11 +21,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import Array
-from report import provenance, table
 
 from hop import derivatives
 from hop.networks import Params
 from hop.networks.mlp import MLP
+from hop.tables.pages import provenance, table
 
 Way = Callable[[Params, Array], Array]  # parameters and points (q, d) → (q,)
 

@@ -23,7 +23,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from report import provenance, table
 
 from hop.ansatz import Ansatz
 from hop.homotopy.terms import Objective, Stage, Weights
@@ -34,6 +33,7 @@ from hop.solvers import Moment
 from hop.solvers.kaczmarz import Kaczmarz
 from hop.solvers.lbfgs import LBFGS
 from hop.solvers.levenberg_marquardt import LevenbergMarquardt
+from hop.tables.pages import provenance, table
 
 Run = Callable[[Any, int], Any]  # θ at the start and a number of steps → θ
 

@@ -7,29 +7,12 @@ command, machine and date.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-
-def provenance(command: str) -> str:
-    """`command`, machine and date, as every published figure carries them."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists() and (found := re.search(r"model name\s*: (.*)", info.read_text())):
-        cpu = found[1]
-    return f"`{command}`, {os.cpu_count()} cores of {cpu}, {datetime.date.today()}"
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+from hop.tables.pages import provenance, table
 
 
 def evaluation(report: dict[str, Any]) -> str:

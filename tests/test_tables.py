@@ -28,8 +28,10 @@ def get_config():
 def test_tables_are_found_by_name():
     assert tables.names()[:7] == ["1", "2", "4", "5", "6", "7", "8"]
     assert {"ablation", "front", "plane", "unit"} <= set(tables.names())
+    index = (ROOT / "docs" / "results" / "README.md").read_text()
     for name in tables.names():
         assert isinstance(tables.find(name), Table)
+        assert f"({tables.module_name(name)}.md)" in index
     with pytest.raises(hop.UserError, match="no table 'plan'; did you mean 'plane'"):
         tables.find("plan")
 
