@@ -21,7 +21,7 @@ from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.deeponet import DeepONet
 from hop.networks.nonlinear_deeponet import NonlinearDeepONet
 from hop.problems import Lam
-from hop.problems.burgers_time import _TRANSPORT, BurgersTime
+from hop.problems.burgers_time import BurgersTime, transport
 from hop.references import spectral
 from hop.training import train
 
@@ -70,7 +70,7 @@ def test_the_reference_agrees_with_cole_and_hopf(eps):
     assert np.abs(ours).max() > 0.3
 
 
-def solve(modes, steps, eps=0.02, nonlinear=_TRANSPORT):
+def solve(modes, steps, eps=0.02, nonlinear=transport):
     x = np.linspace(0, 1, 201)
     count = np.array([modes]), np.array([steps])
     return spectral.solve(nonlinear, lambda w: -eps * w**2, sine(), x, np.ones(201), *count)[0]
@@ -118,7 +118,7 @@ def test_the_reference_does_not_depend_on_the_company_or_order(float64):
 def test_an_unstable_march_says_so():
     with pytest.raises(RunError, match="became unstable at 2 steps"):
         spectral.solve(
-            _TRANSPORT, lambda w: 0.1 * w**2, sine(), np.zeros(1), np.ones(1),
+            transport, lambda w: 0.1 * w**2, sine(), np.zeros(1), np.ones(1),
             np.array([96]), np.array([2]),
         )  # fmt: skip
 

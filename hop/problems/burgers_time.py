@@ -10,6 +10,7 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -69,9 +70,12 @@ class BurgersTime:
         jump = 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)  # few kinds of function
         modes = np.maximum(96, np.ceil(0.35 * jump / eps)).astype(int)
         steps = np.maximum(200, np.ceil(0.7 * jump**2 / eps)).astype(int)
-        return spectral.solve(
-            _TRANSPORT, lambda omega: -eps * omega**2, field, x[:, 0], x[:, 1], modes, steps
-        )
+        return spectral.solve(transport, diffusion(eps), field, x[:, 0], x[:, 1], modes, steps)
 
 
-_TRANSPORT = spectral.divergence(lambda u: u**2 / 2)
+transport = spectral.divergence(lambda u: u**2 / 2)
+
+
+def diffusion(eps: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The symbol of ε u_xx."""
+    return lambda omega: -eps * omega**2
