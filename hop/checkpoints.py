@@ -356,7 +356,7 @@ def _leaves(tree: PyTree) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
 
 
-def _digest(array: np.ndarray) -> str:
+def digest(array: np.ndarray) -> str:
     """SHA-256 of dtype, shape and bytes."""
     array = np.ascontiguousarray(array)
     head = f"{array.dtype.str}{array.shape}".encode()
@@ -364,7 +364,7 @@ def _digest(array: np.ndarray) -> str:
 
 
 def _digests(tree: PyTree) -> dict[str, str]:
-    return {name: _digest(np.asarray(leaf)) for name, leaf in _leaves(tree).items()}
+    return {name: digest(np.asarray(leaf)) for name, leaf in _leaves(tree).items()}
 
 
 def _reader() -> ocp.Checkpointer:
@@ -412,7 +412,7 @@ def _restore(
         raise RunError(f"{where}: '{item}' is damaged ({_first_line(error)}); {advice}") from error
     if digests is not None:
         for name, leaf in _leaves(tree).items():
-            if digests.get(name) != _digest(leaf):
+            if digests.get(name) != digest(leaf):
                 raise RunError(
                     f"{where}: leaf '{name}' of '{item}' is damaged (its digest does "
                     f"not match); {advice}"

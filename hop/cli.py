@@ -257,8 +257,11 @@ def _infer(argv: list[str]) -> None:
     def define(values: flags.FlagValues) -> None:
         _define_selection(values)
         for name, text in (
-            ("input", "u0.npy: (n, m) sensor values of n functions"),
-            ("output", "u.npy: (n, q) solutions, written whole or not at all"),
+            (
+                "input",
+                "u0.npy or .npz: (n, m) sensor values of n functions; or grf_burgers/LAW:SPLIT",
+            ),
+            ("output", "u.npy or u.zarr: (n, q) solutions, there once they are whole"),
             ("at", "x.npy: (q, d) query points; default: the operator's grid"),
             ("plot", "picture.png: some input functions and their solutions; in time also .gif"),
         ):
@@ -276,12 +279,15 @@ def _infer(argv: list[str]) -> None:
     get = {name: values[name] for name in ("input", "output", "at", "points", "plot")}
     if get["at"] and get["points"]:
         raise UserError("--at and --points both name the query points; give one of them")
-    from hop import inference
+    from hop import inference, sharding
     from hop.operators import load
+    from hop.progress import Console
 
+    sharding.start_processes()
     operator = load(values["checkpoint"], **_selection(values))
-    done = inference.infer(operator, **get)
-    print(done)
+    with Console(speaks=sharding.is_chief()) as console:
+        done = inference.infer(operator, progress=console.counting("functions"), **get)
+        console.message(done)
 
 
 def _publish(argv: list[str]) -> None:

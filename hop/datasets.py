@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import tensorflow_datasets as tfds
 
-from hop.errors import RunError, UserError
+from hop.errors import RunError, UserError, check_choice
 from hop.fields import RANDOM_FIELDS, Field, RandomField
 from hop.share import share
 
@@ -181,6 +181,18 @@ def load(
             "delete that folder and build it again"
         )
     return data
+
+
+def values(name: str, split: str) -> np.ndarray:
+    """The sensor values (n, m), float64, of a split of `grf_burgers/LAW`, built if need be.
+
+    Raises:
+      UserError: no such dataset or split.
+    """
+    law = law_of(name)
+    check_choice("the split", split, SPLITS)
+    build(law)
+    return load(RANDOM_FIELDS[law], split)["values"]
 
 
 def law_of(name: str) -> str:

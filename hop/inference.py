@@ -1,17 +1,37 @@
-"""Batch inference, file to file."""
+"""Batch inference, file to file: inputs larger than memory, in shards that survive a restart.
 
+A shard is a run of functions. What is done so far lies beside the output, as `.NAME.partial`, with
+a journal of finished shards for every process of the job; the output appears only once it is whole.
+The same request goes on where it was stopped; another one starts anew. Shard k of a job of P
+processes is made by process k mod P, on its own devices.
+"""
+
+import dataclasses
+import hashlib
+import json
 import os
+import shutil
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
-from hop.errors import UserError
+from hop import datasets
+from hop.checkpoints import digest
+from hop.errors import RunError, UserError
 from hop.operators import Operator
 from hop.problems import in_time
 
 _MOST_POINTS = 10**8
+_SHARD = 2**23  # values of a shard's output: 32 MiB in float32
+_SHOWN = 8  # functions in a picture
+
+Progress = Callable[[int, int], None]  # functions done, of all
 
 
 def infer(
@@ -22,43 +42,130 @@ def infer(
     at: str = "",
     points: int | None = None,
     plot: str = "",
+    progress: Progress = lambda done, total: None,
 ) -> str:
     """Solutions for the functions in a file, written to another; returns a line that says so.
 
     Args:
       operator: a loaded stage.
-      input: `.npy` (n, m), values at `operator.sensors`; empty for a problem without input.
-      output: `.npy` (n, q), or (q,) without input; replaced only once it is whole.
+      input: values (n, m) at `operator.sensors`: a `.npy` file, an `.npz` with one array, or
+        `grf_burgers/LAW:SPLIT`; empty for a problem without input.
+      output: `.npy` or `.zarr`, (n, q), or (q,) without input; replaced only once it is whole.
       at: `.npy` (q, d) query points, (q,) in one dimension.
       points: instead, this many along each axis.
       plot: where to draw some of the functions; empty for nowhere.
+      progress: hears of finished shards.
 
     Raises:
-      UserError: a file that is missing, no plain array, of the wrong shape, or not finite.
+      UserError: a file that is missing, no plain array, of the wrong shape, or not finite; then
+        nothing is left of the output.
     """
-    domain = operator.ansatz.problem.domain
-    x = operator.grid
-    if at:
-        x = read(at)
-        x = x[:, None] if x.ndim == 1 and domain.dim == 1 else x
-    elif points:
-        if points**domain.dim > _MOST_POINTS:
-            raise UserError(
-                f"--points={points} along each of {domain.dim} axes is more than {_MOST_POINTS:,} "
-                "points; use fewer, or --at=x.npy with points of your own"
+    x = _query(operator, at, points)
+    _check_targets(operator, input, output, plot)
+    began = time.monotonic()
+    source = read(input) if input else None
+    if source is None:
+        u = operator(x)
+        count, sink = 1, Sink.open(output, u.shape, u.dtype)
+        sink.write(0, u)
+        sink.finish()
+    else:
+        count = len(source)
+        u = _all_shards(operator, source, _identity(input), x, output, progress)
+    if plot and jax.process_index() == 0:
+        from hop import plotting
+
+        shown = None if source is None else np.array(source[:_SHOWN])
+        plotting.inference(plot, operator, shown, x, np.asarray(u))
+    what = "1 solution" if source is None else f"{count:,} solutions"
+    return f"{what} at {len(x):,} points in {time.monotonic() - began:.1f} s: {output}" + (
+        f"\npicture: {plot}" if plot else ""
+    )
+
+
+def _all_shards(
+    operator: Operator, source: Any, name: Any, x: np.ndarray, output: str, progress: Progress
+) -> np.ndarray:
+    """Makes every shard that no journal holds; returns the first few solutions."""
+    count, points = len(source), len(x)
+    rows = 1 << max(0, (_SHARD // max(1, points)).bit_length() - 1)
+    # Bad input is refused before anything is written, if it shows at once.
+    first = operator(_rows(source, 0, min(rows, _SHOWN)), x)
+    request = json.dumps(
+        [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
+        + [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(operator.params)]
+    )
+    request = hashlib.sha256(request.encode()).hexdigest()
+    sink = Sink.open(output, (count, points), first.dtype, request)
+    me, processes = jax.process_index(), jax.process_count()
+    shards = -(-count // rows)
+    done = sink.done()
+    try:
+        for k in range(me, shards, processes):
+            if k not in done:
+                part = operator(_rows(source, k * rows, (k + 1) * rows), x)
+                sink.write(k * rows, part)
+                sink.note(k)
+            progress(min(count, (k + 1) * rows), count)
+    except UserError:
+        sink.discard()
+        raise
+    _wait("the shards of inference")
+    if me == 0:
+        missing = sorted(set(range(shards)) - sink.done())
+        if missing:
+            raise RunError(
+                f"{len(missing)} of {shards} shards of {output} are missing; run the same command "
+                "again to make them"
             )
-        x = domain.grid(*(points,) * domain.dim)
-    target = Path(output)
+        sink.finish()
+    _wait("the output of inference")
+    return first
+
+
+def _rows(source: Any, first: int, last: int) -> np.ndarray:
+    """Functions of a source, read now, and refused by their number there if they are not finite."""
+    rows = np.array(source[first:last])
+    if rows.ndim == 2 and not (finite := np.isfinite(rows).all(axis=1)).all():
+        raise UserError(
+            f"u0 holds NaN or infinity (first in function {first + int(np.argmin(finite))}); "
+            "remove it"
+        )
+    return rows
+
+
+def _wait(what: str) -> None:
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
+def _query(operator: Operator, at: str, points: int | None) -> np.ndarray:
+    """The query points (q, d) that a request names."""
+    domain = operator.ansatz.problem.domain
+    if at:
+        x = np.array(read(at))
+        return x[:, None] if x.ndim == 1 and domain.dim == 1 else x
+    if not points:
+        return operator.grid
+    if points**domain.dim > _MOST_POINTS:
+        raise UserError(
+            f"--points={points} along each of {domain.dim} axes is more than {_MOST_POINTS:,} "
+            "points; use fewer, or --at=x.npy with points of your own"
+        )
+    return domain.grid(*(points,) * domain.dim)
+
+
+def _check_targets(operator: Operator, input: str, output: str, plot: str) -> None:
     for flag, name in (("output", output), ("plot", plot)):
         if name and not Path(name).absolute().parent.is_dir():
             raise UserError(f"the folder of --{flag}={name} does not exist; create it first")
-        if Path(name).is_dir() and name:
+        if Path(name).is_dir() and name and Path(name).suffix != ".zarr":
             raise UserError(f"--{flag}={name} is a folder; name a file in it")
     moves = in_time(operator.ansatz.problem)
     kinds = (".png", ".pdf", ".svg", *([".gif"] if moves else []))
     if plot and Path(plot).suffix not in kinds:
         raise UserError(f"--plot={plot} is no picture's name; end it in {' or '.join(kinds)}")
-    if plot and domain.dim != 1 and not moves:
+    if plot and operator.ansatz.problem.domain.dim != 1 and not moves:
         raise UserError("--plot draws problems in one dimension, or one and time; leave it out")
     if (operator.sensors is None) == bool(input):
         raise UserError(
@@ -66,36 +173,173 @@ def infer(
             if input
             else "this operator needs input functions; give --input=u0.npy"
         )
-    began = time.monotonic()
-    u0 = read(input) if input else None
-    u = operator(x) if u0 is None else operator(u0, x)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with partial.open("wb") as handle:
-            np.save(handle, u)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    if plot:
-        from hop import plotting
 
-        plotting.inference(plot, operator, u0, x, u)
-    count = "1 solution" if u0 is None else f"{len(u):,} solutions"
-    return f"{count} at {len(x):,} points in {time.monotonic() - began:.1f} s: {target}" + (
-        f"\npicture: {plot}" if plot else ""
-    )
+
+@dataclasses.dataclass(frozen=True)
+class Sink:
+    """An output on its way.
+
+    Attributes:
+      target: its name in the end.
+      partial: where it is written.
+      shape, dtype: of the whole.
+      request: a digest of what was asked for.
+    """
+
+    target: Path
+    partial: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    request: str
+
+    @classmethod
+    def open(cls, output: str, shape: tuple[int, ...], dtype: Any, request: str = "") -> "Sink":
+        """The partial output of this request, or a new one."""
+        target = Path(output).absolute()
+        partial = target.with_name(f".{target.name}.partial")
+        sink = cls(target, partial, tuple(shape), np.dtype(dtype), request)
+        if jax.process_index() == 0 and not (request and sink.done() and partial.exists()):
+            sink.discard()
+            sink._create()
+        _wait("a partial output")
+        return sink
+
+    @property
+    def _zarr(self) -> bool:
+        return self.target.suffix == ".zarr"
+
+    def _create(self) -> None:
+        if self._zarr:
+            self._store(create=True)
+            return
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}
+        with self.partial.open("wb") as handle:
+            np.lib.format.write_array_header_1_0(handle, {**header, "shape": self.shape})
+            handle.truncate(handle.tell() + int(np.prod(self.shape)) * self.dtype.itemsize)
+
+    def _store(self, create: bool = False) -> Any:
+        import tensorstore
+
+        rows = max(1, min(self.shape[0], _SHARD // max(1, int(np.prod(self.shape[1:])))))
+        return tensorstore.open(
+            {
+                "driver": "zarr3",
+                "kvstore": {"driver": "file", "path": str(self.partial)},
+                "metadata": {
+                    "shape": list(self.shape),
+                    "data_type": self.dtype.name,
+                    "chunk_grid": {
+                        "name": "regular",
+                        "configuration": {
+                            "chunk_shape": [1 << (rows.bit_length() - 1), *self.shape[1:]]
+                        },
+                    },
+                },
+            },
+            create=create,
+            open=True,
+        ).result()
+
+    def write(self, first: int, values: np.ndarray) -> None:
+        """Rows from `first` on."""
+        values = np.ascontiguousarray(values, self.dtype)
+        if self._zarr:
+            self._store()[first : first + len(values)].write(values).result()
+            return
+        with self.partial.open("r+b") as handle:
+            np.lib.format.read_magic(handle)
+            np.lib.format.read_array_header_1_0(handle)
+            row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+            handle.seek(handle.tell() + first * row)
+            handle.write(values.data)
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    def _journal(self, process: int | str) -> Path:
+        return self.target.with_name(f".{self.target.name}.{process}.journal")
+
+    def note(self, shard: int) -> None:
+        """A shard is done."""
+        path = self._journal(jax.process_index())
+        new = not path.exists()
+        with path.open("a") as handle:
+            handle.write((f"{self.request}\n" if new else "") + f"{shard}\n")
+
+    def done(self) -> set[int]:
+        """The shards that the journals of this request hold."""
+        found: set[int] = set()
+        for path in self._journals():
+            head, *lines = path.read_text().split("\n")
+            if head == self.request:
+                found |= {int(line) for line in lines[:-1] if line.isdigit()}  # the last may be cut
+        return found
+
+    def _journals(self) -> list[Path]:
+        return sorted(self.target.parent.glob(f".{self.target.name}.*.journal"))
+
+    def finish(self) -> None:
+        if self._zarr and self.target.exists():
+            shutil.rmtree(self.target)
+        self.partial.replace(self.target)
+        for path in self._journals():
+            path.unlink()
+
+    def discard(self) -> None:
+        for path in self._journals():
+            path.unlink()
+        if self.partial.is_dir():
+            shutil.rmtree(self.partial)
+        self.partial.unlink(missing_ok=True)
+
+
+def _identity(path: str) -> Any:
+    """What tells one input from another without reading it."""
+    if not Path(path).exists():
+        return path
+    about = Path(path).stat()
+    return [str(Path(path).absolute()), about.st_size, about.st_mtime_ns]
 
 
 def read(path: str) -> Any:
-    """An array of numbers from a `.npy` file; never unpickles."""
+    """An array of numbers (n, …) to be read in slices; never unpickles.
+
+    Args:
+      path: a `.npy` file, which stays on disk; an `.npz` file with one array, or the name of a
+        dataset and its split, which are read whole.
+
+    Raises:
+      UserError: no such file, or no array of real numbers in it.
+    """
+    name, _, split = path.partition(":")
+    if name.startswith(f"{datasets.NAME}/") and not Path(path).exists():
+        return datasets.values(name, split or "test")
     try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")
+        array = _member(path) if path.endswith(".npz") else np.load(path, "r", allow_pickle=False)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError
     except FileNotFoundError as error:
         raise UserError(f"no file {path}") from error
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        kind = "an .npz file with one array" if path.endswith(".npz") else "a .npy file"
         raise UserError(
-            f"{path} is not a .npy file of real numbers; write one with numpy.save"
+            f"{path} is not {kind} of real numbers; write one with numpy.save"
         ) from error
     return array
+
+
+def _member(path: str) -> np.ndarray:
+    """The one array of an `.npz` file, if it is as large as it says."""
+    with zipfile.ZipFile(path) as archive:
+        (member,) = archive.infolist()
+        with archive.open(member) as handle:
+            version = np.lib.format.read_magic(handle)
+            readers = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }
+            shape, order, dtype = readers[version](handle)
+            size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+            if dtype.hasobject or size > member.file_size:
+                raise ValueError("an array of another size than the file's")
+            data = handle.read(size)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if order else "C")

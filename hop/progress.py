@@ -58,6 +58,30 @@ class Console:
 
         return advance
 
+    def counting(self, what: str) -> Callable[[int, int], None]:
+        """A callback (done, total) that says how many are done, at what rate, and how long yet."""
+        began = said = time.monotonic()
+        base: int | None = None  # the rate counts from the first call, which compiles
+        task = self._progress.add_task(what, total=None, note="")
+
+        def advance(done: int, total: int) -> None:
+            nonlocal began, said, base
+            now = time.monotonic()
+            if base is None:
+                began, base = now, done
+            rate = (done - base) / (now - began) if done > base else math.nan
+            note = "" if math.isnan(rate) else f"{rate:,.0f} a second"
+            if done < total and not math.isnan(rate):
+                note += f", {_duration((total - done) / rate)} left"
+            self._progress.update(task, completed=done, total=total, note=note)
+            if self._speaks and not self._live and now - said > _QUIET_SECONDS:
+                said = now
+                self._console.print(f"{what} {done:,} of {total:,}  {note}")
+            if done >= total:
+                self._progress.remove_task(task)
+
+        return advance
+
     def start(self, experiment: Any, layout: Any, stage: int, done: bool) -> None:
         import jax
 
