@@ -460,7 +460,7 @@ class _Run:
         distance, or is "assumed".
         """
         first = best = outcome
-        nearest = math.inf
+        nearest = 2 * lam.eps  # beyond a layer's width the gauge, which is linear, says nothing
         for _ in range(_PLACINGS):
             state, mark, record, _ = outcome
             found = gauge(self._operator(state, lam))
