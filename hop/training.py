@@ -368,6 +368,7 @@ class _Run:
         """Stage after stage to the end of the path."""
         path, trainer = self.experiment.path, self.trainer
         state, mark = self._resume()
+        self.taken = mark.total_steps
         with self.workdir.metrics() as metrics:
             self.metrics = metrics
             done = path.propose(mark.position) is None
@@ -377,13 +378,12 @@ class _Run:
                 if outcome.failure is not None:
                     position = path.reject(mark.position, outcome.failure)
                     self.reporter.message(f"{outcome.failure}: trying half the step")
-                    steps = outcome.bookmark.total_steps
                     mark = dataclasses.replace(
                         mark,
                         position=position,
                         progress=None,
                         corrected=None,
-                        total_steps=steps,
+                        total_steps=self.taken,
                         seconds=0.0,
                     )
                     state = trainer.retry(state)
@@ -394,6 +394,7 @@ class _Run:
                     position=path.accept(mark.position),
                     progress=None,
                     corrected=None,
+                    total_steps=self.taken,
                     seconds=0.0,
                 )
                 self.workdir.save_stage(
@@ -543,10 +544,11 @@ class _Run:
             if not math.isfinite(losses["total"]):
                 return Outcome(state, mark, record, "the loss is not finite")
             progress = progress.after(criterion, count, losses["total"])
+            self.taken += count
             mark = dataclasses.replace(
                 mark,
                 progress=progress,
-                total_steps=mark.total_steps + count,
+                total_steps=self.taken,
                 seconds=mark.seconds + time.monotonic() - began,
             )
             record |= {

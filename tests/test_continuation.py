@@ -342,6 +342,28 @@ def test_a_front_is_placed_by_the_gauge_or_carried_on(
     assert "pin" in lines[-2]
 
 
+@pytest.mark.parametrize(("shift", "offset"), [(0.05, 1e-3), (101.0, math.nan)])
+def test_a_placed_stage_is_done_when_it_is_saved(
+    shift, offset, tiny_mlp, tmp_path, listener, monkeypatch
+):
+    """Tries to place an interface that came to nothing are not gone on with.
+
+    An estimate outside the domain, which σ near its floor gives, is no place to try at all.
+    """
+
+    def astray(op):
+        found = hop.gauge(op)
+        return dataclasses.replace(found, shift=np.array([shift]), offset=np.array([offset]))
+
+    monkeypatch.setattr(training, "gauge", astray)
+    config = continuation(tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5)
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, save_every=1))
+    train(config, tmp_path / "w", listener())
+    again = listener()
+    train(config, tmp_path / "w", again)
+    assert again.stages == []
+
+
 def test_euler_steps_follow_a_solved_stage_without_a_solver(tiny_mlp, tmp_path, listener):
     eps = tuple(float(e) for e in np.linspace(0.5, 0.4, 9))
     config = continuation(tiny_mlp, path__eps=eps, train__steps=40)
