@@ -129,7 +129,7 @@ def test_quick_pages_are_labelled_and_apart(tiny):
 def test_a_run_cut_short_is_finished(tiny, monkeypatch, listener):
     whole = running.training.train
 
-    def cut(config, workdir, reporter):
+    def cut(config, workdir, reporter, command):
         whole(config, workdir, listener(interrupt_after=3))
 
     monkeypatch.setattr(running.training, "train", cut)

@@ -57,7 +57,7 @@ def result(
             return None
         known = {"made": provenance(command)} | known
         if train and "stages" not in known:
-            known |= _trained(config_of(run, quick), folder)
+            known |= _trained(config_of(run, quick), folder, run.command(quick))
         known |= {"scorer": SCORER, "stages": scores(folder)}
         partial = kept.with_suffix(".tmp")
         partial.write_text(json.dumps(known, indent=1) + "\n")
@@ -67,11 +67,11 @@ def result(
     return {"command": run.command(quick)} | found
 
 
-def _trained(config: Config, folder: Path) -> dict[str, Any]:
+def _trained(config: Config, folder: Path, command: str) -> dict[str, Any]:
     """Trains a run, or goes on with it; of a failed one says why, and the places it missed."""
     try:
         with Console() as console:
-            training.train(config, folder, console)
+            training.train(config, folder, console, command=command)
         plotting.path(str(folder))
     except (RunError, jax.errors.JaxRuntimeError) as error:
         reached = {(info.s, info.eps) for info in Store(folder).stages()}
