@@ -64,7 +64,7 @@ def publish(
             "burgers-steady"
         )
     store = Store.find(source)
-    home = Path(folder) / name
+    home = Path(folder).absolute() / name
     config = config_lib.parse(store.config())
     kept: list[StageInfo] = []
     if home.exists():

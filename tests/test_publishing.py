@@ -45,8 +45,9 @@ def published(source, name, models, data_dir, **more):
     )
 
 
-def test_a_model_is_the_workdirs_network(trained, models, data_dir):
-    home = published(trained, "tiny-burgers", models, data_dir)
+def test_a_model_is_the_workdirs_network(trained, models, data_dir, monkeypatch):
+    monkeypatch.chdir(models)
+    home = published(trained, "tiny-burgers", ".", data_dir)
     u0 = np.random.default_rng(0).normal(size=(3, 128))
     for eps in (0.5, 0.3):
         ours, theirs = (hop.load(source, eps=eps) for source in ("tiny-burgers", trained))
@@ -146,3 +147,22 @@ def test_overrides_of_a_refinement_are_checked(trained):
     assert config_files.override(config, ["--config.train.steps=7"]).train.steps == 7
     with pytest.raises(hop.UserError, match=r"config.*trian"):
         config_files.override(config, ["--config.trian.steps=7"])
+
+
+@pytest.mark.parametrize("name", checkpoints.pretrained_names())
+def test_shipped_models(name):
+    """Each loads by name, is small, and its card is made from its stages."""
+    store = Store.find(name)
+    stages = store.stages()
+    most = 8 if name == "burgers-time" else 2
+    for info in stages:
+        files = (store.stages_dir / str(info.stage)).rglob("*")
+        assert sum(p.stat().st_size for p in files if p.is_file()) < most * 2**20
+        op = hop.load(name, eps=info.eps, s=info.s)
+        assert op(np.zeros((2, len(op.sensors)))).shape == (2, len(op.grid))
+    assert publishing.card(name, store) == (store.root / "README.md").read_text()
+    assert info.metadata["test"]["l2re"] < 0.01
+
+
+def test_what_ships():
+    assert {"burgers-steady", "burgers-time"} <= set(checkpoints.pretrained_names())
