@@ -275,6 +275,8 @@ def write_model(
             items = ocp.args.Composite(params=ocp.args.StandardSave(params))
             manager.save(k, args=items, custom_metadata=marked)
             manager.wait_until_finished()
+    for note in root.rglob("commit_success.txt"):  # it names a folder of this machine
+        note.unlink()
     (root / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 

@@ -255,7 +255,7 @@ def test_launch_script_refuses_nonsense(words, message):
 
 
 def test_wheel_is_complete(tmp_path):
-    """Configs and data cards travel with the wheel, and are found there."""
+    """Configs, data cards and pretrained models travel with the wheel, and are found there."""
     import zipfile
 
     subprocess.run(
@@ -267,13 +267,15 @@ def test_wheel_is_complete(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     for path in (*ROOT.glob("hop/**/*.py"), ROOT / "hop/py.typed"):
         assert str(path.relative_to(ROOT)) in names
-    for folder in ("configs", "data"):
+    for folder in ("configs", "data", "pretrained"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"hop/_share/{path.relative_to(ROOT)}" in names
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "from hop.share import share; print(share('configs'))"
+    code = "import hop; from hop.share import share; print(share('configs')); " + (
+        "print(hop.load('burgers-steady', eps=0.1)([lambda x: x]).shape)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "site"
     )
-    assert done.stdout.strip() == str(tmp_path / "site/hop/_share/configs")
+    assert done.stdout.split("\n")[:2] == [str(tmp_path / "site/hop/_share/configs"), "(1, 1001)"]
