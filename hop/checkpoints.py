@@ -353,7 +353,8 @@ def _total_steps(line: str) -> int:
         return sys.maxsize
 
 
-def _leaves(tree: PyTree) -> dict[str, Any]:
+def leaves(tree: PyTree) -> dict[str, Any]:
+    """The arrays of a tree by their path, as in "trunk/Dense_0/kernel"."""
     flat, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
 
@@ -366,7 +367,7 @@ def digest(array: np.ndarray) -> str:
 
 
 def _digests(tree: PyTree) -> dict[str, str]:
-    return {name: digest(np.asarray(leaf)) for name, leaf in _leaves(tree).items()}
+    return {name: digest(np.asarray(leaf)) for name, leaf in leaves(tree).items()}
 
 
 def _reader() -> ocp.Checkpointer:
@@ -393,8 +394,8 @@ def _restore(
         raise RunError(
             f"{where}: '{item}' cannot be read ({_first_line(error)}); {advice}"
         ) from error
-    have = _leaves(stored)
-    for name, leaf in _leaves(like).items():
+    have = leaves(stored)
+    for name, leaf in leaves(like).items():
         if name not in have:
             raise RunError(
                 f"{where}: leaf '{name}' is missing; the checkpoint is of another "
@@ -413,7 +414,7 @@ def _restore(
     except Exception as error:
         raise RunError(f"{where}: '{item}' is damaged ({_first_line(error)}); {advice}") from error
     if digests is not None:
-        for name, leaf in _leaves(tree).items():
+        for name, leaf in leaves(tree).items():
             if digests.get(name) != digest(leaf):
                 raise RunError(
                     f"{where}: leaf '{name}' of '{item}' is damaged (its digest does "

@@ -28,6 +28,8 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
                                           solutions for many input functions
   hop refine SOURCE --eps=E --workdir=W   train another epsilon from the nearest stage of SOURCE
   hop publish WORKDIR NAME                keep its networks as a model to load by name
+  hop export --checkpoint=SOURCE --output=op.stablehlo
+                                          a program that runs with jax alone; or .safetensors
   hop tables [--only=5] [--quick]         the paper's tables and figures, and some more
   hop info [SOURCE]                       what it holds; the pretrained models
 
@@ -290,6 +292,21 @@ def _infer(argv: list[str]) -> None:
         console.message(done)
 
 
+def _export(argv: list[str]) -> None:
+    def define(values: flags.FlagValues) -> None:
+        _define_selection(values)
+        text = "NAME.stablehlo: a program for jax alone; NAME.safetensors: the weights"
+        flags.DEFINE_string("output", "", text, flag_values=values)
+
+    values, _ = _parse("export", argv, define)
+    _required(values, "export", "checkpoint", "output")
+    from hop import exporting
+    from hop.operators import load
+
+    operator = load(values["checkpoint"], **_selection(values))
+    print("\n".join(map(str, exporting.export(operator, values["output"]))))
+
+
 def _publish(argv: list[str]) -> None:
     def define(values: flags.FlagValues) -> None:
         flags.DEFINE_list(
@@ -397,6 +414,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "evaluate": _evaluate,
     "infer": _infer,
     "publish": _publish,
+    "export": _export,
     "tables": _tables,
     "info": _info,
 }

@@ -123,13 +123,13 @@ class Operator:
         with jax.enable_x64(dtype == np.float64):
             x = jnp.asarray(x, dtype)
             if u0 is None:
-                u = _apply(self.ansatz, label, self.params, None, x)[0]
+                u = apply(self.ansatz, label, self.params, None, x)[0]
                 return u if in_jax else np.asarray(u)
             values = self._checked_values(u0, sensors)
             if in_jax:
-                return _apply(self.ansatz, label, self.params, jnp.asarray(values, dtype), x)
+                return apply(self.ansatz, label, self.params, jnp.asarray(values, dtype), x)
             return self._in_blocks(
-                lambda params, a: _apply(self.ansatz, label, params, a, x), values, len(x)
+                lambda params, a: apply(self.ansatz, label, params, a, x), values, len(x)
             )
 
     def _in_blocks(
@@ -373,7 +373,8 @@ def _is_real(dtype: Any) -> bool:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _apply(ansatz: Ansatz, label: str, params: Params, values: Array | None, x: Array) -> Array:
+def apply(ansatz: Ansatz, label: str, params: Params, values: Array | None, x: Array) -> Array:
+    """A derivative (n, q) of the solutions, by its label, at x (q, d) for sensor values (n, m)."""
     with jax.default_matmul_precision("highest"):
         return ansatz.jet(params, _inputs(ansatz, values), x, (label,))[label]
 

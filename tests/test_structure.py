@@ -18,7 +18,7 @@ from hop.training import train
 ROOT = Path(hop.__file__).parent
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
-    ["errors", "share", "provenance"],
+    ["errors", "share", "provenance", "standalone"],
     ["metrics", "derivatives"],
     ["domain", "fields"],
     ["problems", "networks"],
@@ -36,9 +36,11 @@ ROOMS = [
     ["operators", "config_files"],
     ["trust", "kernels"],
     ["evaluation", "plotting"],
-    ["inference", "publishing"],
+    ["inference", "publishing", "exporting"],
     ["training", "progress"],
-    ["refinement"],
+    ["refinement", "tables"],
+    ["tables.pages", "tables.runs"],
+    ["tables.*"],
     ["cli"],
 ]
 

@@ -1,0 +1,24 @@
+"""Runs an exported operator with jax alone: python run.py op.stablehlo [u0.npy] x.npy u.npy"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import jax.export
+import numpy as np
+
+
+def load(path):
+    """u(u0, x), or u(x) without an input function, from a file whose digest is right."""
+    about, data = json.loads(Path(f"{path}.json").read_text()), Path(path).read_bytes()
+    if hashlib.sha256(data).hexdigest() != about["sha256"]:
+        raise SystemExit(f"{path} is damaged: its digest is not that of {path}.json")
+    jax.config.update("jax_enable_x64", about["dtype"] == "float64")
+    program = jax.export.deserialize(bytearray(data))
+    return lambda *arrays: program.call(*(np.asarray(a, about["dtype"]) for a in arrays))
+
+
+if __name__ == "__main__":
+    source, *inputs, target = sys.argv[1:]
+    np.save(target, load(source)(*(np.load(name, allow_pickle=False) for name in inputs)))

@@ -1,0 +1,108 @@
+"""Operators for use without hop: a program and weights that give the same values."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import hop
+from hop.cli import main
+from hop.exporting import export
+from hop.training import train
+
+FIXTURES = Path(__file__).parent / "fixtures"
+MODEL = "burgers-v1"
+
+
+def run(folder, *words):
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    words = ["export", f"--checkpoint={FIXTURES / MODEL}", "--eps=0.5"]
+    assert main([*words, f"--output={folder}/op.stablehlo"]) == 0
+    assert main([*words, f"--output={folder}/op.safetensors"]) == 0
+    return folder
+
+
+def test_a_program_runs_with_jax_alone(exported, tmp_path):
+    op = hop.load(FIXTURES / MODEL, eps=0.5)
+    u0, x = np.random.default_rng(0).normal(size=(3, 128)), np.linspace(0, 1, 7)[:, None]
+    np.save(exported / "u0.npy", u0)
+    np.save(exported / "x.npy", x)
+    done = run(exported, "op.run.py", "op.stablehlo", "u0.npy", "x.npy", "u.npy")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(exported / "u.npy"), op(u0, x), atol=2e-6)
+    about = json.loads((exported / "op.stablehlo.json").read_text())
+    assert about["arguments"] == ["(functions, 128)", "(points, 1)"]
+    assert set(about["platforms"]) == {"cpu", "cuda", "tpu"}
+    assert (about["eps"], len(about["sensors"])) == (0.5, 128)
+    source = (exported / "op.run.py").read_text()
+    assert "hop" not in source.replace("op.stablehlo", "")
+    assert len(source.splitlines()) <= 30
+
+
+def test_a_damaged_program_is_not_run(exported, tmp_path):
+    for path in exported.iterdir():
+        shutil.copy(path, tmp_path)
+    data = bytearray((tmp_path / "op.stablehlo").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "op.stablehlo").write_bytes(data)
+    done = run(tmp_path, "op.run.py", "op.stablehlo", "u0.npy", "x.npy", "u.npy")
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "op.stablehlo is damaged: its digest is not that of op.stablehlo.json"
+    )
+
+
+def test_weights_by_name(exported):
+    params = hop.load(FIXTURES / MODEL, eps=0.5).params
+    with safe_open(exported / "op.safetensors", "numpy") as file:
+        np.testing.assert_array_equal(
+            file.get_tensor("trunk/Dense_0/kernel"), params["trunk"]["Dense_0"]["kernel"]
+        )
+        assert len(file.keys()) == len(jax.tree.leaves(params))
+        assert json.loads(file.metadata()["eps"]) == 0.5
+        assert json.loads(file.metadata()["problem"])["name"] == "burgers_steady"
+
+
+def test_a_problem_without_input_in_float64(tiny_mlp, tmp_path, listener, monkeypatch):
+    from hop import standalone
+
+    mesh = {"mesh__function": 1, "mesh__point": -1}
+    config = tiny_mlp(path__eps=(0.5,), train__precision="float64", **mesh)
+    train(config, tmp_path / "w", listener())
+    sol = hop.load(tmp_path / "w")
+    export(sol, str(tmp_path / "sol.stablehlo"))
+    x = np.linspace(0, 1, 5)[:, None]
+    with jax.enable_x64(True):
+        monkeypatch.setattr(jax.config, "update", lambda *_: None)
+        np.testing.assert_allclose(
+            standalone.load(str(tmp_path / "sol.stablehlo"))(x), sol(x), atol=1e-14
+        )
+
+
+def test_what_cannot_be_exported(capfd):
+    for name, words in (("op.onnx", "end it in .stablehlo or"), ("no/op.stablehlo", "create it")):
+        assert main(["export", f"--checkpoint={FIXTURES / MODEL}", f"--output={name}"]) == 2
+        assert words in capfd.readouterr().err
+
+
+def test_files_of_the_first_version_are_read():
+    kept = np.load(FIXTURES / f"{MODEL}.npz")
+    op = hop.load(FIXTURES / MODEL)
+    np.testing.assert_allclose(op(kept["u0"], kept["x"]), kept["u"], atol=2e-6)
+    from hop import standalone
+
+    program = standalone.load(str(FIXTURES / f"{MODEL}.stablehlo"))
+    np.testing.assert_allclose(program(kept["u0"], kept["x"]), kept["u"], atol=2e-6)
