@@ -46,5 +46,5 @@ TABLE = Table(
     "A front that moves",
     {"runs": seeds("predictor–corrector", FRONT, CHANGES, ["train.steps=12"])},
     page,
-    draw=runs.picture_of("predictor–corrector, seed 0"),
+    draw=runs.picture_of("predictor–corrector"),
 )

@@ -14,12 +14,12 @@ from hop import config as config_lib
 from hop import config_files, plotting, training
 from hop.checkpoints import Store
 from hop.config import Config
-from hop.errors import RunError
+from hop.errors import RunError, UserError
 from hop.evaluation import Judge
 from hop.operators import Operator, open_stage
 from hop.progress import Console
 from hop.tables import Folders, Run
-from hop.tables.pages import Rows, provenance
+from hop.tables.pages import Rows, method, provenance
 
 SCORER = 1  # raise it when `scores` changes: runs are then scored anew, and not trained anew
 _RECORDED = ("stage", "s", "eps", "seconds", "step", "place")
@@ -134,10 +134,13 @@ def crossing(x: np.ndarray, u: np.ndarray) -> np.ndarray:
     return places
 
 
-def picture_of(run: str) -> Callable[[Path, Folders], None]:
-    """Draws a table by the picture of one of its runs: its path, and the loss of every stage."""
+def picture_of(name: str) -> Callable[[Path, Folders], None]:
+    """Draws a table by the picture of a method's first run: its path, and the loss by stage."""
 
     def draw(target: Path, folders: Folders) -> None:
-        shutil.copyfile(plotting.path(str(folders[run])), target)
+        first = next((folder for run, folder in folders.items() if method(run) == name), None)
+        if first is None:
+            raise UserError(f"there is no run of {name}")
+        shutil.copyfile(plotting.path(str(first)), target)
 
     return draw

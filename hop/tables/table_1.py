@@ -64,5 +64,5 @@ TABLE = Table(
     "Table 1: Allen–Cahn on an interval",
     {"runs": RUNS},
     page,
-    draw=runs.picture_of("predictor–corrector, seed 0"),
+    draw=runs.picture_of("predictor–corrector"),
 )

@@ -43,6 +43,4 @@ def both(found: Sequence[Mapping[str, Any]], eps: float) -> str:
     return loss if loss.startswith(("failed", "–")) else f"{loss}, {error.split(' ')[0]}"
 
 
-TABLE = Table(
-    "Table 7: high frequencies", {"runs": RUNS}, page, draw=runs.picture_of("tanh, seed 0")
-)
+TABLE = Table("Table 7: high frequencies", {"runs": RUNS}, page, draw=runs.picture_of("tanh"))

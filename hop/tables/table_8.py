@@ -14,7 +14,7 @@ from hop.fields import Field
 from hop.operators import Operator, load
 from hop.problems import Lam
 from hop.references import chebyshev, finite_differences
-from hop.tables import Folders, Results, Run, Table, pages
+from hop.tables import Folders, Results, Run, Table, pages, runs
 from hop.tables.table_5 import STEADY
 from hop.tables.unit import UNIT
 
@@ -189,4 +189,10 @@ def page(results: Results, cases: Any) -> list[str]:
     ]
 
 
-TABLE = Table("Table 8: classical solvers and the operator", {"runs": RUNS}, page, measure)
+TABLE = Table(
+    "Table 8: classical solvers and the operator",
+    {"runs": RUNS},
+    page,
+    measure,
+    runs.picture_of("steady"),
+)

@@ -28,5 +28,5 @@ TABLE = Table(
     "The steady Burgers operator at s > 0",
     {"runs": seeds("burgers_steady_unit", UNIT, [], ["train.steps=150"])},
     page,
-    draw=runs.picture_of("burgers_steady_unit, seed 0"),
+    draw=runs.picture_of("burgers_steady_unit"),
 )
