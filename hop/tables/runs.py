@@ -53,7 +53,7 @@ def result(
     kept = folder / "scores.json"
     known = json.loads(kept.read_text()) if kept.exists() else {}
     if known.get("scorer") != SCORER:
-        if not train and not Store(folder).stages():
+        if not train and not _finished(folder):
             return None
         known = {"made": provenance(command)} | known
         if train and "stages" not in known:
@@ -65,6 +65,15 @@ def result(
         jax.clear_caches()
     found = {key: known[key] for key in ("made", "failed", "missing", "stages") if key in known}
     return {"command": run.command(quick)} | found
+
+
+def _finished(folder: Path) -> bool:
+    """Whether a workdir's last stage is at the end of its path."""
+    stages = Store(folder).stages()
+    if not stages:
+        return False
+    places = config_lib.build(config_lib.parse(Store(folder).config())).path.places
+    return bool(stages[-1].metadata["bookmark"]["position"]["t"] >= len(places) - 1)
 
 
 def _trained(config: Config, folder: Path, command: str) -> dict[str, Any]:
