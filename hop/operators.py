@@ -173,13 +173,24 @@ class Operator:
             row = int(np.argmin(np.isfinite(np.asarray(u0)).all(axis=1)))
             raise UserError(f"u0 holds NaN or infinity (first in function {row}); remove it")
         if sensors is None:
-            return u0.astype(self.dtype)
+            return self._cast(u0)
         if isinstance(u0, Array):
             fitted = Field.fit(u0.astype(self.dtype), places, law.basis, law.modes)
             return fitted(jnp.asarray(law.sensors, self.dtype))
         with jax.enable_x64(True):
             fitted = Field.fit(jnp.asarray(u0, np.float64), places, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
+
+    def _cast(self, u0: Any) -> Any:
+        """Finite values in the operator's float type, where they must be finite too."""
+        with np.errstate(over="ignore"):
+            values = u0.astype(self.dtype)
+        if not isinstance(values, jax.core.Tracer) and not bool(np.isfinite(values).all()):
+            raise UserError(
+                f"u0 holds values beyond {self.dtype.name}, in which this operator computes; "
+                "scale it down"
+            )
+        return values
 
     def residual(self, u0: Any = None, x: np.ndarray | None = None) -> np.ndarray:
         """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution.

@@ -149,7 +149,7 @@ def card(name: str, store: Store) -> str:
     parts = [
         f"# {name}",
         about,
-        f"```python\nimport hop\n\nop = hop.load({name!r}, eps={last.eps:g}, s={last.s:g})\n"
+        f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g})\n'
         f"u = {call}\n```",
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")

@@ -92,7 +92,13 @@ def refine(
     layout = Layout.create(config.mesh.function, config.mesh.point)
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
-    start = next(i for i in store.stages() if (i.s, i.eps) == (place.s, place.eps))
+    starts = [i for i in store.stages() if (i.s, i.eps) == (place.s, place.eps)]
+    if not starts:
+        raise UserError(
+            f"the path starts at s={place.s:g}, eps={place.eps:g}, where {source} holds no stage; "
+            "leave config.path alone, it follows from --eps and --s"
+        )
+    (start,) = starts
     with config.precision():
         like = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
         params = store.params(start, like)

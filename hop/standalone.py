@@ -1,4 +1,7 @@
-"""Runs an exported operator with jax alone: python run.py op.stablehlo [u0.npy] x.npy u.npy"""
+"""Runs an exported operator with jax (and flatbuffers, which its loader needs) alone:
+
+python op.run.py op.stablehlo [u0.npy] x.npy u.npy
+"""
 
 import hashlib
 import json
@@ -20,5 +23,7 @@ def load(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        raise SystemExit(__doc__)
     source, *inputs, target = sys.argv[1:]
     np.save(target, load(source)(*(np.load(name, allow_pickle=False) for name in inputs)))

@@ -135,6 +135,7 @@ def test_functions_are_sampled(op):
         ((np.zeros((2, 127)),), r"\(n, 128\)"),
         ((np.zeros(128),), r"\(n, 128\)"),
         ((np.full((2, 128), np.nan),), "NaN or infinity"),
+        ((np.full((2, 128), 1e300),), "beyond float32"),
         ((np.zeros((2, 128), complex),), "real numbers"),
         ((np.zeros((2, 128)), np.zeros(3)), r"\(q, 1\)"),
         ((np.zeros((2, 128)), np.array([[1.5]])), "outside the domain"),

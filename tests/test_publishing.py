@@ -138,6 +138,9 @@ def test_what_cannot_be_published_or_refined(
     with pytest.raises(hop.UserError, match="holds stage 1 at s=0, eps=0.3 already"):
         refinement.config_for(trained, 0.3)
     config = refinement.config_for(trained, 0.2)
+    wild = config_files.override(config, ["--config.path.eps=(0.4,0.2)"])
+    with pytest.raises(hop.UserError, match="the path starts at s=0, eps=0.4, where .* no stage"):
+        refinement.refine(trained, wild, models / "wild", listener())
     with pytest.raises(hop.UserError, match=r"trained with another config: config.path.eps"):
         refinement.refine(trained, config, refined, listener())
     shutil.rmtree(models / "tiny" / "stages" / "1")
