@@ -90,14 +90,14 @@ def main() -> None:
         runs["optimistix, reverse"] = by_optimistix("bwd", goal, unravel)
         runs["optimistix, forward"] = by_optimistix("fwd", goal, unravel)
     loss = jax.jit(lambda t: goal.loss(unravel(t))[0])
-    rows = []
+    print(table(["", "ms a step", f"loss after {args.steps} steps"], []), flush=True)
     for name, run in runs.items():
         jax.block_until_ready(run(theta, args.steps))
         began = time.perf_counter()
         end = jax.block_until_ready(run(theta, args.steps))
         spent = time.perf_counter() - began
-        rows.append([name, f"{1e3 * spent / args.steps:.1f}", f"{float(loss(end)):.1e}"])
-    print(table(["", "ms a step", f"loss after {args.steps} steps"], rows))
+        cells = [name, f"{1e3 * spent / args.steps:.1f}", f"{float(loss(end)):.1e}"]
+        print("| " + " | ".join(cells) + " |", flush=True)
     print(f"\n{provenance('python benchmarks/least_squares.py')}.")
 
 
