@@ -26,6 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
+from hop import files
 from hop.errors import RunError, UserError
 from hop.metrics import Metrics
 from hop.share import share
@@ -176,9 +177,7 @@ class Workdir(Store):
                     f"{'; '.join(changed[:4])}. Use those values, or another --workdir"
                 )
         if self.chief:
-            partial = path.with_suffix(".tmp")
-            partial.write_text(json.dumps(config, indent=2) + "\n")
-            partial.replace(path)
+            files.write(path, json.dumps(config, indent=2) + "\n")
 
     def metrics(self) -> "Metrics":
         """The open metrics files."""
@@ -190,9 +189,7 @@ class Workdir(Store):
         if self.chief and path.exists():
             lines = path.read_text().splitlines(keepends=True)
             kept = [line for line in lines if _total_steps(line) <= total_steps]
-            partial = path.with_suffix(".tmp")
-            partial.write_text("".join(kept))
-            partial.replace(path)
+            files.write(path, "".join(kept))
 
     def save_stage(
         self, stage: int, params: PyTree, state: PyTree, metadata: Mapping[str, Any]
@@ -277,7 +274,7 @@ def write_model(
             manager.wait_until_finished()
     for note in root.rglob("commit_success.txt"):  # it names a folder of this machine
         note.unlink()
-    (root / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    files.write(root / "config.json", json.dumps(config, indent=2) + "\n")
 
 
 def pretrained_names() -> list[str]:

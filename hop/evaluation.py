@@ -194,15 +194,16 @@ def info(source: str) -> dict[str, Any]:
     made = stages[-1].metadata["versions"]
     return {
         "source": str(store.root),
-        "problem": _options(config.problem),
-        "network": _options(config.network),
-        "strategy": _options(config.strategy),
+        "problem": named(config.problem),
+        "network": named(config.network),
+        "strategy": named(config.strategy),
         "parameters": f"{size(jax.eval_shape(ansatz.init, jax.random.key(0))):,}",
         "made with": ", ".join(f"{name} {version}" for name, version in made.items()),
         "stages": [info.record for info in stages],
     }
 
 
-def _options(options: Mapping[str, Any]) -> str:
+def named(options: Mapping[str, Any]) -> str:
+    """A group of a config as people read it: its name, and its other fields."""
     rest = ", ".join(f"{key}={value}" for key, value in options.items() if key != "name")
     return f"{options['name']} ({rest})"

@@ -8,7 +8,6 @@ op.safetensors      instead: the parameters by name, and the origin as metadata
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import jax
 import numpy as np
 from jax import export as jax_export
 
-from hop import standalone
+from hop import files, standalone
 from hop.checkpoints import leaves
 from hop.errors import UserError
 from hop.operators import Operator, apply
@@ -74,8 +73,8 @@ def _program(operator: Operator, target: Path) -> list[Path]:
     }
     beside = target.with_name(f"{target.name}.json")
     runner = target.with_suffix(".run.py")
-    _write(target, bytes(data))
-    _write(beside, (json.dumps(about, indent=1) + "\n").encode())
+    files.write(target, bytes(data))
+    files.write(beside, json.dumps(about, indent=1) + "\n")
     shutil.copyfile(standalone.__file__, runner)
     return [target, beside, runner]
 
@@ -85,7 +84,7 @@ def _weights(operator: Operator, target: Path) -> list[Path]:
 
     arrays = {name: np.ascontiguousarray(a) for name, a in leaves(operator.params).items()}
     metadata = {key: json.dumps(value) for key, value in _origin(operator).items()}
-    _write(target, save(arrays, metadata))
+    files.write(target, save(arrays, metadata))
     return [target]
 
 
@@ -93,9 +92,3 @@ def _origin(operator: Operator) -> dict[str, Any]:
     config = operator.config
     about = {} if config is None else {"problem": config.problem, "network": config.network}
     return {"s": operator.s, "eps": operator.eps, **about, "versions": versions()}
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(data)
-    os.replace(partial, path)

@@ -24,7 +24,7 @@ from jax.experimental import multihost_utils
 from hop import datasets
 from hop.checkpoints import digest
 from hop.errors import RunError, UserError
-from hop.operators import Operator
+from hop.operators import Operator, finite
 from hop.problems import in_time
 
 _MOST_POINTS = 10**8
@@ -90,7 +90,7 @@ def _all_shards(
     count, points = len(source), len(x)
     rows = 1 << max(0, (_SHARD // max(1, points)).bit_length() - 1)
     # Bad input is refused before anything is written, if it shows at once.
-    first = operator(_rows(source, 0, min(rows, _SHOWN)), x)
+    first = operator(_rows(operator, source, 0, min(rows, _SHOWN)), x)
     request = json.dumps(
         [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
         + [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(operator.params)]
@@ -103,7 +103,7 @@ def _all_shards(
     try:
         for k in range(me, shards, processes):
             if k not in done:
-                part = operator(_rows(source, k * rows, (k + 1) * rows), x)
+                part = operator(_rows(operator, source, k * rows, (k + 1) * rows), x)
                 sink.write(k * rows, part)
                 sink.note(k)
             progress(min(count, (k + 1) * rows), count)
@@ -123,15 +123,10 @@ def _all_shards(
     return first
 
 
-def _rows(source: Any, first: int, last: int) -> np.ndarray:
+def _rows(operator: Operator, source: Any, first: int, last: int) -> np.ndarray:
     """Functions of a source, read now, and refused by their number there if they are not finite."""
     rows = np.array(source[first:last])
-    if rows.ndim == 2 and not (finite := np.isfinite(rows).all(axis=1)).all():
-        raise UserError(
-            f"u0 holds NaN or infinity (first in function {first + int(np.argmin(finite))}); "
-            "remove it"
-        )
-    return rows
+    return finite(rows, operator.dtype, first) if rows.ndim == 2 else rows
 
 
 def _wait(what: str) -> None:

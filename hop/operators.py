@@ -169,28 +169,15 @@ class Operator:
                 f"of n functions at the {len(places)} sensors (op.sensors); for values "
                 "elsewhere name their places with sensors="
             )
-        if not isinstance(u0, jax.core.Tracer) and not bool(np.isfinite(np.asarray(u0)).all()):
-            row = int(np.argmin(np.isfinite(np.asarray(u0)).all(axis=1)))
-            raise UserError(f"u0 holds NaN or infinity (first in function {row}); remove it")
+        values = finite(u0, self.dtype)
         if sensors is None:
-            return self._cast(u0)
+            return values
         if isinstance(u0, Array):
-            fitted = Field.fit(u0.astype(self.dtype), places, law.basis, law.modes)
+            fitted = Field.fit(values, places, law.basis, law.modes)
             return fitted(jnp.asarray(law.sensors, self.dtype))
         with jax.enable_x64(True):
             fitted = Field.fit(jnp.asarray(u0, np.float64), places, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
-
-    def _cast(self, u0: Any) -> Any:
-        """Finite values in the operator's float type, where they must be finite too."""
-        with np.errstate(over="ignore"):
-            values = u0.astype(self.dtype)
-        if not isinstance(values, jax.core.Tracer) and not bool(np.isfinite(values).all()):
-            raise UserError(
-                f"u0 holds values beyond {self.dtype.name}, in which this operator computes; "
-                "scale it down"
-            )
-        return values
 
     def residual(self, u0: Any = None, x: np.ndarray | None = None) -> np.ndarray:
         """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution.
@@ -327,6 +314,34 @@ def _label(problem: Problem, order: int | str) -> str:
             f"as 'x' or 'xx', {_MOST_DERIVATIVES} at most"
         )
     return "".join(sorted(label))
+
+
+def finite(u0: Any, dtype: np.dtype, first: int = 0) -> Any:
+    """Values (n, m) in an operator's float type, where they must be finite.
+
+    Args:
+      u0: values of any real dtype; traced ones pass unseen.
+      dtype: the float type.
+      first: the number of the first function, for the message.
+
+    Raises:
+      UserError: NaN, infinity, or a value beyond that type.
+    """
+    with np.errstate(over="ignore"):
+        values = u0.astype(dtype)
+    if isinstance(values, jax.core.Tracer):
+        return values
+    whole = np.isfinite(np.asarray(values)).all(axis=1)
+    if not whole.all():
+        row = int(np.argmin(whole))
+        at = f"(first in function {first + row})"
+        if np.isfinite(np.asarray(u0[row])).all():
+            raise UserError(
+                f"u0 holds values beyond {dtype.name}, in which this operator computes {at}; "
+                "scale it down"
+            )
+        raise UserError(f"u0 holds NaN or infinity {at}; remove it")
+    return values
 
 
 def _sampled(u0: Any, places: np.ndarray) -> Any:

@@ -257,8 +257,8 @@ def planes(target: str, operators: Mapping[str, Operator]) -> None:
     first = next(iter(operators.values()))
     domain = first.ansatz.problem.domain
     x = domain.grid(_PIXELS, _PIXELS)
-    images = {"reference": _example(first, x)[1]}
-    images |= {name: _example(operator, x)[0] for name, operator in operators.items()}
+    images = {"reference": _reference(first, None, x)}
+    images |= {name: operator(x) for name, operator in operators.items()}
     top = np.nanmax(np.abs(images["reference"]))
     columns = math.ceil(len(images) / 2)
     (left, bottom), (right, upper) = domain.lower, domain.upper

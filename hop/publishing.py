@@ -12,7 +12,7 @@ import importlib
 import inspect
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ import jax
 import numpy as np
 
 from hop import config as config_lib
+from hop import files
 from hop.ansatz import size
 from hop.checkpoints import StageInfo, Store, write_model
 from hop.config import Experiment
 from hop.errors import UserError
-from hop.evaluation import Judge
+from hop.evaluation import Judge, named
 from hop.operators import open_stage
 
 _SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}
@@ -143,10 +144,9 @@ def card(name: str, store: Store) -> str:
         + [_number(i.metadata["test"][key]) for key in ("loss", *scores)]
         for i in stages
     ]
-    lines = [head, ["---"] * len(head), *rows]
     last = stages[-1]
     call = "op(u0)  # (n, m) values at op.sensors → (n, q) at op.grid" if law else "op()"
-    parts = [
+    text = [
         f"# {name}",
         about,
         f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g})\n'
@@ -154,22 +154,18 @@ def card(name: str, store: Store) -> str:
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
         + "; the loss is ½ mean H², H the residual.",
-        "\n".join("| " + " | ".join(line) + " |" for line in lines),
-        f"* Problem: {_options(config.problem)}",
+        files.table(head, rows),
+    ]
+    facts = [
+        f"* Problem: {named(config.problem)}",
         *([f"* Input functions: `{law.name}`, {law.sensor_count} sensors"] if law else []),
-        f"* Network: {_options(config.network)}; {count:,} parameters, {config.train.precision}",
+        f"* Network: {named(config.network)}; {count:,} parameters, {config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),
         f"* Versions: {', '.join(f'{k} {v}' for k, v in last.metadata['versions'].items())}",
         "* Licence: Apache 2.0",
     ]
-    text, bullets = [], []
-    for part in parts:
-        if part.startswith(("* ", "  * ")):
-            bullets.append(part)
-        else:
-            text.append(part)
-    return "\n\n".join([*text, "\n".join(bullets)]) + "\n"
+    return "\n\n".join([*text, "\n".join(facts)]) + "\n"
 
 
 def _trained(stages: Sequence[StageInfo]) -> list[str]:
@@ -183,11 +179,6 @@ def _trained(stages: Sequence[StageInfo]) -> list[str]:
         f"{sum(i.record['seconds'] for i in infos) / 60:.0f} min on {machine}, {date}"
         for (command, machine, date), infos in found.items()
     ]
-
-
-def _options(options: Mapping[str, Any]) -> str:
-    rest = ", ".join(f"{key}={value}" for key, value in options.items() if key != "name")
-    return f"{options['name']} ({rest})"
 
 
 def _number(value: float | None) -> str:

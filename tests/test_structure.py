@@ -18,7 +18,7 @@ from hop.training import train
 ROOT = Path(hop.__file__).parent
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
-    ["errors", "share", "provenance", "standalone"],
+    ["errors", "share", "provenance", "standalone", "files"],
     ["metrics", "derivatives"],
     ["domain", "fields"],
     ["problems", "networks"],

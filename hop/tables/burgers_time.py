@@ -1,11 +1,8 @@
 """Burgers in time: the pretrained operator, the spectral solver beside it, and an ablation."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from hop import plotting
@@ -17,6 +14,7 @@ from hop.operators import Operator, load
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.references import spectral
 from hop.tables import Folders, Results, Run, Table, pages
+from hop.tables.table_8 import error, timed
 
 MODEL = "burgers-time"
 FUNCTIONS, MANY = 100, 1000
@@ -55,10 +53,12 @@ PUBLISHED = {
 def measure(folders: Folders) -> Any:
     """Errors of the pretrained stages on unseen functions, and seconds beside the solver's."""
     rows = evaluate(MODEL, functions=FUNCTIONS)["stages"]
-    made = [info.made for info in Store.find(MODEL).stages()]
-    steps = [info.record["step"] for info in Store.find(MODEL).stages()]
+    infos = Store.find(MODEL).stages()
     return {
-        "stages": [row | {"steps": n} | m for row, n, m in zip(rows, steps, made, strict=True)],
+        "stages": [
+            row | {"steps": info.record["step"]} | info.made
+            for row, info in zip(rows, infos, strict=True)
+        ],
         "inference": [beside_the_solver(load(MODEL, eps=row["eps"])) for row in rows],
     }
 
@@ -73,10 +73,6 @@ def beside_the_solver(operator: Operator) -> dict[str, Any]:
     x = operator.grid
     exact = problem.reference(few, x, operator.lam)
 
-    def error(u: np.ndarray) -> float:
-        gap = np.linalg.norm(u - exact, axis=1) / np.linalg.norm(exact, axis=1)
-        return float(gap.mean())
-
     def solve(field: Field, modes: int, rate: int) -> np.ndarray:
         count = len(field.coefficients)
         return spectral.solve(
@@ -85,19 +81,19 @@ def beside_the_solver(operator: Operator) -> dict[str, Any]:
         )  # fmt: skip
 
     values = data["values"].astype(np.float32)
-    goal = error(operator(values[:FUNCTIONS], x))
+    goal = error(operator(values[:FUNCTIONS], x), exact)
     for modes, rate in _GRIDS:
-        reached = error(solve(few, modes, rate))
+        reached = error(solve(few, modes, rate), exact)
         if reached <= goal:
             break
     return {
         "eps": eps,
-        "operator": {"error": goal, "seconds": timed(lambda: operator(values, x))},
+        "operator": {"error": goal, "seconds": timed(lambda: operator(values, x))[0]},
         "solver": {
             "error": reached,
             "modes": modes,
             "rate": rate,
-            "seconds": timed(lambda: solve(every, modes, rate)),
+            "seconds": timed(lambda: solve(every, modes, rate))[0],
         },
     }
 
@@ -105,17 +101,6 @@ def beside_the_solver(operator: Operator) -> dict[str, Any]:
 # Modes and steps in a unit of time, coarse to fine.
 _GRIDS = [(16, 100), (24, 100), (32, 100), (48, 100), (64, 100), (96, 100), (128, 200),
           (192, 200), (256, 300), (384, 400), (512, 600)]  # fmt: skip
-
-
-def timed(f: Callable[[], Any], repeats: int = 3) -> float:
-    """The least of some timings after a first call, which compiles."""
-    f()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        jax.block_until_ready(f())
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def page(results: Results, measured: Any) -> list[str]:

@@ -1,12 +1,11 @@
 """Makes tables: trains the runs that are missing, and writes the pages."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hop import tables
+from hop import files, tables
 from hop.errors import RunError, UserError
 from hop.share import share
 from hop.tables import Table
@@ -71,9 +70,10 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
     folders: dict[str, Path] = {}
     for group, runs in declared.items():
         for key, run in runs.items():
-            home = running.folder_of(running.config_of(run, quick), workdir)
+            config, asked = running.config_of(run, quick), run.command(quick)
+            home = running.folder_of(config, workdir)
             print(f"table {name}: {key}: {home}", flush=True)
-            known = running.result(run, home, quick=quick, train=train, command=command)
+            known = running.result(config, home, asked, train=train, command=command)
             if known is None:
                 continue
             if known["stages"]:
@@ -81,7 +81,7 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
             every = {**found[group], key: known}
             found[group] = {k: every[k] for k in runs if k in every}
             _write(page, table, results)
-    if table.measure is not None and (folders or not any(table.runs.values())):
+    if table.measure is not None and folders:
         try:
             results |= {"measured": table.measure(folders), "made": provenance(command)}
         except (UserError, RunError, KeyError) as error:
@@ -101,14 +101,8 @@ def _old(old: Mapping[str, Any], group: str, run: str) -> dict[str, Any] | None:
 
 
 def _write(page: Path, table: Table, results: Mapping[str, Any]) -> None:
-    texts = {
-        page.with_suffix(".json"): json.dumps(results, indent=1) + "\n",
-        page: render(table, results, page.with_suffix(".png").exists()),
-    }
-    for path, text in texts.items():
-        partial = path.with_suffix(".tmp")
-        partial.write_text(text)
-        os.replace(partial, path)
+    files.write(page.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
+    files.write(page, render(table, results, page.with_suffix(".png").exists()))
 
 
 def render(table: Table, results: Mapping[str, Any], picture: bool) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hop.files import table
 from hop.provenance import made as provenance_of
 
 Rows = list[dict[str, Any]]
@@ -15,12 +16,6 @@ def provenance(command: str) -> str:
     """`command`, machine and date, as every published figure carries them."""
     made = provenance_of(command)
     return f"`{command}`, {made['machine']}, {made['date']}"
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -64,6 +59,14 @@ def cell(runs: Sequence[Mapping[str, Any]], eps: float, s: float = 0.0, key: str
         rest = f", else {spread([row[key] for row in found])}" if found else ""
         return f"failed{rest}"
     return spread([row[key] for row in found if row[key] is not None])
+
+
+def loss_and_error(runs: Sequence[Mapping[str, Any]], eps: float, worst_of: str = "l2re") -> str:
+    """The losses and L2REs of runs at a place; of `worst_of` the worst too, in brackets."""
+    cells = {key: cell(runs, eps, key=key) for key in ("loss", "l2re")}
+    if cells[worst_of].startswith(("failed", "–")):
+        return cells[worst_of]
+    return ", ".join(c if key == worst_of else c.split(" ")[0] for key, c in cells.items())
 
 
 def seconds(run: Mapping[str, Any]) -> float:

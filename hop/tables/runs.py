@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from hop import config as config_lib
-from hop import config_files, plotting, training
+from hop import config_files, files, plotting, training
 from hop.checkpoints import Store
 from hop.config import Config
 from hop.errors import RunError, UserError
@@ -36,16 +36,16 @@ def folder_of(config: Config, workdir: Path) -> Path:
 
 
 def result(
-    run: Run, folder: Path, *, quick: bool, train: bool, command: str
+    config: Config, folder: Path, asked: str, *, train: bool, command: str
 ) -> dict[str, Any] | None:
     """What is known of a run, as in `hop.tables.Results`; trained and scored unless it was.
 
     Args:
-      run: the run.
+      config: of the run.
       folder: its workdir, `folder_of` its config.
-      quick: its small budget.
+      asked: the command that makes this run alone.
       train: whether to train what is not there; otherwise it is None.
-      command: what made it.
+      command: the command that makes it now.
 
     Raises:
       UserError: the run cannot be made as it is declared.
@@ -57,14 +57,12 @@ def result(
             return None
         known = {"made": provenance(command)} | known
         if train and "stages" not in known:
-            known |= _trained(config_of(run, quick), folder, run.command(quick))
+            known |= _trained(config, folder, asked)
         known |= {"scorer": SCORER, "stages": scores(folder)}
-        partial = kept.with_suffix(".tmp")
-        partial.write_text(json.dumps(known, indent=1) + "\n")
-        partial.replace(kept)
+        files.write(kept, json.dumps(known, indent=1) + "\n")
         jax.clear_caches()
     found = {key: known[key] for key in ("made", "failed", "missing", "stages") if key in known}
-    return {"command": run.command(quick)} | found
+    return {"command": asked} | found
 
 
 def _finished(folder: Path) -> bool:

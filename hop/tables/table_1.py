@@ -1,6 +1,5 @@
 """Table 1: Allen–Cahn on an interval, by continuation and by its rivals."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hop.tables import Results, Run, Table, pages, runs, seeds
@@ -49,15 +48,9 @@ def page(results: Results, _: Any) -> list[str]:
         "with the paper's network, 3×30 tanh. *Place*: in the first row the gauge places the "
         "interface down to ε of about 0.05; below, where σ is lost in rounding, the path carries "
         "it (the pin), and its place is assumed.",
-        pages.by_paper(PAPER, PLACES, results["runs"], both),
+        pages.by_paper(PAPER, PLACES, results["runs"], pages.loss_and_error),
         *pages.made(results["runs"]),
     ]
-
-
-def both(found: Sequence[Mapping[str, Any]], eps: float) -> str:
-    """Loss and error of a method at a place."""
-    loss, error = (pages.cell(found, eps, key=key) for key in ("loss", "l2re"))
-    return error if error.startswith(("failed", "–")) else f"{loss.split(' ')[0]}, {error}"
 
 
 TABLE = Table(

@@ -1,6 +1,6 @@
 """Table 7: the fit of sin(πx/ε)."""
 
-from collections.abc import Mapping, Sequence
+import functools
 from typing import Any
 
 from hop.tables import Results, Run, Table, pages, runs, seeds
@@ -26,21 +26,18 @@ RUNS = (
 )
 
 
+losses = functools.partial(pages.loss_and_error, worst_of="loss")
+
+
 def page(results: Results, _: Any) -> list[str]:
     return [
         "The loss ½ mean |u − sin(πx/ε)|² on 1,001 points or 20 per ε, held out (the paper's is on "
         "its training points), then L2RE: medians of the seeds, the worst loss in brackets. *tanh* "
         "is the paper's network, 3×30 tanh; *sines* is one layer of 200 whose frequencies are "
         "drawn around the target's.",
-        pages.by_paper(PAPER, PLACES, results["runs"], both),
+        pages.by_paper(PAPER, PLACES, results["runs"], losses),
         *pages.made(results["runs"]),
     ]
-
-
-def both(found: Sequence[Mapping[str, Any]], eps: float) -> str:
-    """Loss and error of a method at a place."""
-    loss, error = (pages.cell(found, eps, key=key) for key in ("loss", "l2re"))
-    return loss if loss.startswith(("failed", "–")) else f"{loss}, {error.split(' ')[0]}"
 
 
 TABLE = Table("Table 7: high frequencies", {"runs": RUNS}, page, draw=runs.picture_of("tanh"))
