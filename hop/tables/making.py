@@ -73,7 +73,11 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
         for key, run in runs.items():
             home = running.folder_of(running.config_of(run, quick), workdir)
             print(f"table {name}: {key}: {home}", flush=True)
-            known = running.result(run, home, quick=quick, train=train, command=command)
+            try:
+                known = running.result(run, home, quick=quick, train=train, command=command)
+            except (UserError, RunError) as error:  # another process trains it, or it is damaged
+                print(f"table {name}: {key} stays as the page has it: {error}", flush=True)
+                continue
             if known is None:
                 continue
             if known["stages"]:

@@ -11,9 +11,9 @@ from hop.provenance import made as provenance_of
 Rows = list[dict[str, Any]]
 
 
-def provenance(command: str) -> str:
-    """`command`, machine and date, as every published figure carries them."""
-    made = provenance_of(command)
+def provenance(command: str, made: Mapping[str, str] | None = None) -> str:
+    """`command`, machine and date, as every published figure carries them: by default ours, now."""
+    made = made or provenance_of(command)
     return f"`{command}`, {made['machine']}, {made['date']}"
 
 

@@ -55,10 +55,11 @@ def result(
     if known.get("scorer") != SCORER:
         if not train and not _finished(folder):
             return None
-        known = {"made": provenance(command)} | known
         if train and "stages" not in known:
             known |= _trained(config_of(run, quick), folder, run.command(quick))
-        known |= {"scorer": SCORER, "stages": scores(folder)}
+        stages = Store(folder).stages()
+        made = provenance(command, stages[-1].made if stages else None)
+        known = {"made": made} | known | {"scorer": SCORER, "stages": scores(folder)}
         partial = kept.with_suffix(".tmp")
         partial.write_text(json.dumps(known, indent=1) + "\n")
         partial.replace(kept)
