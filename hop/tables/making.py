@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from hop import tables
 from hop.errors import RunError, UserError
 from hop.share import share
@@ -97,6 +99,7 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
             print(f"table {name} keeps its picture, since a run is not there: {error}")
     _write(page, table, results)
     print(f"written: {page}", flush=True)
+    jax.clear_caches()  # runs of one table share most of their programs, and tables hardly any
 
 
 def _old(old: Mapping[str, Any], group: str, run: str) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from hop.tables import Folders, Run
 from hop.tables.pages import Rows, method, provenance
 
 SCORER = 1  # raise it when `scores` changes: runs are then scored anew, and not trained anew
+_FEW = 64  # test functions of quick tables
 _RECORDED = ("stage", "s", "eps", "seconds", "step", "place")
 
 
@@ -56,14 +57,17 @@ def result(
         if not train and not _finished(folder):
             return None
         if train and "stages" not in known:
-            known |= _trained(config_of(run, quick), folder, run.command(quick))
+            known |= _trained(config_of(run, quick), folder, run.command(quick), not quick)
         stages = Store(folder).stages()
         made = provenance(command, stages[-1].made if stages else None)
-        known = {"made": made} | known | {"scorer": SCORER, "stages": scores(folder)}
+        known = (
+            {"made": made}
+            | known
+            | {"scorer": SCORER, "stages": scores(folder, _FEW if quick else None)}
+        )
         partial = kept.with_suffix(".tmp")
         partial.write_text(json.dumps(known, indent=1) + "\n")
         partial.replace(kept)
-        jax.clear_caches()
     found = {key: known[key] for key in ("made", "failed", "missing", "stages") if key in known}
     return {"command": run.command(quick)} | found
 
@@ -77,12 +81,13 @@ def _finished(folder: Path) -> bool:
     return bool(stages[-1].metadata["bookmark"]["position"]["t"] >= len(places) - 1)
 
 
-def _trained(config: Config, folder: Path, command: str) -> dict[str, Any]:
+def _trained(config: Config, folder: Path, command: str, picture: bool) -> dict[str, Any]:
     """Trains a run, or goes on with it; of a failed one says why, and the places it missed."""
     try:
         with Console() as console:
             training.train(config, folder, console, command=command)
-        plotting.path(str(folder))
+        if picture:
+            plotting.path(str(folder))
     except (RunError, jax.errors.JaxRuntimeError) as error:
         reached = {(info.s, info.eps) for info in Store(folder).stages()}
         places = config_lib.build(config).path.places
@@ -91,13 +96,18 @@ def _trained(config: Config, folder: Path, command: str) -> dict[str, Any]:
     return {}
 
 
-def scores(folder: Path) -> Rows:
-    """Every finished stage's record and errors on the test split, and the place of its layer."""
+def scores(folder: Path, functions: int | None = None) -> Rows:
+    """Every finished stage's record and errors on the test split, and the place of its layer.
+
+    Args:
+      folder: the workdir.
+      functions: how many of the split; all by default.
+    """
     store = Store(folder)
     stages = store.stages()
     if not stages:
         return []
-    judge = Judge.of(config_lib.build(config_lib.parse(store.config())), "test")
+    judge = Judge.of(config_lib.build(config_lib.parse(store.config())), "test", functions)
     rows = []
     for info in stages:
         operator = open_stage(store, info)
