@@ -76,19 +76,33 @@ def path(workdir: str) -> Path:
 
 
 def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray) -> None:
-    """Solutions and references by name, on the interval, or on the diagonal of a box."""
+    """Solutions and references (dashed) by name, waves one below the other.
+
+    On an interval, or on the diagonal of a box, as far from its middle as the mean coordinate of
+    the box's points gets: in high dimension hardly any lies near a corner.
+    """
     problem = next(iter(operators.values())).ansatz.problem
     low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
-    line = low + np.linspace(0, 1, 1001)[:, None] * (high - low)
-    for (name, operator), color in zip(operators.items(), colors, strict=True):
-        u, r = _example(operator, line)
-        axes.plot(line[:, 0], u, color=color, lw=2, label=name)
-        axes.plot(line[:, 0], r, color="black", lw=0.8, ls=(0, (4, 3)))
-    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    dim = problem.domain.dim
+    half = 0.5 if dim == 1 else min(0.5, 4 / math.sqrt(12 * dim))  # 4 standard deviations
+    line = low + np.linspace(0.5 - half, 0.5 + half, 4001)[:, None] * (high - low)
+    pairs = [_example(operator, line) for operator in operators.values()]
+    zeros = max(int(np.sum(np.diff(np.sign(r)) != 0)) for _, r in pairs)
+    waves = zeros > 10
+    rise = 1.3 * max(float(np.nanmax(r) - np.nanmin(r)) for _, r in pairs) if waves else 0.0
+    for k, (name, (u, r), color) in enumerate(zip(operators, pairs, colors, strict=True)):
+        axes.plot(line[:, 0], u - k * rise, color=color, lw=2, label=name)
+        axes.plot(line[:, 0], r - k * rise, color="black", lw=0.8, ls=(0, (4, 3)))
+        if waves:
+            axes.annotate(f"  {name}", (line[-1, 0], -k * rise), fontsize=8, va="center")
     what = "solutions" if problem.random_field is None else "one u₀, solutions"
-    where = "x" if problem.domain.dim == 1 else "first coordinate of x, on the box's diagonal"
+    where = "x" if dim == 1 else "mean coordinate of x, on the box's diagonal"
     axes.set(xlabel=where, ylabel="u", title=f"{type(problem).__name__}: {what} along the path")
-    axes.legend(fontsize=8)
+    if waves:
+        axes.set(yticks=(), ylabel="u, one stage below the other")
+    else:
+        axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+        axes.legend(fontsize=8)
 
 
 def _fields(axes: np.ndarray, operator: Operator) -> None:

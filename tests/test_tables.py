@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import hop
-from hop import tables
+from hop import provenance, tables
+from hop.checkpoints import Workdir
 from hop.cli import main
 from hop.tables import Run, Table, making, pages
 from hop.tables import runs as running
@@ -136,12 +137,30 @@ def test_a_run_cut_short_is_finished(tiny, monkeypatch, listener):
     with pytest.raises(KeyboardInterrupt):
         make()
     (folder,) = (tiny / "runs").iterdir()
+    make(report=True)
+    assert not (folder / "scores.json").exists()  # a report leaves it unfinished
     first = folder / "stages" / "0" / "_CHECKPOINT_METADATA"
     made = first.stat().st_mtime_ns
     monkeypatch.setattr(running.training, "train", whole)
     make()
     assert json.loads((folder / "scores.json").read_text())["stages"][-1]["eps"] == 0.4
     assert first.stat().st_mtime_ns == made  # the finished stage was not trained again
+
+
+def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):
+    config = running.config_of(tables.find("tiny").runs["runs"]["good"], quick=False)
+    home = running.folder_of(config, Path("runs"))
+    page = tiny / "hop-tables" / "tiny.md"
+    with Workdir.open(home, True):
+        make()
+    assert f"tiny: good: {home}" in (said := capsys.readouterr().out)
+    assert "good stays as the page has it: " in said
+    assert "wild failed" in page.read_text()  # the others went on
+    with monkeypatch.context() as there:
+        there.setattr(provenance, "machine", lambda: "a cluster")
+        running.training.train(config, home, listener())
+    make(report=True)
+    assert "`hop tables --only=tiny`, a cluster, " in page.read_text()
 
 
 def test_an_unknown_table_is_one_line(capfd):

@@ -18,6 +18,7 @@ Results = Mapping[str, Mapping[str, Mapping[str, Any]]]  # group → run → wha
 Folders = Mapping[str, Path]  # run → its workdir, of those that have a finished stage
 
 _PREFIX = "table_"  # of the modules of the paper's own tables; their ids are what follows it
+_QUICK = ("train.validation=16",)  # a reference costs more than a short stage
 _PARTS = ("making", "pages", "runs")  # the modules here that are no tables
 
 
@@ -37,7 +38,7 @@ class Run:
 
     def words(self, quick: bool) -> list[str]:
         """The overrides as the command line takes them."""
-        more = (self.quick or ()) if quick else ()
+        more = (*_QUICK, *(self.quick or ())) if quick else ()
         return [f"--config.{change}" for change in (*self.changes, *more)]
 
     def command(self, quick: bool, workdir: str = "W") -> str:

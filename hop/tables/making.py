@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from hop import files, tables
 from hop.errors import RunError, UserError
 from hop.share import share
@@ -73,7 +75,13 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
             config, asked = running.config_of(run, quick), run.command(quick)
             home = running.folder_of(config, workdir)
             print(f"table {name}: {key}: {home}", flush=True)
-            known = running.result(config, home, asked, train=train, command=command)
+            try:
+                known = running.result(
+                    config, home, asked, quick=quick, train=train, command=command
+                )
+            except (UserError, RunError) as error:  # another process trains it, or it is damaged
+                print(f"table {name}: {key} stays as the page has it: {error}", flush=True)
+                continue
             if known is None:
                 continue
             if known["stages"]:
@@ -93,6 +101,7 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
             print(f"table {name} keeps its picture, since a run is not there: {error}")
     _write(page, table, results)
     print(f"written: {page}", flush=True)
+    jax.clear_caches()  # runs of one table share most of their programs, and tables hardly any
 
 
 def _old(old: Mapping[str, Any], group: str, run: str) -> dict[str, Any] | None:

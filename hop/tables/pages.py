@@ -12,9 +12,9 @@ from hop.provenance import made as provenance_of
 Rows = list[dict[str, Any]]
 
 
-def provenance(command: str) -> str:
-    """`command`, machine and date, as every published figure carries them."""
-    made = provenance_of(command)
+def provenance(command: str, made: Mapping[str, str] | None = None) -> str:
+    """`command`, machine and date, as every published figure carries them: by default ours, now."""
+    made = made or provenance_of(command)
     return f"`{command}`, {made['machine']}, {made['date']}"
 
 
@@ -80,13 +80,24 @@ def training(runs: Sequence[Mapping[str, Any]]) -> str:
 
 def made(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The provenance of a group: each line once, failures, and the commands out of the way."""
-    lines = dict.fromkeys(run["made"] for run in runs.values())
+    where: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        where.setdefault(run["made"], []).append(name)
+    lines = list(where)
+    if len(lines) > 1:
+        lines = [f"{'; '.join(_short(names, runs))}: {line}" for line, names in where.items()]
     failed = [f"* {name} failed: {run['failed']}" for name, run in runs.items() if "failed" in run]
     commands = [f"* {name}: `{run['command']}`" for name, run in runs.items()]
     if not commands:
         return []
     folded = ["<details><summary>Commands</summary>\n", *commands, "\n</details>"]
     return ["\n\n".join(lines), "\n".join(failed), "\n".join(folded)]
+
+
+def _short(names: Sequence[str], runs: Mapping[str, Any]) -> list[str]:
+    """Names of runs; a method alone where all of its runs are among them."""
+    split = {method(name) for name in runs if name not in names}
+    return list(dict.fromkeys(n if (m := method(n)) in split else m for n in names))
 
 
 def by_paper(

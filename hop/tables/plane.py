@@ -1,9 +1,11 @@
 """Allen–Cahn in the plane: homotopy and its rivals, at one budget and with one symmetry."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from hop import plotting
+from hop.errors import UserError
 from hop.operators import Operator, load
 from hop.tables import Folders, Results, Run, Table, pages, seeds
 
@@ -64,7 +66,10 @@ def page(results: Results, _: Any) -> list[str]:
 def draw(target: Path, folders: Folders) -> None:
     operators: dict[str, Operator] = {}
     for run, folder in folders.items():
-        operators.setdefault(pages.method(run), load(folder, eps=0.05))
+        with contextlib.suppress(UserError):  # one that failed on its way there
+            operators.setdefault(pages.method(run), load(folder, eps=0.05))
+    if not operators:
+        raise UserError("no run came to ε = 0.05")
     plotting.planes(str(target), operators)
 
 

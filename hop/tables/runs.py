@@ -22,6 +22,7 @@ from hop.tables import Folders, Run
 from hop.tables.pages import Rows, method, provenance
 
 SCORER = 1  # raise it when `scores` changes: runs are then scored anew, and not trained anew
+_FEW = 64  # test functions of quick tables
 _RECORDED = ("stage", "s", "eps", "seconds", "step", "place")
 
 
@@ -36,7 +37,7 @@ def folder_of(config: Config, workdir: Path) -> Path:
 
 
 def result(
-    config: Config, folder: Path, asked: str, *, train: bool, command: str
+    config: Config, folder: Path, asked: str, *, quick: bool, train: bool, command: str
 ) -> dict[str, Any] | None:
     """What is known of a run, as in `hop.tables.Results`; trained and scored unless it was.
 
@@ -44,6 +45,7 @@ def result(
       config: of the run.
       folder: its workdir, `folder_of` its config.
       asked: the command that makes this run alone.
+      quick: scored on few functions, and without a picture.
       train: whether to train what is not there; otherwise it is None.
       command: the command that makes it now.
 
@@ -55,12 +57,12 @@ def result(
     if known.get("scorer") != SCORER:
         if not train and not _finished(folder):
             return None
-        known = {"made": provenance(command)} | known
         if train and "stages" not in known:
-            known |= _trained(config, folder, asked)
-        known |= {"scorer": SCORER, "stages": scores(folder)}
+            known |= _trained(config, folder, asked, picture=not quick)
+        stages = Store(folder).stages()
+        known = {"made": provenance(command, stages[-1].made if stages else None)} | known
+        known |= {"scorer": SCORER, "stages": scores(folder, _FEW if quick else None)}
         files.write(kept, json.dumps(known, indent=1) + "\n")
-        jax.clear_caches()
     found = {key: known[key] for key in ("made", "failed", "missing", "stages") if key in known}
     return {"command": asked} | found
 
@@ -74,12 +76,13 @@ def _finished(folder: Path) -> bool:
     return bool(stages[-1].metadata["bookmark"]["position"]["t"] >= len(places) - 1)
 
 
-def _trained(config: Config, folder: Path, command: str) -> dict[str, Any]:
+def _trained(config: Config, folder: Path, command: str, picture: bool) -> dict[str, Any]:
     """Trains a run, or goes on with it; of a failed one says why, and the places it missed."""
     try:
         with Console() as console:
             training.train(config, folder, console, command=command)
-        plotting.path(str(folder))
+        if picture:
+            plotting.path(str(folder))
     except (RunError, jax.errors.JaxRuntimeError) as error:
         reached = {(info.s, info.eps) for info in Store(folder).stages()}
         places = config_lib.build(config).path.places
@@ -88,13 +91,18 @@ def _trained(config: Config, folder: Path, command: str) -> dict[str, Any]:
     return {}
 
 
-def scores(folder: Path) -> Rows:
-    """Every finished stage's record and errors on the test split, and the place of its layer."""
+def scores(folder: Path, functions: int | None = None) -> Rows:
+    """Every finished stage's record and errors on the test split, and the place of its layer.
+
+    Args:
+      folder: the workdir.
+      functions: how many of the split; all by default.
+    """
     store = Store(folder)
     stages = store.stages()
     if not stages:
         return []
-    judge = Judge.of(config_lib.build(config_lib.parse(store.config())), "test")
+    judge = Judge.of(config_lib.build(config_lib.parse(store.config())), "test", functions)
     rows = []
     for info in stages:
         operator = open_stage(store, info)

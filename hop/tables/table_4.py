@@ -14,8 +14,9 @@ PLAIN = [
     *CLASSICAL, "network.activation=tanh", "network.widths=(30,30,30)", "train.points=1000",
     "train.steps=4000",
 ]  # fmt: skip
+FEWER = "path.eps=(1.0,0.5,0.26,0.14,0.08,0.05,0.033,0.02)"
 RUNS = (
-    seeds("tanh", f"{WAVE}:tanh", [], ["train.steps=10", "train.save_every=10"])
+    seeds("tanh", f"{WAVE}:tanh", [], ["train.steps=10", "train.save_every=10", FEWER])
     | seeds("sines", WAVE, [], ["train.steps=10", "train.save_every=10"])
     | {"homotopy loss, Strategy 2": Run(f"{WAVE}:paper", [], ["train.steps=10"])}
     | {
