@@ -9,6 +9,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 
@@ -74,13 +75,14 @@ def refine(
     workdir: str | os.PathLike,
     reporter: training.Reporter,
     command: str = "",
+    **options: Any,
 ) -> list[training.Record]:
     """Trains a refinement in a workdir, or goes on where that stopped.
 
     Args:
       source: a workdir or a pretrained model's name.
       config: of `config_for`; all but problem, network, precision and the path's start may differ.
-      workdir, reporter, command: as in `hop.training.train`.
+      workdir, reporter, command, options: as in `hop.training.train`.
 
     Returns:
       A record per stage, that of the start first.
@@ -112,4 +114,4 @@ def refine(
                 kept |= {"bookmark": dataclasses.asdict(mark)}
                 kept["record"] = {**start.record, "stage": 0, "total_steps": 0}
                 folder.save_stage(0, state.params, state, kept)
-    return training.train(config, workdir, reporter, command=command)
+    return training.train(config, workdir, reporter, command=command, **options)
