@@ -52,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(
                 f"no command {argv[0]!r}; use one of {', '.join(_COMMANDS)}, or see 'hop --help'"
             )
+        _keep_compiled()
         _quiet()
         return _COMMANDS[argv[0]](argv[1:]) or 0
     except (UserError, flags.Error) as error:
@@ -76,6 +77,12 @@ def _fail(error: BaseException, code: int) -> int:
     if "hop.sharding" in sys.modules:
         sys.modules["hop.sharding"].abandon(code)
     return code
+
+
+def _keep_compiled() -> None:
+    """Compiled programs are kept from one command to the next, where JAX's own setting is unset."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "hop"))
 
 
 def _quiet() -> None:

@@ -1,5 +1,6 @@
 """What clusters do to a job, and what is left of it: signals, kills, hangs, damage, full disks."""
 
+import functools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import Listener, tiny_config
 
 import hop
 from hop import config as config_lib
@@ -24,6 +26,20 @@ from hop.sharding import Layout
 from hop.training import Trainer, train
 
 ROOT = Path(hop.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def whole(data_dir, tmp_path_factory):
+    """A function (ε, …) → the workdir of a run along them that nothing disturbed."""
+
+    @functools.cache
+    def made(*eps):
+        folder = tmp_path_factory.mktemp("whole")
+        train(tiny_config("burgers_steady", "deeponet", data_dir, {"path__eps": eps}), folder,
+              Listener())  # fmt: skip
+        return folder
+
+    return made
 
 
 def same_networks(one, two, stages=2):
@@ -51,7 +67,7 @@ def signals(listener):
 
 @pytest.mark.parametrize("window", [1, 2, 4, 5])  # 2 is that of a rolling checkpoint, 4 the last
 def test_sigterm_saves_and_the_rest_is_the_same_to_the_bit(
-    tiny, tmp_path, listener, signals, window
+    tiny, tmp_path, listener, signals, whole, window
 ):
     before = signal.getsignal(signal.SIGTERM)
     steps = 50 if window == 4 else 10 * window  # a stage that is done is saved as such
@@ -61,8 +77,7 @@ def test_sigterm_saves_and_the_rest_is_the_same_to_the_bit(
     rest = listener()
     train(tiny(), tmp_path / "w", rest)
     assert len(rest.windows) == 8 - steps // 10  # not one step twice
-    train(tiny(), tmp_path / "whole", listener())
-    same_networks(tmp_path / "w", tmp_path / "whole")
+    same_networks(tmp_path / "w", whole(0.5, 0.3))
 
 
 def largest(folder: Path) -> Path:
@@ -78,7 +93,7 @@ def flip(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["bit", "missing", "truncated", "metadata"])
-def test_fallback_takes_the_checkpoint_before(tiny, tmp_path, listener, damage):
+def test_fallback_takes_the_checkpoint_before(tiny, tmp_path, listener, whole, damage):
     config, folder = tiny(path__eps=(0.5, 0.4, 0.3)), tmp_path / "w"
     with pytest.raises(KeyboardInterrupt):  # in stage 2, before its first rolling checkpoint
         train(config, folder, listener(interrupt_after=9))
@@ -101,11 +116,10 @@ def test_fallback_takes_the_checkpoint_before(tiny, tmp_path, listener, damage):
     assert (folder / "stages/1.damaged").is_dir()
     assert heard.windows[0]["stage"] == 1
     assert len(hop.load(folder, stage=2).params) > 0
-    train(config, tmp_path / "whole", listener())
-    same_networks(folder, tmp_path / "whole", 3)
+    same_networks(folder, whole(0.5, 0.4, 0.3), 3)
 
 
-def test_a_full_disk_is_named_and_loses_nothing(tiny, tmp_path, listener):
+def test_a_full_disk_is_named_and_loses_nothing(tiny, tmp_path, listener, whole):
     """A limit on the size of files stands for the disk: writing fails beyond it."""
 
     class Fills(listener):
@@ -121,8 +135,7 @@ def test_a_full_disk_is_named_and_loses_nothing(tiny, tmp_path, listener):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(hop.load(tmp_path / "w").params) > 0
     train(tiny(train__save_every=1000), tmp_path / "w", listener())
-    train(tiny(train__save_every=1000), tmp_path / "whole", listener())
-    same_networks(tmp_path / "w", tmp_path / "whole")
+    same_networks(tmp_path / "w", whole(0.5, 0.3))
 
 
 MESHES = [(1, 1), (8, 1), (2, 4), (4, 2), (1, 8)]
