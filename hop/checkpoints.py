@@ -175,15 +175,24 @@ class Workdir(Store):
         self._stages: ocp.CheckpointManager | None = None
         self._rolling: ocp.CheckpointManager | None = None
 
-    def adopt(self, config: Mapping[str, Any]) -> None:
+    def adopt(
+        self,
+        config: Mapping[str, Any],
+        completed: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
         """Writes the config of a fresh workdir; holds a used one to the config that it has.
+
+        Args:
+          config: as plain values.
+          completed: fills into a stored config, which an older version may have written, what it
+            lacks.
 
         Raises:
           UserError: the configs differ; the message names the fields.
         """
         path = self.root / "config.json"
         if path.exists():
-            changed = _differences(self.config(), config)
+            changed = _differences(completed(self.config()), completed(config))
             if changed and self.latest() is not None:
                 raise UserError(
                     f"workdir {self.root} was trained with another config: "

@@ -17,7 +17,8 @@ class Notice:
     """Listens for SIGTERM within its `with` block; a second one ends the process as ever."""
 
     def __init__(self) -> None:
-        self._heard, self._before = False, None
+        self._heard = False
+        self._before: Any = None
 
     def __enter__(self) -> "Notice":
         if threading.current_thread() is threading.main_thread():

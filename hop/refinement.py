@@ -105,7 +105,7 @@ def refine(
         like = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
         params = store.params(start, like)
     with Workdir.open(workdir, is_chief()) as folder:
-        folder.adopt(config_lib.to_json(config))
+        folder.adopt(config_lib.to_json(config), config_lib.completed)
         if folder.latest() is None:
             with config.precision():
                 state = training.Trainer(experiment, layout).begin(params)

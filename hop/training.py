@@ -271,7 +271,7 @@ def train(
     check_batch(experiment, layout)
     provide(experiment, reporter)
     with Workdir.open(workdir, is_chief()) as folder:
-        folder.adopt(config_lib.to_json(config))
+        folder.adopt(config_lib.to_json(config), config_lib.completed)
         with config.precision(), jax.default_matmul_precision("highest"), Notice() as notice:
             try:
                 run = _Run(experiment, layout, folder, reporter, command, notice, watchdog)

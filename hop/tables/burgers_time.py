@@ -19,7 +19,7 @@ from hop.tables.table_8 import error, timed
 MODEL = "burgers-time"
 FUNCTIONS, MANY = 100, 1000
 QUICK = "configs/burgers_time.py:quickstart"
-SHORT = ["train.steps=100"]
+SHORT = ["train.steps=50"]
 # One change each, 1,500 steps in all, viscosity 0.01.
 CHANGES = {
     "as shipped": [],
