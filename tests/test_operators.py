@@ -17,10 +17,10 @@ from hop.training import train
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, data_dir):
     """A workdir with two finished stages."""
-    from conftest import Listener, _tiny
+    from conftest import Listener, tiny_config
 
     workdir = tmp_path_factory.mktemp("run")
-    train(_tiny("burgers_steady", "deeponet", data_dir, {}), workdir, Listener())
+    train(tiny_config("burgers_steady", "deeponet", data_dir, {}), workdir, Listener())
     return workdir
 
 
