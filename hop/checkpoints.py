@@ -88,6 +88,8 @@ class Store:
         Raises:
           UserError: neither, or the folder holds no finished stage.
         """
+        if not isinstance(source, str | os.PathLike):
+            raise UserError(f"{source!r} is neither a folder's path nor a pretrained model's name")
         path = Path(source).expanduser()
         if path.is_dir():
             store = cls(path)

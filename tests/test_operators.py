@@ -142,6 +142,7 @@ def test_functions_are_sampled(op):
         ((np.zeros((2, 128)), np.array([[np.nan]])), "outside the domain"),
         ((np.zeros((2, 128)), [["a"]]), "real numbers"),
         (([[0.0], [0.0, 1.0]],), "differ in length"),
+        ((None,), "real numbers"),
         ((), "op"),
     ],
 )
