@@ -93,6 +93,14 @@ def test_the_estimate_is_the_most_probable_one(inverse):
     assert variances[-1] < 1 + 1e-9, "data made something less certain"
 
 
+def test_the_operator_s_derivative_is_the_solver_s(inverse):
+    """Two independent ways: reverse mode through the network, differences of the march."""
+    ours, theirs = inverse["jacobians"]["operator"], inverse["jacobians"]["solver"]
+    assert np.linalg.norm(ours - theirs) < 0.05 * np.linalg.norm(theirs)
+    other = inverse["differences"](inverse["truths"][1])  # control: the map is not linear
+    assert np.linalg.norm(other - theirs) > 0.2 * np.linalg.norm(theirs)
+
+
 def test_the_initial_state_is_recovered(inverse):
     """Against 1, the error of the law's mean; and the classical solver meets the data."""
     median = {name: np.median(values, axis=0) for name, values in inverse["results"].items()}
