@@ -115,6 +115,19 @@ def test_the_reference_does_not_depend_on_the_company_or_order(float64):
     np.testing.assert_allclose(alone, u[2].ravel()[order], atol=1e-12)
 
 
+@pytest.mark.parametrize("block", [1, 2, 1024])
+def test_the_solver_does_not_depend_on_how_many_go_together(block):
+    field, x, _ = some_solutions()
+    every = [
+        spectral.solve(
+            transport, lambda w: -0.01 * w**2, field, x[:, 0], x[:, 1],
+            np.full(3, 16), np.full(3, 20), block=size,
+        )
+        for size in (16, block)
+    ]  # fmt: skip
+    np.testing.assert_allclose(*every, atol=1e-12)
+
+
 def test_an_unstable_march_says_so():
     with pytest.raises(RunError, match="became unstable at 2 steps"):
         spectral.solve(
