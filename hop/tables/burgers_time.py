@@ -89,7 +89,7 @@ def beside_the_solver(operator: Operator) -> dict[str, Any]:
         count = len(field.coefficients)
         return spectral.solve(
             transport, diffusion(eps), field, x[:, 0], x[:, 1],
-            np.full(count, modes), np.full(count, rate), block=1024,
+            np.full(count, modes), np.full(count, rate), block=max(16, 16_384 // modes),
         )  # fmt: skip
 
     values = data["values"].astype(np.float32)
@@ -111,8 +111,9 @@ def beside_the_solver(operator: Operator) -> dict[str, Any]:
 
 
 # Modes and steps in a unit of time, coarse to fine.
-_GRIDS = [(8, 10), (12, 10), (12, 20), (16, 20), (16, 40), (24, 40), (24, 100), (32, 100), (48, 100), (64, 100), (96, 100), (128, 200),
-          (192, 200), (256, 300), (384, 400), (512, 600)]  # fmt: skip
+_GRIDS = [(8, 10), (12, 10), (12, 20), (16, 20), (16, 40), (24, 40), (24, 100), (32, 100),
+          (48, 100), (64, 100), (96, 100), (128, 200), (192, 200), (256, 300), (384, 400),
+          (512, 600)]  # fmt: skip
 
 
 def page(results: Results, measured: Any) -> list[str]:
