@@ -150,7 +150,7 @@ class Workdir(Store):
         """
         if "://" in str(root):
             raise UserError(
-                f"workdir {root} is an address and no folder; mount it, as a bucket by gcsfuse, and "
+                f"workdir {root} is an address and no folder; mount it (a bucket by gcsfuse), and "
                 "give the folder"
             )
         path = Path(root).expanduser().absolute()
