@@ -31,6 +31,7 @@ from jax.experimental import multihost_utils
 from hop import files
 from hop.errors import RunError, UserError
 from hop.metrics import Metrics
+from hop.sharding import on_host
 from hop.share import share
 
 PyTree = Any
@@ -424,7 +425,7 @@ def digest(array: np.ndarray) -> str:
 
 
 def _digests(tree: PyTree) -> dict[str, str]:
-    return {name: digest(np.asarray(leaf)) for name, leaf in leaves(tree).items()}
+    return {name: digest(leaf) for name, leaf in leaves(on_host(tree)).items()}
 
 
 def _reader() -> ocp.Checkpointer:
