@@ -13,10 +13,11 @@ itself restores most flipped bits silently, and casts a wrong dtype.
 import dataclasses
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
+from jax.experimental import multihost_utils
 
 from hop import files
 from hop.errors import RunError, UserError
@@ -32,6 +34,17 @@ from hop.metrics import Metrics
 from hop.share import share
 
 PyTree = Any
+
+
+class DamagedError(RunError):
+    """A checkpoint that is no longer what was saved."""
+
+    def __init__(self, folder: Path, step: int, problem: str):
+        self.folder = folder / str(step)
+        super().__init__(
+            f"{_name(folder, step)} in {folder}: {problem}; restore {self.folder} from a copy, or "
+            "delete it to do without it ('hop train --fallback' sets it aside)"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +88,8 @@ class Store:
         Raises:
           UserError: neither, or the folder holds no finished stage.
         """
+        if not isinstance(source, str | os.PathLike):
+            raise UserError(f"{source!r} is neither a folder's path nor a pretrained model's name")
         path = Path(source).expanduser()
         if path.is_dir():
             store = cls(path)
@@ -162,15 +177,24 @@ class Workdir(Store):
         self._stages: ocp.CheckpointManager | None = None
         self._rolling: ocp.CheckpointManager | None = None
 
-    def adopt(self, config: Mapping[str, Any]) -> None:
+    def adopt(
+        self,
+        config: Mapping[str, Any],
+        completed: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
         """Writes the config of a fresh workdir; holds a used one to the config that it has.
+
+        Args:
+          config: as plain values.
+          completed: fills into a stored config, which an older version may have written, what it
+            lacks.
 
         Raises:
           UserError: the configs differ; the message names the fields.
         """
         path = self.root / "config.json"
         if path.exists():
-            changed = _differences(self.config(), config)
+            changed = _differences(completed(self.config()), completed(config))
             if changed and self.latest() is not None:
                 raise UserError(
                     f"workdir {self.root} was trained with another config: "
@@ -231,10 +255,33 @@ class Workdir(Store):
         ]
         return max(found, default=None, key=lambda p: p.metadata["bookmark"]["total_steps"])
 
-    def state(self, place: "Place", like: PyTree) -> PyTree:
-        """The state at a place, as NumPy arrays, digests verified."""
-        digests = place.metadata["digests"]["state"]
-        return _restore(place.folder, place.step, "state", like, digests)
+    def newest(
+        self, like: PyTree, aside: Callable[[str], None] | None = None
+    ) -> tuple["Place", PyTree] | None:
+        """The newest checkpoint and its state, NumPy arrays with digests verified; None if none.
+
+        Args:
+          like: arrays of the structure, shapes and dtypes of the state.
+          aside: renames damaged checkpoints to NAME.damaged, and goes on to the one before; hears
+            of each. None to raise instead.
+
+        Raises:
+          RunError: a checkpoint is damaged, or of another shape or dtype.
+        """
+        while True:
+            try:
+                if (place := self.latest()) is None:
+                    return None
+                digests = place.metadata["digests"]["state"]
+                return place, _restore(place.folder, place.step, "state", like, digests)
+            except DamagedError as error:
+                if aside is None:
+                    raise
+                _wait("a damaged checkpoint is seen by all")
+                if self.chief:
+                    error.folder.rename(_unused(error.folder))
+                _wait("a damaged checkpoint is aside")
+                aside(f"{str(error).split(';')[0]}; going on from the one before")
 
     def close(self) -> None:
         for manager in (self._stages, self._rolling):
@@ -325,11 +372,19 @@ def _metadata(folder: Path, step: int) -> Mapping[str, Any]:
         if not set(metadata) >= _KEYS:
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{_name(folder, step)}: {path} is damaged; delete the folder {path.parent} to do "
-            "without that checkpoint"
-        ) from error
+        raise DamagedError(folder, step, f"{path.name} is damaged") from error
     return metadata
+
+
+def _unused(folder: Path) -> Path:
+    """A name beside a damaged checkpoint that no listing takes for a checkpoint."""
+    names = (folder.with_name(f"{folder.name}.damaged{k or ''}") for k in itertools.count())
+    return next(name for name in names if not name.exists())
+
+
+def _wait(what: str) -> None:
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
 
 
 def _name(folder: Path, step: int) -> str:
@@ -384,12 +439,11 @@ def _restore(
     """One item of a checkpoint on the host; every leaf checked for shape, dtype and digest."""
     where = f"{_name(folder, step)} in {folder}"
     path = folder / str(step) / item
-    advice = f"delete {folder / str(step)} to do without it, or restore it from a copy"
     try:
         stored = ocp.PyTreeCheckpointHandler().metadata(epath.Path(path)).tree
     except Exception as error:  # Orbax and TensorStore raise many kinds for broken files
-        raise RunError(
-            f"{where}: '{item}' cannot be read ({_first_line(error)}); {advice}"
+        raise DamagedError(
+            folder, step, f"'{item}' cannot be read ({_first_line(error)})"
         ) from error
     have = leaves(stored)
     for name, leaf in leaves(like).items():
@@ -409,13 +463,14 @@ def _restore(
     try:
         tree = _reader().restore(path, item=like, restore_args=args)
     except Exception as error:
-        raise RunError(f"{where}: '{item}' is damaged ({_first_line(error)}); {advice}") from error
+        raise DamagedError(folder, step, f"'{item}' is damaged ({_first_line(error)})") from error
     if digests is not None:
         for name, leaf in leaves(tree).items():
             if digests.get(name) != digest(leaf):
-                raise RunError(
-                    f"{where}: leaf '{name}' of '{item}' is damaged (its digest does "
-                    f"not match); {advice}"
+                raise DamagedError(
+                    folder,
+                    step,
+                    f"leaf '{name}' of '{item}' is damaged (its digest does not match)",
                 )
     return tree
 

@@ -1,7 +1,8 @@
 """The `hop` command.
 
 Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be served as made;
-130 interrupted. Errors are one line, `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
+75 ended by SIGTERM with a checkpoint saved, to be run again; 130 interrupted. Errors are
+one line, `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
 """
 
 import importlib.metadata
@@ -16,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from hop.errors import RunError, UserError
+from hop.errors import PreemptedError, RunError, UserError
 
 USAGE = """\
 hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
@@ -51,22 +52,37 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(
                 f"no command {argv[0]!r}; use one of {', '.join(_COMMANDS)}, or see 'hop --help'"
             )
+        _keep_compiled()
         _quiet()
         return _COMMANDS[argv[0]](argv[1:]) or 0
     except (UserError, flags.Error) as error:
         return _fail(error, 2)
     except (RunError, OSError) as error:
         return _fail(error, 1)
+    except PreemptedError as error:
+        print(
+            f"hop: ended by SIGTERM {error}: a checkpoint is saved; run the same command to go on",
+            file=sys.stderr,
+        )
+        return 75
     except KeyboardInterrupt:
         print("hop: interrupted; run the same command to go on", file=sys.stderr)
         return 130
 
 
-def _fail(error: Exception, code: int) -> int:
+def _fail(error: BaseException, code: int) -> int:
     if os.environ.get("HOP_TRACEBACK") == "1":
         traceback.print_exception(error)
     print(f"hop: error: {' '.join(str(error).split())}", file=sys.stderr)
+    if "hop.sharding" in sys.modules:
+        sys.modules["hop.sharding"].abandon(code)
     return code
+
+
+def _keep_compiled() -> None:
+    """Compiled programs are kept from one command to the next, where JAX's own setting is unset."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "hop"))
 
 
 def _quiet() -> None:
@@ -159,6 +175,7 @@ def _train(argv: list[str]) -> None:
             ("data_dir", "datasets' folder, in place of config.data.data_dir"),
         ):
             flags.DEFINE_string(name, "", text, flag_values=values)
+        _define_safety(values)
 
     values, _ = _parse("train", rest, define)
     _required(values, "train", "config", "workdir")
@@ -169,7 +186,9 @@ def _train(argv: list[str]) -> None:
     command = shlex.join(["hop", "train", f"--config={values['config']}", "--workdir=W", *fields])
     _run(
         values["workdir"],
-        lambda console: training.train(config, values["workdir"], console, command=command),
+        lambda console: training.train(
+            config, values["workdir"], console, command=command, **_safety(values)
+        ),
     )
 
 
@@ -186,6 +205,7 @@ def _refine(argv: list[str]) -> None:
             ("data_dir", "datasets' folder; default: that of training"),
         ):
             flags.DEFINE_string(name, "", text, flag_values=values)
+        _define_safety(values)
 
     values, (source,) = _parse("refine", rest, define, positional=1)
     _required(values, "refine", "eps", "workdir")
@@ -198,18 +218,49 @@ def _refine(argv: list[str]) -> None:
     command = shlex.join(["hop", "refine", Path(source).name, *named, "--workdir=W", *fields])
     _run(
         values["workdir"],
-        lambda console: refinement.refine(source, config, values["workdir"], console, command),
+        lambda console: refinement.refine(
+            source, config, values["workdir"], console, command, **_safety(values)
+        ),
     )
+
+
+def _define_safety(values: flags.FlagValues) -> None:
+    flags.DEFINE_bool(
+        "fallback",
+        False,
+        "set damaged checkpoints aside and go on from the newest whole one",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "watchdog",
+        1800,
+        "seconds without progress after which a process prints its stacks and exits; 0 for never",
+        lower_bound=0,
+        flag_values=values,
+    )
+
+
+def _safety(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in ("fallback", "watchdog")}
 
 
 def _run(workdir: str, train: Callable[[Any], Any]) -> None:
     """Training in this process of its job, and the picture of it."""
+    import jax
+
     from hop import sharding
     from hop.progress import Console
 
     sharding.start_processes()
     with Console(speaks=sharding.is_chief()) as console:
-        train(console)
+        try:
+            train(console)
+        except jax.errors.JaxRuntimeError as error:
+            what = str(error).splitlines()[0][:160]
+            raise RunError(
+                f"the devices' runtime failed ({what}); a process of the job was lost, or memory "
+                "ran out. Mend that, then run the same command to go on from the last checkpoint"
+            ) from error
         if sharding.is_chief():
             from hop import plotting
 

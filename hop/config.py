@@ -253,6 +253,8 @@ def experiment(
 def parse(values: Mapping[str, Any]) -> Config:
     """A Config from plain nested values, every key and type checked.
 
+    A field that has a default may be missing: the values of an older version lack what came later.
+
     Raises:
       UserError: an unknown or missing key, or a value of the wrong type.
     """
@@ -262,6 +264,14 @@ def parse(values: Mapping[str, Any]) -> Config:
 def to_json(config: Config) -> dict[str, Any]:
     """The config as plain nested values; `parse` reads them back."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored values with the defaults of the fields that they lack."""
+    found = to_json(parse(values))
+    for kind in _PACKAGES:
+        found[kind] = json.loads(json.dumps(_options(kind, found[kind]["name"]))) | found[kind]
+    return found
 
 
 def placed(config: Config, data_dir: str) -> Config:
@@ -428,8 +438,9 @@ def _parse(cls: type, values: Mapping[str, Any], where: str, partial: bool = Fal
     for key in values:
         if key not in names:
             raise UserError(f"{where}.{key} is not a field{suggestion(str(key), names)}")
+    optional = {f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
     for name in names:
-        if name not in values and not partial:
+        if name not in values and name not in optional and not partial:
             raise UserError(f"{where}.{name} is missing; give it a value")
     return cls(**{k: _coerce(hints[k], v, f"{where}.{k}") for k, v in values.items()})
 

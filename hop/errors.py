@@ -12,6 +12,10 @@ class RunError(RuntimeError):
     """A well-formed run failed, or a stored file is damaged. The message says what is whole."""
 
 
+class PreemptedError(Exception):
+    """SIGTERM ended a run after it saved a checkpoint; the same request goes on from there."""
+
+
 def check_choice(where: str, value: str, known: Iterable[str]) -> None:
     """Refuses a value that is none of those known."""
     if value not in known:

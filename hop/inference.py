@@ -156,6 +156,8 @@ def _check_targets(operator: Operator, input: str, output: str, plot: str) -> No
             raise UserError(f"the folder of --{flag}={name} does not exist; create it first")
         if Path(name).is_dir() and name and Path(name).suffix != ".zarr":
             raise UserError(f"--{flag}={name} is a folder; name a file in it")
+    if Path(output).is_dir() and not (Path(output) / "zarr.json").is_file():
+        raise UserError(f"--output={output} is a folder but no Zarr array; choose another name")
     moves = in_time(operator.ansatz.problem)
     kinds = (".png", ".pdf", ".svg", *([".gif"] if moves else []))
     if plot and Path(plot).suffix not in kinds:

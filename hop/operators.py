@@ -122,7 +122,7 @@ class Operator:
         dtype = self.dtype
         with jax.enable_x64(dtype == np.float64):
             x = jnp.asarray(x, dtype)
-            if u0 is None:
+            if takes == 1:
                 u = apply(self.ansatz, label, self.params, None, x)[0]
                 return u if in_jax else np.asarray(u)
             values = self._checked_values(u0, sensors)

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 
@@ -24,6 +25,8 @@ from hop.sharding import Layout, is_chief
 def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageInfo:
     """The stage before (s, ε) on a path, as near as can be: by s, then by the ratio of the ε.
 
+    A stage at the very place is passed over, so that what made it can be repeated.
+
     Args:
       stages: those that are there.
       eps: asked for.
@@ -32,12 +35,18 @@ def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageIn
     Raises:
       UserError: every stage lies beyond it: paths go down in s and ε.
     """
-    above = [i for i in stages if i.eps >= eps and (s is None or i.s >= s)]
+    above = [
+        i
+        for i in stages
+        if i.eps >= eps * (1 - 1e-6)
+        and (s is None or i.s >= s)
+        and not (math.isclose(i.eps, eps, rel_tol=1e-6) and (s is None or i.s == s))
+    ]
     if not above:
         asked = f"eps={eps:g}" + ("" if s is None else f" and s={s:g}")
         have = "; ".join(f"s={i.s:g}, eps={i.eps:g}" for i in stages)
         raise UserError(
-            f"a path goes down, and no stage is at or above {asked}: there are {have}; "
+            f"a path goes down, and no stage is above {asked}: there are {have}; "
             "train that one from a larger eps with 'hop train'"
         )
     return min(above, key=lambda i: (i.s - (i.s if s is None else s), math.log(i.eps / eps)))
@@ -52,17 +61,13 @@ def config_for(source: str | os.PathLike, eps: float, s: float | None = None) ->
       s: asked for; by default that of the nearest stage.
 
     Raises:
-      UserError: no stage to start from, or the source holds the very place.
+      UserError: no stage to start from.
     """
     if not (math.isfinite(eps) and eps > 0):
         raise UserError(f"eps={eps!r} must be positive")
     store = Store.find(source)
     start = nearest(store.stages(), eps, s)
     end = Lam(start.s if s is None else s, eps)
-    if math.isclose(start.eps, end.eps, rel_tol=1e-6) and math.isclose(start.s, end.s):
-        raise UserError(
-            f"{source} holds stage {start.stage} at s={end.s:g}, eps={end.eps:g} already; load it"
-        )
     config = config_lib.parse(start.metadata["config"])
     path = dataclasses.replace(config.path, s=(start.s, end.s), eps=(start.eps, end.eps))
     return dataclasses.replace(config, path=path)
@@ -74,13 +79,14 @@ def refine(
     workdir: str | os.PathLike,
     reporter: training.Reporter,
     command: str = "",
+    **options: Any,
 ) -> list[training.Record]:
     """Trains a refinement in a workdir, or goes on where that stopped.
 
     Args:
       source: a workdir or a pretrained model's name.
       config: of `config_for`; all but problem, network, precision and the path's start may differ.
-      workdir, reporter, command: as in `hop.training.train`.
+      workdir, reporter, command, options: as in `hop.training.train`.
 
     Returns:
       A record per stage, that of the start first.
@@ -103,7 +109,7 @@ def refine(
         like = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
         params = store.params(start, like)
     with Workdir.open(workdir, is_chief()) as folder:
-        folder.adopt(config_lib.to_json(config))
+        folder.adopt(config_lib.to_json(config), config_lib.completed)
         if folder.latest() is None:
             with config.precision():
                 state = training.Trainer(experiment, layout).begin(params)
@@ -112,4 +118,4 @@ def refine(
                 kept |= {"bookmark": dataclasses.asdict(mark)}
                 kept["record"] = {**start.record, "stage": 0, "total_steps": 0}
                 folder.save_stage(0, state.params, state, kept)
-    return training.train(config, workdir, reporter, command=command)
+    return training.train(config, workdir, reporter, command=command, **options)

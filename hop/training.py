@@ -1,6 +1,7 @@
 """The stage loop: walks the path, trains each stage, keeps one checkpoint per stage."""
 
 import dataclasses
+import faulthandler
 import functools
 import math
 import os
@@ -19,7 +20,7 @@ from hop import datasets, evaluation
 from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment, TrainConfig
-from hop.errors import UserError
+from hop.errors import PreemptedError, UserError
 from hop.homotopy import adaptive
 from hop.homotopy import pin as pinning
 from hop.homotopy.path import Position
@@ -27,6 +28,7 @@ from hop.homotopy.resampling import Candidates
 from hop.homotopy.terms import Objective, Stage
 from hop.networks import Params
 from hop.operators import Operator
+from hop.preemption import Notice
 from hop.problems import Lam, Problem
 from hop.provenance import made, versions
 from hop.sharding import FUNCTION, POINT, Layout, is_chief
@@ -235,6 +237,9 @@ def train(
     reporter: Reporter,
     problem: Problem | None = None,
     command: str = "",
+    *,
+    fallback: bool = False,
+    watchdog: float = 0.0,
 ) -> list[Record]:
     """Trains an experiment in a workdir, from where the workdir's checkpoints end.
 
@@ -246,6 +251,10 @@ def train(
       reporter: hears of the progress.
       problem: a problem object of your own, in place of the one that the config names.
       command: what asked for this; every checkpoint notes it.
+      fallback: go on from the newest checkpoint that is whole, and set damaged ones aside.
+      watchdog: seconds that a window of steps, or the end of a stage, may take; a process that
+        hangs for longer, as when a peer of its job does, prints all its stacks and exits with 1.
+        0 for no limit.
 
     Returns:
       A record per finished stage, those of earlier runs included.
@@ -253,15 +262,22 @@ def train(
     Raises:
       UserError: the config cannot run here, or differs from the workdir's; nothing is written.
       RunError: a stage failed; finished stages and the last rolling checkpoint are kept.
+      PreemptedError: SIGTERM was heard, in any process of the job; a checkpoint was saved.
     """
+    if not watchdog >= 0:
+        raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
     experiment = config_lib.build(config, problem)
     layout = Layout.create(config.mesh.function, config.mesh.point)
     check_batch(experiment, layout)
     provide(experiment, reporter)
     with Workdir.open(workdir, is_chief()) as folder:
-        folder.adopt(config_lib.to_json(config))
-        with config.precision(), jax.default_matmul_precision("highest"):
-            return _Run(experiment, layout, folder, reporter, command).walk()
+        folder.adopt(config_lib.to_json(config), config_lib.completed)
+        with config.precision(), jax.default_matmul_precision("highest"), Notice() as notice:
+            try:
+                run = _Run(experiment, layout, folder, reporter, command, notice, watchdog)
+                return run.walk(fallback)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
 
 
 def provide(experiment: Experiment, reporter: Reporter) -> None:
@@ -355,19 +371,22 @@ class _Run:
         workdir: Workdir,
         reporter: Reporter,
         command: str,
+        notice: Notice,
+        watchdog: float,
     ):
         config = experiment.config
-        self.command = command
+        self.command, self.notice, self.watchdog = command, notice, watchdog
         self.experiment, self.layout = experiment, layout
         self.workdir, self.reporter = workdir, reporter
         self.trainer = Trainer(experiment, layout)
         self.feed = _feed(experiment, layout)
         self.judge = evaluation.Judge.of(experiment, "validation", config.train.validation)
 
-    def walk(self) -> list[Record]:
+    def walk(self, fallback: bool) -> list[Record]:
         """Stage after stage to the end of the path."""
         path, trainer = self.experiment.path, self.trainer
-        state, mark = self._resume()
+        self._alive()
+        state, mark = self._resume(fallback)
         self.taken = mark.total_steps
         with self.workdir.metrics() as metrics:
             self.metrics = metrics
@@ -412,6 +431,7 @@ class _Run:
         """One stage, from its start or from within it, to its end: predict, correct, measure."""
         limits = self.experiment.config.path
         self.reporter.stage(mark.stage, lam)
+        self._alive()
         outcome = self._solve(state, mark, lam)
         if outcome.failure is None and self.experiment.plan.pin:
             outcome = self._place(outcome, lam)
@@ -535,6 +555,7 @@ class _Run:
         criterion, train = self.experiment.criterion, self.trainer.train
         progress = mark.progress or Progress(0, criterion.latest)
         while not progress.finished(criterion):
+            self._alive()
             began = time.monotonic()
             count = min(train.dispatch, progress.remaining(criterion))
             window = Window(np.int32(count), _real(progress.tail_from))
@@ -559,9 +580,20 @@ class _Run:
             }
             self.metrics.write({"kind": "window", **record})
             self.reporter.window(record, progress.remaining(criterion))
-            if progress.step % train.save_every == 0 and not progress.finished(criterion):
+            stop, done = self.notice.due(), progress.finished(criterion)
+            if not done and (stop or progress.step % train.save_every == 0):
                 self.workdir.save_rolling(mark.total_steps, state, self._metadata(record, mark))
+            if not done and stop:
+                raise PreemptedError(
+                    f"in stage {mark.stage}, after {mark.total_steps} steps in all"
+                )
+        self._alive()
         return Outcome(state, mark, record, None)
+
+    def _alive(self) -> None:
+        """Starts the watchdog's clock anew. It needs no Python: a hang in a collective counts."""
+        if self.watchdog:
+            faulthandler.dump_traceback_later(self.watchdog, exit=True)
 
     def _where(self, state: TrainState, mark: Bookmark, lam: Lam) -> Stage:
         """The stage at λ_k, with its pin made from the last stage's network."""
@@ -579,17 +611,19 @@ class _Run:
             np.int32(mark.stage), _traced(lam), _traced(previous), _real(mark.stage > 0), pin
         )
 
-    def _resume(self) -> tuple[TrainState, Bookmark]:
+    def _resume(self, fallback: bool) -> tuple[TrainState, Bookmark]:
         """The newest checkpoint's state, or a fresh one."""
         state = self.trainer.init()
-        latest = self.workdir.latest()
-        if latest is None:
+        aside = self.reporter.message if fallback else None
+        found = self.workdir.newest(jax.eval_shape(lambda: state), aside)
+        if found is None:
             self.workdir.forget_after(0)
             return state, Bookmark(0, self.experiment.path.start())
+        latest, stored = found
         config_lib.check_problem(self.experiment.problem, latest.metadata["problem"])
         mark = Bookmark.from_json(latest.metadata["bookmark"])
         self.workdir.forget_after(mark.total_steps)
-        state = self.layout.put(self.workdir.state(latest, jax.eval_shape(lambda: state)))
+        state = self.layout.put(stored)
         return (self.trainer.next_stage(state) if mark.progress is None else state), mark
 
     def _operator(self, state: TrainState, lam: Lam) -> Operator:

@@ -38,9 +38,21 @@ HOP_COORDINATOR="127.0.0.1:$("$(dirname "$bin")/python" -c \
   'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
 export HOP_COORDINATOR HOP_PROCESSES="$processes"
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT INT TERM
+trap 'kill -TERM "${pids[@]}" 2>/dev/null || true' INT TERM # all save a checkpoint and end with 75
 for ((id = 0; id < processes; id++)); do
   HOP_PROCESS_ID="$id" "$bin" train "$@" &
   pids+=($!)
 done
-for _ in "${pids[@]}"; do wait -n; done # the first failure ends the job
+left="$processes" code=0
+while [ "$left" -gt 0 ]; do
+  status=0 ended=""
+  wait -n -p ended || status=$?
+  [ -n "$ended" ] || continue # woken by a signal
+  left=$((left - 1))
+  [ "$code" -ne 0 ] || code="$status"
+  if [ "$status" -ne 0 ] && [ "$status" -ne 75 ] && [ "$left" -gt 0 ]; then
+    sleep 3 # the first failure ends the job; its peers may say what they saw of it
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+  fi
+done
+exit "$code"

@@ -1,8 +1,13 @@
 """Strict numerics, eight simulated devices, one dataset folder for the whole run."""
 
 import os
+from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Tests compile the same programs again and again; processes that they start share these too.
+COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 )
@@ -12,7 +17,6 @@ from jaxtyping import install_import_hook
 install_import_hook("hop", "typecheck.check")  # shapes and types of annotated arguments
 
 import dataclasses
-from pathlib import Path
 
 import jax
 import pytest
@@ -67,16 +71,16 @@ def listener():
 @pytest.fixture
 def tiny(data_dir):
     """A function (overrides) → Config: a small operator problem that trains in seconds."""
-    return lambda **overrides: _tiny("burgers_steady", "deeponet", data_dir, overrides)
+    return lambda **overrides: tiny_config("burgers_steady", "deeponet", data_dir, overrides)
 
 
 @pytest.fixture
 def tiny_mlp(data_dir):
     """The same without an input function."""
-    return lambda **overrides: _tiny("allen_cahn_1d", "mlp", data_dir, overrides)
+    return lambda **overrides: tiny_config("allen_cahn_1d", "mlp", data_dir, overrides)
 
 
-def _tiny(problem, network, data_dir, overrides):
+def tiny_config(problem, network, data_dir, overrides):
     from hop import config as config_lib
 
     config = config_lib.experiment(problem=problem, network=network)

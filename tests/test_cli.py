@@ -45,6 +45,7 @@ def place(tmp_path_factory, data_dir):
     (folder / "text.npy").write_text("no array")
     (folder / "empty.npy").write_text("")
     (folder / "broken.py").write_text("1 / 0")
+    (folder / "someones.zarr").mkdir()
     return folder
 
 
@@ -123,6 +124,7 @@ WRONG = {
     "output folder": (["infer", "--output={place}/none/u.npy"], "create it first"),
     "picture of no kind": (["infer", "--plot={new}.foo"], "end it in .png"),
     "output a folder": (["infer", "--output={place}"], "is a folder"),
+    "output someone's": (["infer", "--output={place}/someones.zarr"], "no Zarr array"),
     "input empty": (["infer", "--input={place}/empty.npy"], "not a .npy file of real numbers"),
     "points twice": (["infer", "--points=9", "--at={place}/u0.npy"], "give one of them"),
 }

@@ -17,10 +17,10 @@ ROWS = 64  # functions of a shard here
 
 @pytest.fixture(scope="module")
 def op(tmp_path_factory, data_dir) -> Operator:
-    from conftest import Listener, _tiny
+    from conftest import Listener, tiny_config
 
     workdir = tmp_path_factory.mktemp("run")
-    config = _tiny("burgers_steady", "deeponet", data_dir, {"path__eps": (0.5,)})
+    config = tiny_config("burgers_steady", "deeponet", data_dir, {"path__eps": (0.5,)})
     train(config, workdir, Listener())
     return hop.load(workdir)
 

@@ -17,10 +17,10 @@ from hop.training import train
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, data_dir):
     """A workdir with two finished stages."""
-    from conftest import Listener, _tiny
+    from conftest import Listener, tiny_config
 
     workdir = tmp_path_factory.mktemp("run")
-    train(_tiny("burgers_steady", "deeponet", data_dir, {}), workdir, Listener())
+    train(tiny_config("burgers_steady", "deeponet", data_dir, {}), workdir, Listener())
     return workdir
 
 
@@ -142,6 +142,7 @@ def test_functions_are_sampled(op):
         ((np.zeros((2, 128)), np.array([[np.nan]])), "outside the domain"),
         ((np.zeros((2, 128)), [["a"]]), "real numbers"),
         (([[0.0], [0.0, 1.0]],), "differ in length"),
+        ((None,), "real numbers"),
         ((), "op"),
     ],
 )

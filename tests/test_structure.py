@@ -19,7 +19,7 @@ ROOT = Path(hop.__file__).parent
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
     ["errors", "share", "provenance", "standalone", "files"],
-    ["metrics", "derivatives"],
+    ["metrics", "derivatives", "preemption"],
     ["domain", "fields"],
     ["problems", "networks"],
     ["references", "references.*"],

@@ -95,6 +95,18 @@ def test_another_config_is_refused_on_a_used_workdir(tiny, tmp_path, listener):
         train(tiny(train__steps=60), tmp_path / "w", listener())
 
 
+def test_a_workdir_of_an_older_version_goes_on(tiny, tmp_path, listener):
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), tmp_path / "w", listener(interrupt_after=3))
+    path = tmp_path / "w/config.json"
+    values = json.loads(path.read_text())
+    del values["network"]["harmonics"], values["train"]["patience"], values["seed"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(hop.UserError, match="config.seed was 0 and is now 1"):
+        train(tiny(seed=1), tmp_path / "w", listener())
+    assert len(train(tiny(), tmp_path / "w", listener())) == 2
+
+
 def test_a_workdir_serves_one_job_at_a_time(tmp_path):
     with (
         Workdir.open(tmp_path / "w"),

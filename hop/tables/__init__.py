@@ -8,6 +8,7 @@ a run, or is the paper's (Chen, Yang, Xiang, Hao, arXiv 2502.00488) and kept bes
 import dataclasses
 import importlib
 import pkgutil
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class Run:
         return [f"--config.{change}" for change in (*self.changes, *more)]
 
     def command(self, quick: bool, workdir: str = "W") -> str:
-        return " ".join(
-            ["hop train", f"--config={self.config}", f"--workdir={workdir}", *self.words(quick)]
+        return shlex.join(
+            ["hop", "train", f"--config={self.config}", f"--workdir={workdir}", *self.words(quick)]
         )
 
 

@@ -19,7 +19,7 @@ from hop.tables.table_8 import error, timed
 MODEL = "burgers-time"
 FUNCTIONS, MANY = 100, 1000
 QUICK = "configs/burgers_time.py:quickstart"
-SHORT = ["train.steps=100"]
+SHORT = ["train.steps=50"]
 # One change each, 1,500 steps in all, viscosity 0.01.
 CHANGES = {
     "as shipped": [],
@@ -56,11 +56,23 @@ def measure(folders: Folders) -> Any:
     infos = Store.find(MODEL).stages()
     return {
         "stages": [
-            row | {"steps": info.record["step"]} | info.made
+            row | {"steps": info.record["step"], "fine": on_fine_grid(row["eps"])} | info.made
             for row, info in zip(rows, infos, strict=True)
         ],
         "inference": [beside_the_solver(load(MODEL, eps=row["eps"])) for row in rows],
     }
+
+
+def on_fine_grid(eps: float) -> float | None:
+    """The mean L2RE on 2,048 points in x at 11 times, where the usual grid may miss a shock."""
+    if eps > 1e-3:
+        return None
+    operator = load(MODEL, eps=eps)
+    problem, law = operator.ansatz.problem, BurgersTime.random_field
+    data = load_data(law, "test", "", FUNCTIONS)
+    x = problem.domain.grid(2048, 11)
+    exact = problem.reference(Field(data["coefficients"], law.basis), x, operator.lam)
+    return error(operator(data["values"].astype(np.float32), x), exact)
 
 
 def beside_the_solver(operator: Operator) -> dict[str, Any]:
@@ -77,7 +89,7 @@ def beside_the_solver(operator: Operator) -> dict[str, Any]:
         count = len(field.coefficients)
         return spectral.solve(
             transport, diffusion(eps), field, x[:, 0], x[:, 1],
-            np.full(count, modes), np.full(count, rate),
+            np.full(count, modes), np.full(count, rate), block=max(16, 16_384 // modes),
         )  # fmt: skip
 
     values = data["values"].astype(np.float32)
@@ -99,8 +111,9 @@ def beside_the_solver(operator: Operator) -> dict[str, Any]:
 
 
 # Modes and steps in a unit of time, coarse to fine.
-_GRIDS = [(16, 100), (24, 100), (32, 100), (48, 100), (64, 100), (96, 100), (128, 200),
-          (192, 200), (256, 300), (384, 400), (512, 600)]  # fmt: skip
+_GRIDS = [(8, 10), (12, 10), (12, 20), (16, 20), (16, 40), (24, 40), (24, 100), (32, 100),
+          (48, 100), (64, 100), (96, 100), (128, 200), (192, 200), (256, 300), (384, 400),
+          (512, 600)]  # fmt: skip
 
 
 def page(results: Results, measured: Any) -> list[str]:
@@ -113,6 +126,9 @@ def page(results: Results, measured: Any) -> list[str]:
     for key, name in (("l2re", "mean"), ("l2re_median", "median"), ("l2re_worst", "worst")):
         cells = [f"{100 * mine[eps][key]:.2g}" if eps in mine else "–" for eps in columns]
         rows.append([f"hop: pretrained `{MODEL}`, {name}", *cells])
+    fine = {eps: row["fine"] for eps, row in mine.items() if row["fine"] is not None}
+    cells = [f"{100 * fine[eps]:.2g}" if eps in fine else "–" for eps in columns]
+    rows.append([f"hop: pretrained `{MODEL}`, mean on 2,048 points in x", *cells])
     parts = [
         f"Relative L2 error in % on unseen functions ({FUNCTIONS} for ours), trained on the "
         "equation alone. The decoder does most of the work: a sum of products moves a front badly.",

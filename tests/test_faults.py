@@ -1,0 +1,340 @@
+"""What clusters do to a job, and what is left of it: signals, kills, hangs, damage, full disks."""
+
+import functools
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from conftest import Listener, tiny_config
+
+import hop
+from hop import config as config_lib
+from hop.checkpoints import Workdir, leaves
+from hop.errors import PreemptedError
+from hop.operators import apply
+from hop.sharding import Layout
+from hop.training import Trainer, train
+
+ROOT = Path(hop.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def whole(data_dir, tmp_path_factory):
+    """A function (ε, …) → the workdir of a run along them that nothing disturbed."""
+
+    @functools.cache
+    def made(*eps):
+        folder = tmp_path_factory.mktemp("whole")
+        train(tiny_config("burgers_steady", "deeponet", data_dir, {"path__eps": eps}), folder,
+              Listener())  # fmt: skip
+        return folder
+
+    return made
+
+
+def same_networks(one, two, stages=2):
+    for stage in range(stages):
+        a, b = (hop.load(folder, stage=stage).params for folder in (one, two))
+        jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.fixture
+def signals(listener):
+    """A reporter that has a signal sent to this process within a given window."""
+
+    class Signals(listener):
+        def __init__(self, number, window):
+            super().__init__()
+            self.number, self.at = number, window
+
+        def window(self, record, remaining):
+            super().window(record, remaining)
+            if len(self.windows) == self.at:
+                os.kill(os.getpid(), self.number)
+
+    return Signals
+
+
+@pytest.mark.parametrize("window", [1, 2, 4, 5])  # 2 is that of a rolling checkpoint, 4 the last
+def test_sigterm_saves_and_the_rest_is_the_same_to_the_bit(
+    tiny, tmp_path, listener, signals, whole, window
+):
+    before = signal.getsignal(signal.SIGTERM)
+    steps = 50 if window == 4 else 10 * window  # a stage that is done is saved as such
+    with pytest.raises(PreemptedError, match=f"after {steps} steps"):
+        train(tiny(), tmp_path / "w", signals(signal.SIGTERM, window))
+    assert signal.getsignal(signal.SIGTERM) is before
+    rest = listener()
+    train(tiny(), tmp_path / "w", rest)
+    assert len(rest.windows) == 8 - steps // 10  # not one step twice
+    same_networks(tmp_path / "w", whole(0.5, 0.3))
+
+
+def largest(folder: Path) -> Path:
+    return max(folder.glob("ocdbt.process_0/d/*"), key=lambda p: p.stat().st_size)
+
+
+def flip(folder: Path) -> None:
+    """Flips a bit in the middle of the largest array of an item."""
+    path = largest(folder)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", ["bit", "missing", "truncated", "metadata"])
+def test_fallback_takes_the_checkpoint_before(tiny, tmp_path, listener, whole, damage):
+    config, folder = tiny(path__eps=(0.5, 0.4, 0.3)), tmp_path / "w"
+    with pytest.raises(KeyboardInterrupt):  # in stage 2, before its first rolling checkpoint
+        train(config, folder, listener(interrupt_after=9))
+    newest = folder / "stages/1"
+    if damage == "bit":
+        flip(newest / "state")
+    elif damage == "missing":
+        largest(newest / "state").unlink()
+    elif damage == "truncated":
+        for path in newest.glob("state/ocdbt.process_0/d/*"):
+            os.truncate(path, path.stat().st_size // 2)
+    else:
+        (newest / "_CHECKPOINT_METADATA").write_text("{}")
+    with pytest.raises(hop.RunError, match="stage 1 in .*--fallback"):
+        train(config, folder, listener())
+    heard = listener()
+    train(config, folder, heard, fallback=True)
+    (said,) = heard.messages
+    assert re.match("stage 1 in .*; going on from the one before", said)
+    assert (folder / "stages/1.damaged").is_dir()
+    assert heard.windows[0]["stage"] == 1
+    assert len(hop.load(folder, stage=2).params) > 0
+    same_networks(folder, whole(0.5, 0.4, 0.3), 3)
+
+
+def test_a_full_disk_is_named_and_loses_nothing(tiny, tmp_path, listener, whole):
+    """A limit on the size of files stands for the disk: writing fails beyond it."""
+
+    class Fills(listener):
+        def window(self, record, remaining):
+            if record["stage"] == 1:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(hop.RunError, match="could not be written.*Free some space"):
+            train(tiny(train__save_every=1000), tmp_path / "w", Fills())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(hop.load(tmp_path / "w").params) > 0
+    train(tiny(train__save_every=1000), tmp_path / "w", listener())
+    same_networks(tmp_path / "w", whole(0.5, 0.3))
+
+
+MESHES = [(1, 1), (8, 1), (2, 4), (4, 2), (1, 8)]
+
+
+def test_a_state_is_the_same_on_every_mesh(tiny, tmp_path, listener):
+    config = tiny(path__eps=(0.5,))
+    train(config, tmp_path / "w", listener())
+    trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+    like = jax.eval_shape(lambda: trainer.init())
+    with Workdir.open(tmp_path / "w") as folder:
+        _, stored = folder.newest(like)
+        for function, point in MESHES:
+            layout = Layout.create(function, point, jax.devices()[: function * point])
+            jax.tree.map(np.testing.assert_array_equal, layout.put(stored), stored)
+
+
+def test_a_step_has_the_collectives_of_its_design(tiny):
+    """One sum over the function axis: the branch's gradients and the cotangents of the features."""
+    config = tiny()
+    experiment = config_lib.build(config)
+    params = jax.eval_shape(experiment.ansatz.init, KEY)
+    branch = sum(a.size for name, a in leaves(params).items() if name.startswith("branch"))
+    text = compiled_step(Trainer(experiment, Layout.create(8, 1)))
+    ((shapes, kind),) = COLLECTIVES.findall(text)
+    features = 3 * config.train.points * config.network["rank"]  # value, u_x and u_xx
+    assert kind == "all-reduce"
+    assert 0 <= elements(shapes) - branch - features <= 4  # and the terms of the loss
+    # Over points as well there are more of them, of the same kind.
+    found = COLLECTIVES.findall(compiled_step(Trainer(experiment, Layout.create(2, 4))))
+    assert len(found) > 1
+    assert {kind for _, kind in found} == {"all-reduce"}
+
+
+def test_inference_has_no_collectives(tiny, tmp_path):
+    experiment = config_lib.build(tiny())
+    ansatz, layout = experiment.ansatz, Layout.create(8, 1)
+    params = layout.put(jax.device_get(ansatz.init(KEY)))
+    u0, x = layout.put(np.ones((16, 128), np.float32), "function"), layout.put(GRID)
+    forward = jax.jit(lambda *arguments: apply(ansatz, "", *arguments))
+    text = forward.lower(params, u0, x).compile().as_text()
+    assert not COLLECTIVES.findall(text)
+    summed = jax.jit(lambda *arguments: apply(ansatz, "", *arguments).sum())
+    assert COLLECTIVES.findall(summed.lower(params, u0, x).compile().as_text())  # they would show
+
+
+COLLECTIVES = re.compile(
+    r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
+)
+GRID = np.linspace(0, 1, 5, dtype=np.float32)[:, None]
+KEY = jax.random.key(0)
+
+
+def compiled_step(trainer) -> str:
+    from hop import datasets
+    from hop.homotopy.terms import Stage
+    from hop.problems import Lam
+    from hop.training import Window, _feed
+
+    experiment = trainer.experiment
+    field = experiment.problem.random_field
+    datasets.build(field.name, experiment.config.data.data_dir)
+    lam = Lam(np.float32(0), np.float32(0.5))
+    stage = Stage(np.int32(0), lam, lam, np.float32(0))
+    pool, drawn = _feed(experiment, trainer.layout)(0, 0, 10)
+    window = Window(np.int32(10), np.float32(40))
+    lowered = trainer.dispatch.lower(trainer.init(), stage, window, pool, drawn)
+    return lowered.compile().as_text()
+
+
+def elements(shapes: str) -> int:
+    return sum(
+        int(np.prod([int(n) for n in dims.split(",") if n], dtype=int))
+        for dims in re.findall(r"[fs]\d+\[([\d,]*)\]", shapes)
+    )
+
+
+CONFIG = """
+from hop.config import experiment
+
+def get_config():
+    config = experiment(problem="burgers_steady", network="deeponet")
+    config.problem.field = "unit"
+    config.network.update(branch=(16,), trunk=(16,), rank=8)
+    config.path.eps = (0.5, 0.3)
+    config.train.update(steps=%d, functions=16, points=32, dispatch=10, save_every=20, validation=8)
+    return config
+"""
+
+
+class Job:
+    """`hop train` in processes of its own."""
+
+    def __init__(self, folder: Path, data_dir: str, steps: int):
+        self.folder, self.data_dir = folder, data_dir
+        self.config = folder / "config.py"
+        self.config.write_text(CONFIG % steps)
+
+    def start(self, name: str, processes: int = 1, *words: str) -> list[subprocess.Popen]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        started = []
+        for k in range(processes):
+            env = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+            if processes > 1:
+                env |= {"HOP_COORDINATOR": f"127.0.0.1:{port}", "HOP_PROCESSES": str(processes)}
+                env |= {"HOP_PROCESS_ID": str(k)}
+            line = [sys.executable, "-m", "hop", "train", f"--config={self.config}"]
+            line += [f"--workdir={self.folder / name}", f"--data_dir={self.data_dir}", *words]
+            started.append(
+                subprocess.Popen(line, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            )
+        return started
+
+    def finish(self, name: str, processes: int = 1) -> Path:
+        for process in self.start(name, processes):
+            _, said = process.communicate(timeout=300)
+            assert process.returncode == 0, said.decode()
+        return self.folder / name
+
+    def wait_for_a_checkpoint(self, name: str, beyond: int = 0) -> None:
+        """Until a checkpoint of more than `beyond` steps is whole."""
+        rolling = self.folder / name / "rolling"
+        for _ in range(1200):
+            if any(p.name.isdigit() and int(p.name) > beyond for p in rolling.glob("*")):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"no checkpoint in {rolling}")
+
+
+def end(process: subprocess.Popen, seconds: float = 60) -> tuple[int, str]:
+    _, said = process.communicate(timeout=seconds)
+    return process.returncode, said.decode()
+
+
+def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
+    """SIGTERM to one ends both with 75; killing one ends the other; then the same to the bit."""
+    job = Job(tmp_path, data_dir, 400)
+    whole = job.finish("whole", 2)
+    one, two = job.start("w", 2)
+    job.wait_for_a_checkpoint("w")
+    two.terminate()
+    for process in (one, two):
+        code, said = end(process)
+        assert code == 75
+        assert re.search("hop: ended by SIGTERM in stage .*a checkpoint is saved", said)
+    one, two = job.start("w", 2)
+    job.wait_for_a_checkpoint("w", 420)
+    two.kill()
+    code, said = end(one)
+    assert code == 1
+    assert re.search("hop: error: the devices' runtime failed .*run the same command", said)
+    assert end(two)[0] == -signal.SIGKILL
+    same_networks(job.finish("w", 2), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_five_times_at_random(tmp_path, data_dir, processes):
+    """kill −9 at any moment, in a save or not: the end is that of an undisturbed run."""
+    job, rng = Job(tmp_path, data_dir, 2000), np.random.default_rng(0)
+    whole = job.finish("whole", processes)
+    for _ in range(5):
+        started = job.start("w", processes)
+        job.wait_for_a_checkpoint("w")
+        time.sleep(rng.uniform(3, 8))
+        started[int(rng.integers(processes))].kill()
+        for process in started:
+            assert end(process, 120)[0] != 0
+    same_networks(job.finish("w", processes), whole)
+
+
+def test_a_hang_is_ended_by_the_watchdog(tmp_path, data_dir):
+    """A peer that is stopped hangs the other in its next sum; the watchdog ends that one."""
+    job = Job(tmp_path, data_dir, 100_000)
+    one, two = job.start("w", 2, "--watchdog=15")
+    job.wait_for_a_checkpoint("w")
+    two.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    code, said = end(one)
+    two.kill()
+    assert code == 1
+    assert time.monotonic() - began < 30
+    assert "Timeout (0:00:15)!" in said  # and the stacks of all threads
+    assert "in _correct" in said
+    assert end(two)[0] == -signal.SIGKILL
+
+
+def test_metrics_of_a_diverged_stage_are_kept(tiny, tmp_path, listener):
+    """NaN never reaches a checkpoint; what led to it is in the metrics."""
+    config = tiny(solver__optimizer="sgd", solver__learning_rate=3e2, train__dispatch=1,
+                  train__save_every=1, solver__warmup=0)  # fmt: skip
+    with pytest.raises(hop.RunError, match="not finite"):
+        train(config, tmp_path / "w", listener())
+    lines = [json.loads(line) for line in (tmp_path / "w/metrics.jsonl").open()]
+    assert lines
+    with Workdir.open(tmp_path / "w") as folder:
+        trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+        found = folder.newest(jax.eval_shape(lambda: trainer.init()))
+    assert found is not None
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found[1].params))
