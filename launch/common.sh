@@ -35,8 +35,12 @@ parse() {
     fi
     shift
   done
-  config="$(value_of --config)" workdir="$(value_of --workdir)"
-  [ -n "$config" ] && [ -n "$workdir" ] || fail "nothing to train; give -- --config=FILE --workdir=W"
+}
+
+need_training() { # and sets $workdir
+  workdir="$(value_of --workdir)"
+  [ -n "$workdir" ] && [ -n "$(value_of --config)" ] ||
+    fail "nothing to train; give -- --config=FILE --workdir=W"
 }
 
 # The value of a flag among the words for hop train.
@@ -71,6 +75,11 @@ positive() { # positive OPTION …: refuses what is not a positive number
 in_bucket() {
   [[ "$workdir" =~ ^gs://.+/.+ ]] ||
     fail "--workdir=$workdir is lost with its machine; give a bucket, as --workdir=gs://BUCKET/RUN"
+}
+
+find_hop() { # sets $bin: the hop of this checkout, else the one on PATH
+  bin="$root/.venv/bin/hop"
+  [ -x "$bin" ] || bin="$(command -v hop)" || fail "hop is not installed; run make install"
 }
 
 installed() { # a dry run needs no tool

@@ -25,6 +25,7 @@ name="" type="" zone="" project="" runtime="" spot="" keep="" restarts=100 poll=
 parse "name type zone project runtime restarts poll" "spot keep" "$@"
 need name type zone
 positive restarts
+need_training
 in_bucket
 [ -n "$runtime" ] || case "$type" in
   v5litepod-*) runtime=v2-alpha-tpuv5-lite ;;

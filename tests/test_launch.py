@@ -18,17 +18,19 @@ import yaml
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "launch"
 SCRIPTS = sorted(ROOT.glob("launch/**/*.sh"))
-LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem not in ("common", "local")}
+LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem != "common"}
 
 BUCKET = ["--config=configs/smoke.py", "--workdir=gs://bucket/run"]
 NASTY = ['--config.a=it\'s "$(b)" `c`', "--config.d=$$e \\ *", "--config.f=", "--config.g=1\n2"]
 REQUIRED = {
+    "local": [],
     "slurm": [],
     "tpu_vm": ["--name", "hop", "--type", "v5litepod-16", "--zone", "us-west4-a"],
     "gke": ["--name", "hop", "--image", "gcr.io/p/hop:1", "--accelerator", "nvidia-h100-80gb"],
     "xpk": ["--name=hop", "--cluster=c", "--type=v5litepod-16", "--image=gcr.io/p/hop:1"],
 }
 DRY_RUNS = {
+    "local": ("local", ["--devices=2", "--processes", "2"]),
     "slurm": ("slurm", ["--nodes=2", "--gpus=8", "--time=1:00:00", "--sbatch=--mem=64G --qos=q"]),
     "slurm_cpu": ("slurm", ["--gpus", "0", "--partition", "cpu", "--account", "a b"]),
     "tpu_vm": ("tpu_vm", [*REQUIRED["tpu_vm"], "--spot", "--project=p"]),
@@ -73,7 +75,12 @@ class Tools:
         (self.folder / "replies.json").write_text(json.dumps(replies))
 
     def run(self, *words, **env):
-        env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "TMPDIR": "/tmp"} | env
+        env = {
+            **os.environ,
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
+            "TMPDIR": "/tmp",
+            "XLA_FLAGS": "",
+        } | env
         (self.folder / "calls.jsonl").write_text("")
         return subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
 
@@ -131,6 +138,7 @@ def refusals():
         local = [*REQUIRED[name], "--", "--config=c", "--workdir", "runs/w"]
         yield name, local, "give a bucket"
         yield name, [*REQUIRED[name], "--restarts=-1", "--", *BUCKET], "not a positive number"
+    yield "local", ["--devices=0", "--", *BUCKET], "--devices=0 is not a positive number"
     yield "slurm", ["--nodes", "none", "--", *BUCKET], "--nodes=none is not a positive number"
     yield "slurm", ["--gpus=x", "--", *BUCKET], "--gpus=x is not a number"
     yield "tpu_vm", [*REQUIRED["tpu_vm"], "--type=x9-1", "--", *BUCKET], "give --runtime"
@@ -159,6 +167,16 @@ def test_a_missing_tool_is_named(name, tool, tools):
     done = tools.run(LAUNCHERS[name], *REQUIRED[name], "--", *BUCKET, PATH=str(tools.folder))
     assert done.returncode == 2
     assert f"{tool} is not installed" in done.stderr
+
+
+def test_local_trains_with_the_words_given(tools):
+    """A checkout without its own .venv takes the hop on PATH."""
+    for path in ("launch/local.sh", "launch/common.sh"):
+        (tools.folder / path).parent.mkdir(exist_ok=True)
+        (tools.folder / path).write_text((ROOT / path).read_text())
+    done = tools.run("bash", tools.folder / "launch/local.sh", "--", *BUCKET, *NASTY)
+    assert done.returncode == 0, done.stderr
+    assert tools.words("hop") == [["hop", "train", *BUCKET, *NASTY]]
 
 
 # SLURM
