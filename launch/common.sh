@@ -72,9 +72,20 @@ positive() { # positive OPTION …: refuses what is not a positive number
   done
 }
 
+# in_bucket FOLDER: hop writes into folders, so the launcher mounts $bucket there, and the words for
+# hop train say FOLDER/RUN for gs://BUCKET/RUN.
 in_bucket() {
-  [[ "$workdir" =~ ^gs://.+/.+ ]] ||
+  [[ "$workdir" =~ ^gs://([^/]+)/(.+)$ ]] ||
     fail "--workdir=$workdir is lost with its machine; give a bucket, as --workdir=gs://BUCKET/RUN"
+  # shellcheck disable=SC2034 # for the script that asked
+  bucket="${BASH_REMATCH[1]}"
+  local i place="$1/${BASH_REMATCH[2]}"
+  for i in "${!train[@]}"; do
+    case "${train[i]}" in
+      "$workdir") train[i]="$place" ;;
+      "--workdir=$workdir") train[i]="--workdir=$place" ;;
+    esac
+  done
 }
 
 find_hop() { # sets $bin: the hop of this checkout, else the one on PATH

@@ -23,6 +23,8 @@ parse "nodes gpus time partition account sbatch" "" "$@"
 positive nodes
 [[ "$gpus" =~ ^[0-9]+$ ]] || fail "--gpus=$gpus is not a number"
 need_training
+[[ "$workdir" != *://* ]] ||
+  fail "--workdir=$workdir is an address; give a folder that all nodes share"
 installed sbatch
 find_hop
 
