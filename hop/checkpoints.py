@@ -148,6 +148,11 @@ class Workdir(Store):
         Raises:
           UserError: the folder cannot be written, or another job holds it.
         """
+        if "://" in str(root):
+            raise UserError(
+                f"workdir {root} is an address and no folder; mount it (a bucket by gcsfuse), and "
+                "give the folder"
+            )
         path = Path(root).expanduser().absolute()
         handle = None
         try:

@@ -4,7 +4,7 @@
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 launcher="$(cd "$(dirname "$0")" && pwd)/$(basename "$0")"
 launcher="${launcher#"$root"/}"
-dry_run="" train=()
+dry_run="" bucket="" train=()
 
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 fail() { echo "$launcher: $1" >&2; exit 2; }
@@ -72,20 +72,12 @@ positive() { # positive OPTION …: refuses what is not a positive number
   done
 }
 
-# in_bucket FOLDER: hop writes into folders, so the launcher mounts $bucket there, and the words for
-# hop train say FOLDER/RUN for gs://BUCKET/RUN.
-in_bucket() {
-  [[ "$workdir" =~ ^gs://([^/]+)/(.+)$ ]] ||
+in_bucket() { # the bucket is mounted at /gcs/$bucket, and hop is given that path
+  [[ "$workdir" =~ ^gs://([a-z0-9._-]+)/.+ ]] ||
     fail "--workdir=$workdir is lost with its machine; give a bucket, as --workdir=gs://BUCKET/RUN"
-  # shellcheck disable=SC2034 # for the script that asked
-  bucket="${BASH_REMATCH[1]}"
-  local i place="$1/${BASH_REMATCH[2]}"
-  for i in "${!train[@]}"; do
-    case "${train[i]}" in
-      "$workdir") train[i]="$place" ;;
-      "--workdir=$workdir") train[i]="--workdir=$place" ;;
-    esac
-  done
+  export bucket="${BASH_REMATCH[1]}"
+  train=("${train[@]/#--workdir=gs:\/\//--workdir=\/gcs\/}")
+  train=("${train[@]/#gs:\/\//\/gcs\/}")
 }
 
 find_hop() { # sets $bin: the hop of this checkout, else the one on PATH

@@ -26,7 +26,7 @@ parse "name type zone project runtime restarts poll" "spot keep" "$@"
 need name type zone
 positive restarts
 need_training
-in_bucket bucket # in ~/hop, where hop runs
+in_bucket
 [ -n "$runtime" ] || case "$type" in
   v5litepod-*) runtime=v2-alpha-tpuv5-lite ;;
   v5p-*) runtime=v2-alpha-tpuv5 ;;
@@ -50,8 +50,8 @@ create() {
 delete() { run "${requests[@]}" delete "$name" "${place[@]}" --force --quiet; }
 on_all() { run "${hosts[@]}" ssh "$name" "${place[@]}" --worker=all --quiet --command="$1"; }
 
-# uv, since the TPU images have an older Python. Every host sees at once what another wrote, and may
-# rename folders, which is how a checkpoint becomes whole.
+# uv, since the TPU images have an older Python. A host must see at once what another wrote into the
+# bucket, and Orbax renames folders.
 install() {
   local archive="${TMPDIR:-/tmp}/hop-$name.tgz"
   run tar -C "$root" --exclude=__pycache__ -czf "$archive" \
@@ -60,16 +60,16 @@ install() {
     on_all "mkdir -p hop && tar -xzf hop.tgz -C hop && cd hop && \
 python3 -m pip install --quiet --user uv && \
 python3 -m uv venv --quiet --allow-existing --python 3.11 .venv && \
-python3 -m uv pip install --quiet --constraint requirements.txt --editable '.[tpu]' && \
-{ command -v gcsfuse >/dev/null || { \
+python3 -m uv pip install --quiet --constraint requirements.txt --editable '.[tpu]'" &&
+    on_all "command -v gcsfuse >/dev/null || { \
 curl -fsSL https://packages.cloud.google.com/apt/doc/apt-key.gpg | \
 sudo tee /usr/share/keyrings/cloud.google.asc >/dev/null && \
 echo \"deb [signed-by=/usr/share/keyrings/cloud.google.asc] \
 https://packages.cloud.google.com/apt gcsfuse-\$(lsb_release -cs) main\" | \
 sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null && \
-sudo apt-get -qq update && sudo apt-get -qq install -y gcsfuse; }; } && \
-mkdir -p bucket && { mountpoint -q bucket || \
-gcsfuse --implicit-dirs --metadata-cache-ttl-secs=0 --rename-dir-limit=1000000 $bucket bucket; }"
+sudo apt-get -qq update && sudo apt-get -qq install gcsfuse; }" &&
+    on_all "mountpoint -q /gcs/$bucket || { sudo install -d -o \"\$USER\" /gcs/$bucket && \
+gcsfuse --implicit-dirs --metadata-cache-ttl-secs=0 --rename-dir-limit=100000 $bucket /gcs/$bucket; }"
 }
 
 train() { # what an earlier line left running saves and stops first: a TPU serves one process

@@ -116,6 +116,8 @@ def test_a_workdir_serves_one_job_at_a_time(tmp_path):
         pass
     with Workdir.open(tmp_path / "w"):  # free again
         pass
+    with pytest.raises(hop.UserError, match="is an address"), Workdir.open("gs://bucket/w"):
+        pass
 
 
 @pytest.mark.parametrize("adaptive", [False, True])

@@ -126,9 +126,10 @@ def page(results: Results, measured: Any) -> list[str]:
     for key, name in (("l2re", "mean"), ("l2re_median", "median"), ("l2re_worst", "worst")):
         cells = [f"{100 * mine[eps][key]:.2g}" if eps in mine else "–" for eps in columns]
         rows.append([f"hop: pretrained `{MODEL}`, {name}", *cells])
-    fine = {eps: row["fine"] for eps, row in mine.items() if row["fine"] is not None}
+    fine = {eps: row["fine"] for eps, row in mine.items() if row.get("fine") is not None}
     cells = [f"{100 * fine[eps]:.2g}" if eps in fine else "–" for eps in columns]
-    rows.append([f"hop: pretrained `{MODEL}`, mean on 2,048 points in x", *cells])
+    if fine:
+        rows.append([f"hop: pretrained `{MODEL}`, mean on 2,048 points in x", *cells])
     parts = [
         f"Relative L2 error in % on unseen functions ({FUNCTIONS} for ours), trained on the "
         "equation alone. The decoder does most of the work: a sum of products moves a front badly.",

@@ -30,16 +30,16 @@ parse "name image accelerator topology nodes chips gpus service_account namespac
 need name image accelerator
 positive nodes chips gpus restarts
 need_training
-in_bucket /bucket
+in_bucket
 [[ "$name" =~ ^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$ ]] ||
   fail "--name=$name cannot name a pod's host; use at most 32 of a-z, 0-9 and -, a letter first"
-[[ "$image$accelerator$topology$service_account$bucket" =~ ^[A-Za-z0-9_./:@-]+$ ]] ||
-  fail "--image, --accelerator, --topology, --service-account or the bucket has a character that none can have"
+[[ "$image$accelerator$topology$service_account" =~ ^[A-Za-z0-9_./:@-]+$ ]] ||
+  fail "--image, --accelerator, --topology or --service-account has a character that none can have"
 installed kubectl
 
 rendered() { # JSON is YAML; Kubernetes reads $$ in an argument as $
-  NAME="$name" IMAGE="$image" BUCKET="$bucket" ACCELERATOR="$accelerator" TOPOLOGY="$topology" NODES="$nodes" \
-    CHIPS="$chips" GPUS="$gpus" SERVICE_ACCOUNT="$service_account" RESTARTS="$restarts" \
+  NAME="$name" IMAGE="$image" ACCELERATOR="$accelerator" TOPOLOGY="$topology" NODES="$nodes" \
+    CHIPS="$chips" GPUS="$gpus" SERVICE_ACCOUNT="$service_account" RESTARTS="$restarts" BUCKET="$bucket" \
     python3 - "$root/launch/gke/jobset-$1.yaml" "${train[@]}" <<'PYTHON'
 import json, os, string, sys
 
