@@ -35,8 +35,12 @@ parse() {
     fi
     shift
   done
-  config="$(value_of --config)" workdir="$(value_of --workdir)"
-  [ -n "$config" ] && [ -n "$workdir" ] || fail "nothing to train; give -- --config=FILE --workdir=W"
+}
+
+need_training() { # and sets $workdir
+  workdir="$(value_of --workdir)"
+  [ -n "$workdir" ] && [ -n "$(value_of --config)" ] ||
+    fail "nothing to train; give -- --config=FILE --workdir=W"
 }
 
 # The value of a flag among the words for hop train.
@@ -74,6 +78,11 @@ in_bucket() { # the bucket is mounted at /gcs/$bucket, and hop is given that pat
   export bucket="${BASH_REMATCH[1]}"
   train=("${train[@]/#--workdir=gs:\/\//--workdir=\/gcs\/}")
   train=("${train[@]/#gs:\/\//\/gcs\/}")
+}
+
+find_hop() { # sets $bin: the hop of this checkout, else the one on PATH
+  bin="$root/.venv/bin/hop"
+  [ -x "$bin" ] || bin="$(command -v hop)" || fail "hop is not installed; run make install"
 }
 
 installed() { # a dry run needs no tool

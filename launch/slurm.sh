@@ -22,9 +22,11 @@ nodes=1 gpus=1 time="" partition="" account="" sbatch=""
 parse "nodes gpus time partition account sbatch" "" "$@"
 positive nodes
 [[ "$gpus" =~ ^[0-9]+$ ]] || fail "--gpus=$gpus is not a number"
+need_training
+[[ "$workdir" != *://* ]] ||
+  fail "--workdir=$workdir is an address; give a folder that all nodes share"
 installed sbatch
-bin="$root/.venv/bin/hop"
-[ -x "$bin" ] || bin="$(command -v hop)" || fail "hop is not installed; run make install"
+find_hop
 
 # The signal is for the tasks: with B: it would reach only the batch shell, which has nothing to save
 # and must stay to queue the job again. A job's name is its workdir's, and one of a name runs at once.

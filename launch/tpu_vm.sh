@@ -25,6 +25,7 @@ name="" type="" zone="" project="" runtime="" spot="" keep="" restarts=100 poll=
 parse "name type zone project runtime restarts poll" "spot keep" "$@"
 need name type zone
 positive restarts
+need_training
 in_bucket
 [ -n "$runtime" ] || case "$type" in
   v5litepod-*) runtime=v2-alpha-tpuv5-lite ;;
@@ -49,7 +50,9 @@ create() {
 delete() { run "${requests[@]}" delete "$name" "${place[@]}" --force --quiet; }
 on_all() { run "${hosts[@]}" ssh "$name" "${place[@]}" --worker=all --quiet --command="$1"; }
 
-install() { # uv, since the TPU images have an older Python
+# uv, since the TPU images have an older Python. A host must see at once what another wrote into the
+# bucket, and Orbax renames folders.
+install() {
   local archive="${TMPDIR:-/tmp}/hop-$name.tgz"
   run tar -C "$root" --exclude=__pycache__ -czf "$archive" \
     pyproject.toml requirements.txt README.md LICENSE hop configs data pretrained &&
@@ -66,7 +69,7 @@ https://packages.cloud.google.com/apt gcsfuse-\$(lsb_release -cs) main\" | \
 sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null && \
 sudo apt-get -qq update && sudo apt-get -qq install gcsfuse; }" &&
     on_all "mountpoint -q /gcs/$bucket || { sudo install -d -o \"\$USER\" /gcs/$bucket && \
-gcsfuse --implicit-dirs --rename-dir-limit=100000 $bucket /gcs/$bucket; }" # Orbax renames folders
+gcsfuse --implicit-dirs --metadata-cache-ttl-secs=0 --rename-dir-limit=100000 $bucket /gcs/$bucket; }"
 }
 
 train() { # what an earlier line left running saves and stops first: a TPU serves one process

@@ -18,18 +18,21 @@ import yaml
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "launch"
 SCRIPTS = sorted(ROOT.glob("launch/**/*.sh"))
-LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem not in ("common", "local")}
+LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem != "common"}
 
 BUCKET = ["--config=configs/smoke.py", "--workdir=gs://bucket/run"]
 MOUNTED = ["--config=configs/smoke.py", "--workdir=/gcs/bucket/run"]  # where it is a folder
 NASTY = ['--config.a=it\'s "$(b)" `c`', "--config.d=$$e \\ *", "--config.f=", "--config.g=1\n2"]
 REQUIRED = {
+    "local": [],
     "slurm": [],
     "tpu_vm": ["--name", "hop", "--type", "v5litepod-16", "--zone", "us-west4-a"],
     "gke": ["--name", "hop", "--image", "gcr.io/p/hop:1", "--accelerator", "nvidia-h100-80gb"],
     "xpk": ["--name=hop", "--cluster=c", "--type=v5litepod-16", "--image=gcr.io/p/hop:1"],
 }
+WORDS = {"local": MOUNTED, "slurm": MOUNTED, "tpu_vm": BUCKET, "gke": BUCKET, "xpk": BUCKET}
 DRY_RUNS = {
+    "local": ("local", ["--devices=2", "--processes", "2"]),
     "slurm": ("slurm", ["--nodes=2", "--gpus=8", "--time=1:00:00", "--sbatch=--mem=64G --qos=q"]),
     "slurm_cpu": ("slurm", ["--gpus", "0", "--partition", "cpu", "--account", "a b"]),
     "tpu_vm": ("tpu_vm", [*REQUIRED["tpu_vm"], "--spot", "--project=p"]),
@@ -74,7 +77,8 @@ class Tools:
         (self.folder / "replies.json").write_text(json.dumps(replies))
 
     def run(self, *words, **env):
-        env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "TMPDIR": "/tmp"} | env
+        path = f"{self.folder}:{os.environ['PATH']}"
+        env = os.environ | {"PATH": path, "TMPDIR": "/tmp", "XLA_FLAGS": ""} | env
         (self.folder / "calls.jsonl").write_text("")
         return subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
 
@@ -110,7 +114,7 @@ def test_help_is_the_header(name, tools):
 @pytest.mark.parametrize("case", DRY_RUNS)
 def test_dry_run(case, tools):
     name, options = DRY_RUNS[case]
-    done = tools.run(LAUNCHERS[name], *options, "--dry-run", "--", *BUCKET, NASTY[0])
+    done = tools.run(LAUNCHERS[name], *options, "--dry-run", "--", *WORDS[name], NASTY[0])
     assert done.returncode == 0, done.stderr
     assert tools.calls() == []
     shown = re.sub(r"\S+/hop train", "HOP train", done.stdout).replace(str(ROOT), "ROOT")
@@ -123,17 +127,19 @@ def refusals():
     for name, options in REQUIRED.items():
         yield name, [*options], "nothing to train"
         yield name, [*options, "--", "--config=c"], "nothing to train"
-        yield name, [*options, "--nosuch=1", "--", *BUCKET], "unknown option --nosuch"
-        yield name, [*options, "word", "--", *BUCKET], "unexpected word"
-        yield name, [*options, "--dry-run=no", "--", *BUCKET], "unknown option --dry-run=no"
+        yield name, [*options, "--nosuch=1", "--", *WORDS[name]], "unknown option --nosuch"
+        yield name, [*options, "word", "--", *WORDS[name]], "unexpected word"
+        yield name, [*options, "--dry-run=no", "--", *WORDS[name]], "unknown option --dry-run=no"
     for name in ("tpu_vm", "gke", "xpk"):
-        yield name, ["--", *BUCKET], "--name is missing"
+        yield name, ["--", *WORDS[name]], "--name is missing"
         yield name, ["--name", "--", *BUCKET], "--name needs a value"
         local = [*REQUIRED[name], "--", "--config=c", "--workdir", "runs/w"]
         yield name, local, "give a bucket"
-        yield name, [*REQUIRED[name], "--restarts=-1", "--", *BUCKET], "not a positive number"
-    yield "slurm", ["--nodes", "none", "--", *BUCKET], "--nodes=none is not a positive number"
-    yield "slurm", ["--gpus=x", "--", *BUCKET], "--gpus=x is not a number"
+        yield name, [*REQUIRED[name], "--restarts=-1", "--", *WORDS[name]], "not a positive number"
+    yield "local", ["--devices=0", "--", *MOUNTED], "--devices=0 is not a positive number"
+    yield "slurm", ["--", *BUCKET], "give a folder that all nodes share"
+    yield "slurm", ["--nodes", "none", "--", *MOUNTED], "--nodes=none is not a positive number"
+    yield "slurm", ["--gpus=x", "--", *MOUNTED], "--gpus=x is not a number"
     yield "tpu_vm", [*REQUIRED["tpu_vm"], "--type=x9-1", "--", *BUCKET], "give --runtime"
     yield "gke", [*REQUIRED["gke"], "--name=A_b", "--", *BUCKET], "cannot name a pod's host"
     yield "gke", [*REQUIRED["gke"], "--image=a b", "--", *BUCKET], "a character that none"
@@ -162,11 +168,21 @@ def test_a_missing_tool_is_named(name, tool, tools):
     assert f"{tool} is not installed" in done.stderr
 
 
+def test_local_trains_with_the_words_given(tools):
+    """A checkout without its own .venv takes the hop on PATH."""
+    for path in ("launch/local.sh", "launch/common.sh"):
+        (tools.folder / path).parent.mkdir(exist_ok=True)
+        (tools.folder / path).write_text((ROOT / path).read_text())
+    done = tools.run("bash", tools.folder / "launch/local.sh", "--", *MOUNTED, *NASTY)
+    assert done.returncode == 0, done.stderr
+    assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
+
+
 # SLURM
 
 
 def submitted(tools):
-    done = tools.run(LAUNCHERS["slurm"], "--gpus=2", "--", *BUCKET, *NASTY)
+    done = tools.run(LAUNCHERS["slurm"], "--gpus=2", "--", *MOUNTED, *NASTY)
     assert done.returncode == 0, done.stderr
     (call,) = tools.calls()
     assert {"--requeue", "--signal=TERM@120", "--ntasks-per-node=2"} <= set(call["words"])
@@ -180,7 +196,7 @@ def test_slurm_trains_with_the_words_given(tools):
     assert tools.run("bash", job).returncode == 0
     ((srun, _, hop, *words),) = [call["words"] for call in tools.calls()]
     assert (srun, Path(hop).name) == ("srun", "hop")
-    assert words == ["train", *BUCKET, *NASTY]
+    assert words == ["train", *MOUNTED, *NASTY]
 
 
 @pytest.mark.parametrize(("code", "requeued"), [(0, False), (1, False), (2, False), (75, True)])
@@ -195,7 +211,7 @@ def test_slurm_queues_again_what_was_saved(code, requeued, tools):
 def test_slurm_failing_to_submit_or_to_requeue_is_seen(tools):
     job = submitted(tools)
     tools.answer({"sbatch": [("", 1)], "srun": [("", 75)], "scontrol": [("", 3)]})
-    assert tools.run(LAUNCHERS["slurm"], "--", *BUCKET).returncode == 1
+    assert tools.run(LAUNCHERS["slurm"], "--", *MOUNTED).returncode == 1
     assert tools.run("bash", job, SLURM_JOB_ID="7").returncode == 3
 
 

@@ -29,6 +29,7 @@ parse "name image accelerator topology nodes chips gpus service_account namespac
   "" "$@"
 need name image accelerator
 positive nodes chips gpus restarts
+need_training
 in_bucket
 [[ "$name" =~ ^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$ ]] ||
   fail "--name=$name cannot name a pod's host; use at most 32 of a-z, 0-9 and -, a letter first"

@@ -24,6 +24,7 @@ name="" cluster="" type="" image="" project="" zone="" restarts=100
 parse "name cluster type image project zone restarts" "" "$@"
 need name cluster type image
 positive restarts
+need_training
 in_bucket
 installed xpk
 installed kubectl
