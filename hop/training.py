@@ -5,6 +5,7 @@ import faulthandler
 import functools
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -604,7 +605,8 @@ class _Run:
     def _alive(self) -> None:
         """Starts the watchdog's clock anew. It needs no Python: a hang in a collective counts."""
         if self.watchdog:
-            faulthandler.dump_traceback_later(self.watchdog, exit=True)
+            # Not sys.stderr: where that is caught, as in a notebook, it may be no file.
+            faulthandler.dump_traceback_later(self.watchdog, exit=True, file=sys.__stderr__)
 
     def _where(self, state: TrainState, mark: Bookmark, lam: Lam) -> Stage:
         """The stage at λ_k, with its pin made from the last stage's network."""

@@ -288,7 +288,10 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     two.kill()
     code, said = end(one)
     assert code == 1
-    assert re.search("hop: error: the devices' runtime failed .*run the same command", said)
+    # Its next sum fails, or the checkpoint that it was writing.
+    assert re.search(
+        "hop: error: (the devices' runtime failed|a checkpoint could not).*go on", said
+    )
     assert end(two)[0] == -signal.SIGKILL
     same_networks(job.finish("w", 2), whole)
 
