@@ -1,0 +1,27 @@
+"""Sphinx: `make docs`. Warnings are errors, and nothing is fetched from a network."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import hop  # noqa: F401  (an import that fails says so here)
+
+project = "hop"
+copyright = "2026, the authors of hop. Apache 2.0"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "hop"
+html_show_sphinx = False
+html_copy_source = False
+
+# Docstrings are Google style, and write code in single backticks.
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+myst_heading_anchors = 3
