@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install quickstart test test-slow lint format bench clean
+.PHONY: install quickstart test test-slow lint format bench notebooks clean
 
 install: .venv/installed
 
@@ -40,6 +40,9 @@ bench: install
 	$(BIN)/hop tables
 	$(BIN)/python benchmarks/laplacian.py
 	$(BIN)/python benchmarks/least_squares.py
+
+notebooks: install
+	$(BIN)/python examples/notebooks.py
 
 clean:
 	rm -rf .venv runs

@@ -31,6 +31,7 @@ from jax.experimental import multihost_utils
 from hop import files
 from hop.errors import RunError, UserError
 from hop.metrics import Metrics
+from hop.sharding import on_host
 from hop.share import share
 
 PyTree = Any
@@ -148,6 +149,11 @@ class Workdir(Store):
         Raises:
           UserError: the folder cannot be written, or another job holds it.
         """
+        if "://" in str(root):
+            raise UserError(
+                f"workdir {root} is an address and no folder; mount it (a bucket by gcsfuse), and "
+                "give the folder"
+            )
         path = Path(root).expanduser().absolute()
         handle = None
         try:
@@ -419,7 +425,7 @@ def digest(array: np.ndarray) -> str:
 
 
 def _digests(tree: PyTree) -> dict[str, str]:
-    return {name: digest(np.asarray(leaf)) for name, leaf in leaves(tree).items()}
+    return {name: digest(leaf) for name, leaf in leaves(on_host(tree)).items()}
 
 
 def _reader() -> ocp.Checkpointer:

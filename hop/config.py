@@ -23,6 +23,7 @@ from hop.errors import UserError, check_choice, suggestion
 from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
 from hop.problems import Lam, Problem
+from hop.sharding import Layout
 from hop.solvers import Criterion, Solver
 from hop.strategies import Plan, Strategy
 
@@ -153,10 +154,25 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """The device mesh: functions × points. −1 takes all the devices that the other axis leaves."""
+    """The device mesh: functions × points × model; −1 takes the devices that the others leave.
+
+    Attributes:
+      function: the input functions of a step are split over it.
+      point: the collocation points are.
+      model: parameters and the solver's state are, for networks too wide for one device.
+    """
 
     function: int = -1
     point: int = 1
+    model: int = 1
+
+    def layout(self) -> Layout:
+        """The mesh of this job's devices.
+
+        Raises:
+          UserError: as in `hop.sharding.Layout.create`.
+        """
+        return Layout.create(self.function, self.point, model=self.model)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,7 +89,8 @@ class Console:
 
         params = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
         names = [type(part).__name__ for part in (experiment.problem, experiment.ansatz.network)]
-        shape = " x ".join(f"{count} {axis}" for axis, count in layout.mesh.shape.items())
+        axes = {k: size for k, size in layout.mesh.shape.items() if k != "model" or size > 1}
+        shape = " x ".join(f"{count} {axis}" for axis, count in axes.items())
         self._stages = len(experiment.path.places)
         self._limit = experiment.config.train.steps
         self.message(

@@ -19,7 +19,7 @@ from hop.checkpoints import StageInfo, Store, Workdir
 from hop.config import Config
 from hop.errors import UserError
 from hop.problems import Lam
-from hop.sharding import Layout, is_chief
+from hop.sharding import is_chief
 
 
 def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageInfo:
@@ -95,7 +95,7 @@ def refine(
       UserError, RunError: as in `hop.training.train`; the start is damaged or of another network.
     """
     experiment = config_lib.build(config)
-    layout = Layout.create(config.mesh.function, config.mesh.point)
+    layout = config.mesh.layout()
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
     starts = [i for i in store.stages() if (i.s, i.eps) == (place.s, place.eps)]

@@ -1,9 +1,10 @@
 """The device mesh and where arrays lie on it.
 
-The mesh has two axes, `function` and `point`. Parameters and optimiser state are replicated; the
-batch of functions is split over the first axis, the collocation points over the second. Everything
-is `jax.jit` with `NamedSharding`s (what `pjit` has become), so the only collective of a training
-step is the sum of the gradients.
+The mesh has three axes. The batch of functions is split over `function`, the collocation points
+over `point`; over `model`, usually of one device, parameters and solver state are: every array by
+its last axis, where that can be split evenly. Everything is `jax.jit` with `NamedSharding`s (what
+`pjit` has become), so the only collective of a training step is the sum of the gradients, but for
+what a model axis adds.
 """
 
 import dataclasses
@@ -15,11 +16,12 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from hop.errors import UserError
 
-FUNCTION, POINT = "function", "point"
+FUNCTION, POINT, MODEL = "function", "point", "model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,37 +32,43 @@ class Layout:
 
     @classmethod
     def create(
-        cls, function: int = -1, point: int = 1, devices: Sequence[jax.Device] | None = None
+        cls,
+        function: int = -1,
+        point: int = 1,
+        devices: Sequence[jax.Device] | None = None,
+        model: int = 1,
     ) -> "Layout":
-        """A mesh of function × point devices; −1 stands for all that the other axis leaves.
+        """A mesh of function × point × model devices; −1 stands for all that the others leave.
 
         Args:
           function: devices along the axis of input functions.
           point: devices along the axis of collocation points.
           devices: the devices to use; all by default.
+          model: devices along the axis of parameters.
 
         Raises:
           UserError: the axes do not multiply to the number of devices.
         """
         devices = jax.devices() if devices is None else devices
-        sizes = {FUNCTION: function, POINT: point}
+        sizes = {FUNCTION: function, POINT: point, MODEL: model}
         for name, size in sizes.items():
             if size < 1 and size != -1:
                 raise UserError(f"config.mesh.{name}={size} must be positive, or -1 for the rest")
         free = [name for name, size in sizes.items() if size == -1]
         taken = int(np.prod([size for size in sizes.values() if size != -1]))
-        if len(free) == 2:
-            raise UserError("config.mesh.function and config.mesh.point are both -1; fix one")
+        if len(free) > 1:
+            names = " and ".join(f"config.mesh.{name}" for name in free)
+            raise UserError(f"{names} are all -1; let one of them at most take the rest")
         if free and len(devices) % taken == 0:
             sizes[free[0]] = len(devices) // taken
         elif taken != len(devices):
             raise UserError(
-                f"config.mesh asks for function={function} x point={point} devices "
+                f"config.mesh asks for function={function} x point={point} x model={model} devices "
                 f"and there are {len(devices)}; make their product {len(devices)}"
             )
-        shape = (sizes[FUNCTION], sizes[POINT])
-        axis_types = (AxisType.Auto, AxisType.Auto)
-        return cls(jax.make_mesh(shape, (FUNCTION, POINT), axis_types=axis_types, devices=devices))
+        auto = (AxisType.Auto,) * len(sizes)
+        shape = tuple(sizes.values())
+        return cls(jax.make_mesh(shape, tuple(sizes), axis_types=auto, devices=devices))
 
     def sharding(self, *axes: str | None) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*axes))
@@ -69,19 +77,33 @@ class Layout:
     def replicated(self) -> NamedSharding:
         return self.sharding()
 
+    def over_model(self, shapes: Any) -> Any:
+        """The shardings of parameters, or of a state made of their like, from their shapes."""
+        size = self.mesh.shape[MODEL]
+
+        def of(leaf: Any) -> NamedSharding:
+            if size == 1 or not leaf.shape or leaf.shape[-1] % size:
+                return self.replicated
+            return self.sharding(*(None,) * (len(leaf.shape) - 1), MODEL)
+
+        return jax.tree.map(of, shapes)
+
     def constrain(self, tree: Any, *axes: str | None) -> Any:
         """Inside jit: lays the leading axes of every leaf along the named mesh axes."""
         return jax.lax.with_sharding_constraint(tree, self.sharding(*axes))
 
     def put(self, tree: Any, *axes: str | None) -> Any:
         """Host arrays, the same in every process, as global arrays on the mesh."""
-        sharding = self.sharding(*axes)
+        return self.put_as(tree, jax.tree.map(lambda _: self.sharding(*axes), tree))
 
-        def place(value: Any) -> Array:
+    def put_as(self, tree: Any, shardings: Any) -> Any:
+        """The same, each with a sharding of its own."""
+
+        def place(value: Any, sharding: NamedSharding) -> Array:
             value = np.asarray(value)
             return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
 
-        return jax.tree.map(place, tree)
+        return jax.tree.map(place, tree, shardings)
 
     def check(self, what: str, count: int, axis: str) -> None:
         """Refuses a batch that does not split evenly over a mesh axis."""
@@ -92,6 +114,17 @@ class Layout:
                 f"'{axis}' mesh axis; use a multiple of {size}, or set "
                 f"config.mesh.{axis} to a divisor of {count}"
             )
+
+
+def on_host(tree: Any) -> Any:
+    """Whole arrays on the host, wherever their parts lie; every process of a job calls this."""
+
+    def whole(leaf: Any) -> Any:
+        if isinstance(leaf, Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+            leaf = multihost_utils.process_allgather(leaf, tiled=True)
+        return np.asarray(leaf)
+
+    return jax.tree.map(whole, tree)
 
 
 def start_processes() -> None:

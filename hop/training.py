@@ -31,7 +31,7 @@ from hop.operators import Operator
 from hop.preemption import Notice
 from hop.problems import Lam, Problem
 from hop.provenance import made, versions
-from hop.sharding import FUNCTION, POINT, Layout, is_chief
+from hop.sharding import FUNCTION, POINT, Layout, is_chief, on_host
 from hop.solvers import Moment, Progress, Solver
 from hop.trust import gauge
 
@@ -101,28 +101,37 @@ class Trainer:
 
     @functools.cached_property
     def init(self) -> Callable[[], TrainState]:
-        """() → a fresh state, made on the mesh, replicated."""
-        return jax.jit(self._init, out_shardings=self.layout.replicated)
+        """() → a fresh state, made on the mesh."""
+        return jax.jit(self._init, out_shardings=self._home)
+
+    @functools.cached_property
+    def _home(self) -> TrainState:
+        """Where the arrays of a state lie."""
+        return self.layout.over_model(jax.eval_shape(self._init))
 
     def begin(self, params: Params) -> TrainState:
         """The state of parameters that were trained elsewhere."""
-        return self.layout.put(jax.device_get(self._fresh(params)))
+        return self.place(jax.device_get(self._fresh(params)))
+
+    def place(self, state: TrainState) -> TrainState:
+        """A state on the host → the same on the mesh."""
+        return self.layout.put_as(state, self._home)
 
     @functools.cached_property
     def next_stage(self) -> Callable[[TrainState], TrainState]:
         """The end of a stage → the start of the next: its network is both start and anchor."""
-        return jax.jit(self._next_stage, out_shardings=self.layout.replicated)
+        return jax.jit(self._next_stage, out_shardings=self._home)
 
     @functools.cached_property
     def retry(self) -> Callable[[TrainState], TrainState]:
         """Any state of a failed stage → its start again, with a fresh solver."""
-        return jax.jit(self._retry, out_shardings=self.layout.replicated)
+        return jax.jit(self._retry, out_shardings=self._home)
 
     @functools.cached_property
     def predict(self) -> Callable[[TrainState, Stage], TrainState]:
         """The start of a stage → the same with the predictor's parameters."""
-        whole = self.layout.replicated
-        return jax.jit(self._predict, in_shardings=(whole, whole), out_shardings=whole)
+        home, whole = self._home, self.layout.replicated
+        return jax.jit(self._predict, in_shardings=(home, whole), out_shardings=home)
 
     @functools.cached_property
     def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
@@ -131,10 +140,12 @@ class Trainer:
         `pool` holds the input functions (None without any), `draws` (dispatch, n) says which of
         them each step takes. Everything that changes between stages is traced: one compilation.
         """
-        whole = self.layout.replicated
+        home, whole = self._home, self.layout.replicated
         drawn = self.layout.sharding(None, FUNCTION)
         return jax.jit(
-            self._dispatch, in_shardings=(whole, whole, whole, whole, drawn), out_shardings=whole
+            self._dispatch,
+            in_shardings=(home, whole, whole, whole, drawn),
+            out_shardings=(home, whole),
         )
 
     def _init(self) -> TrainState:
@@ -267,7 +278,7 @@ def train(
     if not watchdog >= 0:
         raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
     experiment = config_lib.build(config, problem)
-    layout = Layout.create(config.mesh.function, config.mesh.point)
+    layout = config.mesh.layout()
     check_batch(experiment, layout)
     provide(experiment, reporter)
     with Workdir.open(workdir, is_chief()) as folder:
@@ -523,7 +534,7 @@ class _Run:
             again = dataclasses.replace(again, pinned=True, corrected=None)
             carried = self._solve(self.trainer.retry(outcome.state), again, lam)
         if carried.failure is None:
-            params = _host(carried.state.params)
+            params = on_host(carried.state.params)
             c, rest = pinning.multiplier(self.experiment.ansatz, params, lam)
             if c <= rest:
                 carried.record.update(place="assumed", multiplier=c)
@@ -542,7 +553,7 @@ class _Run:
 
     def _moved(self, state: TrainState, lam: Lam) -> float:
         """How far the interface moved since the last stage."""
-        before, after = _host(state.anchor), _host(state.params)
+        before, after = on_host(state.anchor), on_host(state.params)
         return pinning.shift(self.experiment.ansatz, before, after, lam)
 
     def _change(self, mark: Bookmark, lam: Lam) -> float:
@@ -603,7 +614,7 @@ class _Run:
             shift = mark.corrected
             if shift is None:
                 shift = mark.velocity * self._change(mark, lam)
-            pin = pinning.pin(self.experiment.ansatz, _host(state.anchor), lam, shift)
+            pin = pinning.pin(self.experiment.ansatz, on_host(state.anchor), lam, shift)
         elif self.experiment.plan.pin:
             pin = pinning.off()
         pin = jax.tree.map(_real, pin)
@@ -623,11 +634,11 @@ class _Run:
         config_lib.check_problem(self.experiment.problem, latest.metadata["problem"])
         mark = Bookmark.from_json(latest.metadata["bookmark"])
         self.workdir.forget_after(mark.total_steps)
-        state = self.layout.put(stored)
+        state = self.trainer.place(stored)
         return (self.trainer.next_stage(state) if mark.progress is None else state), mark
 
     def _operator(self, state: TrainState, lam: Lam) -> Operator:
-        return Operator(self.experiment.answer, _host(state.params), lam)
+        return Operator(self.experiment.answer, on_host(state.params), lam)
 
     def _metadata(self, record: Record, mark: Bookmark) -> Record:
         return {
@@ -693,10 +704,6 @@ def draws(
             order = np.random.default_rng([seed, stage, epoch]).permutation(total)
         rows.append(order[row * count : (row + 1) * count])
     return np.stack(rows).astype(np.int32)
-
-
-def _host(params: Params) -> Params:
-    return jax.device_get(params)
 
 
 def _traced(lam: Lam) -> Lam:

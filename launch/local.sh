@@ -5,34 +5,33 @@
 #
 #   --devices N    simulate N CPU devices in each process
 #   --processes P  run P processes that train together (default 1)
+#   --dry-run      show what would be run
 #
 # Everything after -- goes to `hop train`; running the same line again goes on where it stopped.
 set -euo pipefail
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
-fail() { echo "launch/local.sh: $1" >&2; exit 2; }
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 devices="" processes=1
-while [ $# -gt 0 ]; do
-  case "$1" in
-    --devices) devices="${2:-}"; shift 2 || fail "--devices needs a number" ;;
-    --processes) processes="${2:-}"; shift 2 || fail "--processes needs a number" ;;
-    --help | -h) usage; exit 0 ;;
-    --) shift; break ;;
-    *) fail "unknown option $1; see --help" ;;
-  esac
-done
-[[ "$processes" =~ ^[1-9][0-9]*$ ]] || fail "--processes=$processes is not a positive number"
-[ $# -gt 0 ] || fail "nothing to train; give -- --config=FILE --workdir=W"
-
-bin="$(cd "$(dirname "$0")/.." && pwd)/.venv/bin/hop"
-[ -x "$bin" ] || bin="$(command -v hop)" || fail "hop is not installed; run make install"
+parse "devices processes" "" "$@"
+positive processes ${devices:+devices}
+need_training
+find_hop
 if [ -n "$devices" ]; then
-  [[ "$devices" =~ ^[1-9][0-9]*$ ]] || fail "--devices=$devices is not a positive number"
   export JAX_PLATFORMS=cpu
   export XLA_FLAGS="${XLA_FLAGS:-} --xla_force_host_platform_device_count=$devices"
 fi
-[ "$processes" -gt 1 ] || exec "$bin" train "$@"
+if [ -n "$dry_run" ]; then
+  for ((id = 0; id < processes; id++)); do
+    words=(env ${devices:+"JAX_PLATFORMS=cpu" "XLA_FLAGS=$XLA_FLAGS"})
+    [ "$processes" -eq 1 ] ||
+      words+=(HOP_COORDINATOR=127.0.0.1:PORT HOP_PROCESSES="$processes" HOP_PROCESS_ID="$id")
+    quoted "${words[@]}" "$bin" train "${train[@]}"
+  done
+  exit 0
+fi
+[ "$processes" -gt 1 ] || exec "$bin" train "${train[@]}"
 
 HOP_COORDINATOR="127.0.0.1:$("$(dirname "$bin")/python" -c \
   'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
@@ -40,7 +39,7 @@ export HOP_COORDINATOR HOP_PROCESSES="$processes"
 pids=()
 trap 'kill -TERM "${pids[@]}" 2>/dev/null || true' INT TERM # all save a checkpoint and end with 75
 for ((id = 0; id < processes; id++)); do
-  HOP_PROCESS_ID="$id" "$bin" train "$@" &
+  HOP_PROCESS_ID="$id" "$bin" train "${train[@]}" &
   pids+=($!)
 done
 left="$processes" code=0

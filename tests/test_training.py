@@ -20,10 +20,10 @@ from hop.training import Trainer, Window, draws, train
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
 
 
-def losses_of(config, devices, function, point, windows=3):
+def losses_of(config, devices, function, point, windows=3, model=1):
     """The losses of a few dispatches on a mesh, and the trained state."""
     experiment = config_lib.build(config)
-    layout = Layout.create(function, point, jax.devices()[:devices])
+    layout = Layout.create(function, point, jax.devices()[:devices], model=model)
     training.check_batch(experiment, layout)
     trainer = Trainer(experiment, layout)
     dispatch, state = trainer.dispatch, trainer.init()
@@ -54,6 +54,33 @@ def test_losses_do_not_depend_on_the_mesh(kind, tiny, tiny_mlp):
         assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state))
     other, _ = losses_of(config_lib.parse(config_lib.to_json(config) | {"seed": 1}), *MESHES[0])
     assert np.max(np.abs(other / reference - 1)) > 1e-2  # the comparison can fail
+
+
+def bytes_of(state) -> tuple[int, int]:
+    """On the first device, and in all, were they there once."""
+    there = jax.tree.leaves(state)
+    return sum(a.addressable_shards[0].data.nbytes for a in there), sum(a.nbytes for a in there)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, listener):
+    config = tiny(solver__optimizer=optimizer)
+    datasets.build("unit", config.data.data_dir)
+    reference, _ = losses_of(config, 1, 1, 1, windows=1)
+    for mesh in ((8, 1, 1, 8), (8, 2, 1, 4), (8, 2, 2, 2)):
+        devices, function, point, model = mesh
+        seen, state = losses_of(config, devices, function, point, windows=1, model=model)
+        np.testing.assert_allclose(seen, reference, rtol=2e-4)
+        mine, whole = bytes_of(state)
+        assert mine < 1.05 * whole / model  # all but scalars
+    # A checkpoint of it is that of any other mesh.
+    config = tiny(mesh__function=2, mesh__model=4, solver__optimizer=optimizer)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "w", listener(interrupt_after=3))
+    assert len(train(config, tmp_path / "w", listener())) == 2
+    train(config, tmp_path / "whole", listener())
+    one, two = (hop.load(tmp_path / name).params for name in ("w", "whole"))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
 def test_interrupted_training_resumes_to_the_bit(tiny, tmp_path, listener):
@@ -115,6 +142,8 @@ def test_a_workdir_serves_one_job_at_a_time(tmp_path):
     ):
         pass
     with Workdir.open(tmp_path / "w"):  # free again
+        pass
+    with pytest.raises(hop.UserError, match="is an address"), Workdir.open("gs://bucket/w"):
         pass
 
 
@@ -229,7 +258,7 @@ def test_draws_are_epochs_of_permutations():
     [
         ({"train__functions": 12}, "functions=12 is not divisible by the 8 devices"),
         ({"mesh__function": 3}, "make their product 8"),
-        ({"mesh__point": -1}, "both -1"),
+        ({"mesh__point": -1}, "all -1; let one"),
         ({"mesh__function": 0}, "must be positive"),
         ({"mesh__function": 1, "mesh__point": 8, "train__points": 30}, "points=30 is not div"),
         ({"train__functions": 10_008}, "at most 10000"),

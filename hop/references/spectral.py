@@ -25,7 +25,6 @@ from hop.fields import Field, eigenfunctions
 
 Nonlinear = Callable[[Array, Array], Array]  # û (n, K + 1), ω (K + 1,) → the transform of N(u)
 
-_BLOCK = 16  # functions at a time: their spectra stay in the processor's cache
 _CONTOUR = 32  # points of the contour integrals
 
 
@@ -37,6 +36,7 @@ def solve(
     t: Float[np.ndarray, " q"],
     modes: Int[np.ndarray, " n"],
     steps: Int[np.ndarray, " n"],
+    block: int = 16,
 ) -> Float[np.ndarray, "n q"]:
     """Values at the points (x, t), in one march for all of them.
 
@@ -48,6 +48,8 @@ def solve(
       x, t: the points; tensor grids and points that share few times are cheap.
       modes: K for each function, at least; the functions with the same K and steps go together.
       steps: in a unit of time, at least, for each function.
+      block: functions at a time. The spectra of 16 stay in the processor's cache; with few modes
+        and few steps some hundred are quicker.
 
     Raises:
       RunError: the march became unstable.
@@ -61,13 +63,13 @@ def solve(
         kinds, kind = np.unique(np.stack([modes, steps]), axis=1, return_inverse=True)
         for i, (least, rate) in enumerate(kinds.T):
             members = np.flatnonzero(kind.ravel() == i)
-            size = min(_BLOCK, 1 << (len(members) - 1).bit_length())
+            size = min(block, 1 << (len(members) - 1).bit_length())
             for first in range(0, len(members), size):
-                block = members[first : first + size]
-                padded = np.resize(block, size)  # few shapes, so few compilations
+                some = members[first : first + size]
+                padded = np.resize(some, size)  # few shapes, so few compilations
                 start = _spectrum(np.asarray(u0.coefficients)[padded], _modes(int(least)))
                 found = _march(nonlinear, symbol, start, x, t, int(rate))
-                values[block] = found[: len(block)]
+                values[some] = found[: len(some)]
     if not np.isfinite(values).all():
         raise RunError(f"the reference's march became unstable at {steps.max()} steps")
     return values

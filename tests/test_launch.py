@@ -1,0 +1,521 @@
+"""The launchers, with stubs in place of the tools of clusters.
+
+tests/golden/launch holds what dry runs print; after an intended change, write them again with
+HOP_GOLDEN=write .venv/bin/python -m pytest tests/test_launch.py -k dry_run
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden" / "launch"
+SCRIPTS = sorted(ROOT.glob("launch/**/*.sh"))
+LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem != "common"}
+
+BUCKET = ["--config=configs/smoke.py", "--workdir=gs://bucket/run"]
+MOUNTED = ["--config=configs/smoke.py", "--workdir=/gcs/bucket/run"]  # where it is a folder
+NASTY = ['--config.a=it\'s "$(b)" `c`', "--config.d=$$e \\ *", "--config.f=", "--config.g=1\n2"]
+REQUIRED = {
+    "local": [],
+    "slurm": [],
+    "tpu_vm": ["--name", "hop", "--type", "v5litepod-16", "--zone", "us-west4-a"],
+    "gke": ["--name", "hop", "--image", "gcr.io/p/hop:1", "--accelerator", "nvidia-h100-80gb"],
+    "xpk": ["--name=hop", "--cluster=c", "--type=v5litepod-16", "--image=gcr.io/p/hop:1"],
+}
+WORDS = {"local": MOUNTED, "slurm": MOUNTED, "tpu_vm": BUCKET, "gke": BUCKET, "xpk": BUCKET}
+DRY_RUNS = {
+    "local": ("local", ["--devices=2", "--processes", "2"]),
+    "slurm": ("slurm", ["--nodes=2", "--gpus=8", "--time=1:00:00", "--sbatch=--mem=64G --qos=q"]),
+    "slurm_cpu": ("slurm", ["--gpus", "0", "--partition", "cpu", "--account", "a b"]),
+    "tpu_vm": ("tpu_vm", [*REQUIRED["tpu_vm"], "--spot", "--project=p"]),
+    "gke_gpu": ("gke", [*REQUIRED["gke"], "--nodes=2", "--gpus=8", "--namespace=n"]),
+    "gke_tpu": ("gke", [*REQUIRED["gke"], "--accelerator=tpu-v5-lite-podslice", "--topology=4x4",
+                        "--nodes=4", "--service-account=trainer"]),
+    "xpk": ("xpk", [*REQUIRED["xpk"], "--project=p", "--zone=z"]),
+}  # fmt: skip
+
+STUBBED = "sbatch srun scontrol gcloud kubectl xpk hop pkill pgrep tar"
+STUB = """#!{python} -IS
+import json, sys
+words = [sys.argv[0].split("/")[-1], *sys.argv[1:]]
+script = words[0] == "sbatch" or words[0] == "kubectl" and "apply" in words
+call = {{"words": words, "stdin": sys.stdin.read() if script else ""}}
+with open("{here}/calls.jsonl", "a") as log:
+    log.write(json.dumps(call) + "\\n")
+with open("{here}/replies.json") as file:
+    replies = json.load(file)
+for part, answers in replies.items():  # the first that fits; its last answer stays
+    if part in " ".join(words):
+        out, code = answers.pop(0) if len(answers) > 1 else answers[0]
+        with open("{here}/replies.json", "w") as file:
+            json.dump(replies, file)
+        print(out)
+        sys.exit(code)
+"""
+
+
+class Tools:
+    """Stubs of commands that log their words and answer as they are told."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in STUBBED.split():
+            (folder / name).write_text(STUB.format(python=sys.executable, here=folder))
+            (folder / name).chmod(0o755)
+        self.answer({})
+
+    def answer(self, replies):
+        """Replies by a part of the command: [(what it prints, its exit code), …]."""
+        (self.folder / "replies.json").write_text(json.dumps(replies))
+
+    def run(self, *words, **env):
+        path = f"{self.folder}:{os.environ['PATH']}"
+        env = os.environ | {"PATH": path, "TMPDIR": "/tmp", "XLA_FLAGS": ""} | env
+        (self.folder / "calls.jsonl").write_text("")
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
+
+    def calls(self):
+        lines = (self.folder / "calls.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def words(self, *start):
+        """The calls that start so."""
+        return [c["words"] for c in self.calls() if c["words"][: len(start)] == list(start)]
+
+
+@pytest.fixture
+def tools(tmp_path):
+    return Tools(tmp_path)
+
+
+def test_shellcheck():
+    tool = Path(sys.executable).parent / "shellcheck"
+    done = subprocess.run([tool, "-x", *SCRIPTS], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_help_is_the_header(name, tools):
+    done = tools.run(LAUNCHERS[name], "--help")
+    assert done.returncode == 0
+    assert str(LAUNCHERS[name].relative_to(ROOT)) in done.stdout
+    assert "--dry-run" in done.stdout
+    assert "set -euo" not in done.stdout
+
+
+@pytest.mark.parametrize("case", DRY_RUNS)
+def test_dry_run(case, tools):
+    name, options = DRY_RUNS[case]
+    done = tools.run(LAUNCHERS[name], *options, "--dry-run", "--", *WORDS[name], NASTY[0])
+    assert done.returncode == 0, done.stderr
+    assert tools.calls() == []
+    shown = re.sub(r"\S+/hop train", "HOP train", done.stdout).replace(str(ROOT), "ROOT")
+    if os.environ.get("HOP_GOLDEN") == "write":
+        (GOLDEN / f"{case}.txt").write_text(shown)
+    assert shown == (GOLDEN / f"{case}.txt").read_text()
+
+
+def refusals():
+    for name, options in REQUIRED.items():
+        yield name, [*options], "nothing to train"
+        yield name, [*options, "--", "--config=c"], "nothing to train"
+        yield name, [*options, "--nosuch=1", "--", *WORDS[name]], "unknown option --nosuch"
+        yield name, [*options, "word", "--", *WORDS[name]], "unexpected word"
+        yield name, [*options, "--dry-run=no", "--", *WORDS[name]], "unknown option --dry-run=no"
+    for name in ("tpu_vm", "gke", "xpk"):
+        yield name, ["--", *WORDS[name]], "--name is missing"
+        yield name, ["--name", "--", *BUCKET], "--name needs a value"
+        local = [*REQUIRED[name], "--", "--config=c", "--workdir", "runs/w"]
+        yield name, local, "give a bucket"
+        yield name, [*REQUIRED[name], "--restarts=-1", "--", *WORDS[name]], "not a positive number"
+    yield "local", ["--devices=0", "--", *MOUNTED], "--devices=0 is not a positive number"
+    yield "slurm", ["--", *BUCKET], "give a folder that all nodes share"
+    yield "slurm", ["--nodes", "none", "--", *MOUNTED], "--nodes=none is not a positive number"
+    yield "slurm", ["--gpus=x", "--", *MOUNTED], "--gpus=x is not a number"
+    yield "tpu_vm", [*REQUIRED["tpu_vm"], "--type=x9-1", "--", *BUCKET], "give --runtime"
+    yield "gke", [*REQUIRED["gke"], "--name=A_b", "--", *BUCKET], "cannot name a pod's host"
+    yield "gke", [*REQUIRED["gke"], "--image=a b", "--", *BUCKET], "a character that none"
+
+
+@pytest.mark.parametrize(("name", "words", "message"), refusals())
+def test_nonsense_is_refused_in_one_line(name, words, message, tools):
+    done = tools.run(LAUNCHERS[name], *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{LAUNCHERS[name].relative_to(ROOT)}: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert tools.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "tool"), [("tpu_vm", "gcloud"), ("gke", "kubectl"), ("xpk", "xpk")]
+)
+def test_a_missing_tool_is_named(name, tool, tools):
+    """On a machine with the common commands alone."""
+    for command in ("bash", "env", "dirname", "basename"):
+        (tools.folder / command).symlink_to(f"/usr/bin/{command}")
+    (tools.folder / tool).unlink()
+    done = tools.run(LAUNCHERS[name], *REQUIRED[name], "--", *BUCKET, PATH=str(tools.folder))
+    assert done.returncode == 2
+    assert f"{tool} is not installed" in done.stderr
+
+
+def test_local_trains_with_the_words_given(tools):
+    """A checkout without its own .venv takes the hop on PATH."""
+    for path in ("launch/local.sh", "launch/common.sh"):
+        (tools.folder / path).parent.mkdir(exist_ok=True)
+        (tools.folder / path).write_text((ROOT / path).read_text())
+    done = tools.run("bash", tools.folder / "launch/local.sh", "--", *MOUNTED, *NASTY)
+    assert done.returncode == 0, done.stderr
+    assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
+
+
+# SLURM
+
+
+def submitted(tools):
+    done = tools.run(LAUNCHERS["slurm"], "--gpus=2", "--", *MOUNTED, *NASTY)
+    assert done.returncode == 0, done.stderr
+    (call,) = tools.calls()
+    assert {"--requeue", "--signal=TERM@120", "--ntasks-per-node=2"} <= set(call["words"])
+    job = tools.folder / "job"
+    job.write_text(call["stdin"])
+    return job
+
+
+def test_slurm_trains_with_the_words_given(tools):
+    job = submitted(tools)
+    assert tools.run("bash", job).returncode == 0
+    ((srun, _, hop, *words),) = [call["words"] for call in tools.calls()]
+    assert (srun, Path(hop).name) == ("srun", "hop")
+    assert words == ["train", *MOUNTED, *NASTY]
+
+
+@pytest.mark.parametrize(("code", "requeued"), [(0, False), (1, False), (2, False), (75, True)])
+def test_slurm_queues_again_what_was_saved(code, requeued, tools):
+    job = submitted(tools)
+    tools.answer({"srun": [("", code)]})
+    done = tools.run("bash", job, SLURM_JOB_ID="7")
+    assert tools.words("scontrol") == ([["scontrol", "requeue", "7"]] if requeued else [])
+    assert done.returncode == (0 if requeued else code)
+
+
+def test_slurm_failing_to_submit_or_to_requeue_is_seen(tools):
+    job = submitted(tools)
+    tools.answer({"sbatch": [("", 1)], "srun": [("", 75)], "scontrol": [("", 3)]})
+    assert tools.run(LAUNCHERS["slurm"], "--", *MOUNTED).returncode == 1
+    assert tools.run("bash", job, SLURM_JOB_ID="7").returncode == 3
+
+
+# Cloud TPU VM
+
+
+def tpu(tools, states, trains, *options, **replies):
+    """Runs tpu_vm.sh where the request goes through `states` and training ends with `trains`."""
+    tools.answer(
+        {
+            " list ": [(state, 0) for state in states],
+            "hop train": [("", code) for code in trains],
+        }
+        | replies
+    )
+    return tools.run(
+        LAUNCHERS["tpu_vm"], *REQUIRED["tpu_vm"], "--poll=0", *options, "--", *BUCKET, *NASTY
+    )
+
+
+def steps(tools):
+    """What was done, without looks at the state."""
+    verbs = {
+        "create": " queued-resources create ", "delete": " queued-resources delete ",
+        "copy": " scp ", "install": "pip install", "train": "hop train",
+    }  # fmt: skip
+    calls = [" ".join(words) for words in tools.words("gcloud")]
+    return [verb for call in calls for verb, part in verbs.items() if part in call]
+
+
+WAIT = ["", "WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"]
+ONCE = ["copy", "install", "train"]
+
+
+def test_tpu_waits_trains_and_gives_back(tools):
+    assert tpu(tools, WAIT, [0]).returncode == 0
+    assert steps(tools) == ["create", *ONCE, "delete"]
+    assert tpu(tools, WAIT, [0], "--keep").returncode == 0
+    assert steps(tools) == ["create", *ONCE]
+
+
+def test_tpu_goes_on_with_a_slice_that_is_there(tools):
+    assert tpu(tools, ["ACTIVE"], [0]).returncode == 0
+    assert steps(tools) == [*ONCE, "delete"]
+
+
+@pytest.mark.parametrize("code", [75, 255, 1])
+def test_tpu_is_asked_for_again_after_a_preemption(code, tools):
+    states = [*WAIT, "SUSPENDING", "SUSPENDED", *WAIT]
+    assert tpu(tools, states, [code, 0]).returncode == 0
+    assert steps(tools) == ["create", *ONCE, "delete", "create", *ONCE, "delete"]
+
+
+@pytest.mark.parametrize("code", [75, 255])
+def test_tpu_trains_again_where_only_the_process_was_stopped(code, tools):
+    assert tpu(tools, ["ACTIVE"], [code, code, 0]).returncode == 0
+    assert steps(tools) == [*ONCE * 3, "delete"]
+
+
+def test_tpu_keeps_the_slice_of_a_failure_and_says_so(tools):
+    done = tpu(tools, ["ACTIVE"], [2])
+    assert done.returncode == 2
+    assert steps(tools) == ONCE
+    assert "gcloud compute tpus queued-resources delete hop" in done.stderr
+
+
+def test_tpu_gives_up_where_it_must(tools):
+    done = tpu(tools, ["ACTIVE"], [75], "--restarts=2")
+    assert done.returncode == 75
+    assert steps(tools) == ONCE * 3
+    assert "preempted 3 times" in done.stderr
+    assert tpu(tools, ["", "FAILED"], [0]).returncode == 1
+    assert steps(tools) == ["create", "delete"]
+    assert tpu(tools, [""], [0], **{" create ": [("", 4)]}).returncode == 4
+    assert tpu(tools, ["ACTIVE"], [0], **{"pip install": [("", 5)]}).returncode == 5
+    # Not signed in, say: no reason to ask for another slice.
+    assert tpu(tools, [], [0], **{" list ": [("", 6)]}).returncode == 6
+    assert steps(tools) == []
+
+
+def test_tpu_hosts_train_with_the_words_given(tools):
+    assert tpu(tools, ["ACTIVE"], [0]).returncode == 0
+    (command,) = [w[-1] for w in tools.words("gcloud") if "hop train" in w[-1]]
+    home = tools.folder / "home"
+    (home / "hop/.venv/bin").mkdir(parents=True)
+    (home / "hop/.venv/bin/hop").symlink_to(tools.folder / "hop")
+    tools.answer({"pgrep": [("1", 0), ("", 1)]})
+    line = f"cd {home} && {command.removeprefix('--command=')}"
+    # Stubs alone on PATH: the command stops whatever hop runs on its machine.
+    assert tools.run("/bin/bash", "-c", line, PATH=str(tools.folder)).returncode == 0
+    names = [call["words"][0] for call in tools.calls()]
+    assert names == ["pkill", "pgrep", "pgrep", "hop"]
+    assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
+
+
+def test_tpu_hosts_get_all_that_hop_is_built_from(tools):
+    """The archive and the image hold the same files, those that pyproject.toml names."""
+    (tools.folder / "tar").unlink()
+    assert tpu(tools, ["ACTIVE"], [0]).returncode == 0
+    (archive,) = [w[5] for w in tools.words("gcloud", "compute", "tpus", "tpu-vm", "scp")]
+    listed = subprocess.run(["tar", "-tzf", archive], capture_output=True, text=True, check=True)
+    Path(archive).unlink()
+    tops = {name.split("/")[0] for name in listed.stdout.split()}
+    assert "__pycache__" not in listed.stdout
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "launch/Dockerfile").read_text(), re.MULTILINE)
+    assert tops == {name for line in copied for name in line.split()}
+    ignore = (ROOT / "launch/Dockerfile.dockerignore").read_text()
+    assert tops == set(re.findall(r"^!(\S+)$", ignore, re.MULTILINE))
+    assert {"pyproject.toml", "README.md", "LICENSE", "hop", "configs", "data"} < tops
+
+
+# GKE
+
+
+def closed(needs, **may):
+    """A schema of objects with these fields, and no misspelt ones."""
+    return {
+        "type": "object",
+        "properties": needs | may,
+        "required": list(needs),
+        "additionalProperties": False,
+    }
+
+
+def several(items):
+    return {"type": "array", "items": items, "minItems": 1}
+
+
+def jobset_schema():
+    """The parts of JobSet v1alpha2 (its CRD, and batch/v1 within) that the manifests use."""
+    text, count = {"type": "string", "minLength": 1}, {"type": "integer", "minimum": 1}
+    texts = {"type": "object", "additionalProperties": text}
+    field = closed({"fieldRef": closed({"fieldPath": text})})
+    container = closed(
+        {
+            "name": text,
+            "image": text,
+            "args": several({"type": "string"}),
+            "env": several(
+                closed({"name": text}, value=text, valueFrom=field) | {"minProperties": 2}
+            ),
+            "resources": closed({"limits": {"type": "object", "additionalProperties": count}}),
+        },
+        securityContext=closed({}, privileged={"const": True}, runAsUser={"const": 0}),
+        volumeMounts=several(closed({"name": text, "mountPath": text})),
+    )
+    bucket = closed(
+        {
+            "driver": {"const": "gcsfuse.csi.storage.gke.io"},
+            "volumeAttributes": closed({"bucketName": text, "mountOptions": text}),
+        }
+    )
+    pod = closed(
+        {
+            "restartPolicy": {"const": "Never"},  # a pod failure policy asks for it
+            "terminationGracePeriodSeconds": count,
+            "serviceAccountName": text,
+            "nodeSelector": texts,
+            "tolerations": several(
+                closed({"key": text, "operator": text, "value": text, "effect": text})
+            ),
+            "containers": several(container),
+        },
+        volumes=several(
+            closed({"name": text}, emptyDir=closed({"medium": text}), csi=bucket)
+            | {"minProperties": 2}
+        ),
+    )
+    codes = closed({"containerName": text, "operator": {"enum": ["In", "NotIn"]},
+                    "values": several({"type": "integer"})})  # fmt: skip
+    rule = closed(
+        {"action": {"enum": ["FailJob", "FailIndex", "Ignore", "Count"]}},
+        onExitCodes=codes,
+        onPodConditions=several(closed({"type": text, "status": {"enum": ["True", "False"]}})),
+    )
+    job = closed(
+        {
+            "parallelism": count,
+            "completions": count,
+            "completionMode": {"enum": ["Indexed", "NonIndexed"]},
+            "backoffLimit": {"const": 0},
+            "podFailurePolicy": closed({"rules": several(rule | {"maxProperties": 2})}),
+            "template": closed({"metadata": closed({"annotations": texts}), "spec": pod}),
+        }
+    )
+    action = {"enum": ["FailJobSet", "RestartJobSet", "RestartJobSetAndIgnoreMaxRestarts"]}
+    failure = closed(
+        {"name": text, "action": action, "onJobFailureReasons": several({"type": "string"})}
+    )
+    return closed(
+        {
+            "apiVersion": {"const": "jobset.x-k8s.io/v1alpha2"},
+            "kind": {"const": "JobSet"},
+            "metadata": closed({"name": text}, annotations=texts),
+            "spec": closed(
+                {
+                    "failurePolicy": closed({"maxRestarts": count, "rules": several(failure)}),
+                    "replicatedJobs": several(
+                        closed({"name": text, "replicas": count, "template": closed({"spec": job})})
+                    ),
+                }
+            ),
+        }
+    )
+
+
+def applied(tools, case, *words):
+    """The manifest that a line of DRY_RUNS applies, its only job, and that job's container."""
+    name, options = DRY_RUNS[case]
+    done = tools.run(LAUNCHERS[name], *options, "--", *BUCKET, *words)
+    assert done.returncode == 0, done.stderr
+    (text,) = [call["stdin"] for call in tools.calls() if call["stdin"]]
+    manifest = yaml.safe_load(text)
+    jsonschema.validate(manifest, jobset_schema())
+    (job,) = manifest["spec"]["replicatedJobs"]
+    job = job["template"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    return manifest, job, container
+
+
+def test_the_schema_bites(tools):
+    manifest, *_ = applied(tools, "gke_tpu")
+    manifest["spec"]["failurePolicy"]["maxRestart"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="maxRestart"):
+        jsonschema.validate(manifest, jobset_schema())
+
+
+@pytest.mark.parametrize(("case", "nodes"), [("gke_gpu", 2), ("gke_tpu", 4)])
+def test_gke_pods_train_with_the_words_given_and_pauses_are_no_failures(case, nodes, tools):
+    manifest, job, container = applied(tools, case, *NASTY)
+    words = [word.replace("$$", "$") for word in container["args"]]  # as Kubernetes reads them
+    assert words == ["train", *MOUNTED, *NASTY]
+    assert job["parallelism"] == job["completions"] == nodes
+    rules = job["podFailurePolicy"]["rules"]
+    assert [rule["action"] for rule in rules] == ["FailJob"] * 2
+    assert rules[0]["onExitCodes"]["values"] == [75]
+    assert rules[0]["onExitCodes"]["containerName"] == container["name"]
+    assert rules[1]["onPodConditions"][0]["type"] == "DisruptionTarget"
+    (rule,) = manifest["spec"]["failurePolicy"]["rules"]
+    assert rule["action"] == "RestartJobSetAndIgnoreMaxRestarts"
+    assert rule["onJobFailureReasons"] == ["PodFailurePolicy"]
+
+
+def test_gke_pods_find_each_other(tools):
+    """The names are those that hop.sharding reads, and that JobSet gives its pods."""
+    *_, container = applied(tools, "gke_gpu")
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert env["HOP_COORDINATOR"].startswith("hop-hop-0-0.hop:")
+    assert env["HOP_PROCESSES"] == "2"
+    assert "HOP_PROCESS_ID" in env
+    *_, container = applied(tools, "gke_tpu")
+    assert container["env"] == [{"name": "HOP_DISTRIBUTED", "value": "1"}]
+    source = (ROOT / "hop/sharding.py").read_text()
+    assert all(name in source for name in [*env, "HOP_DISTRIBUTED"] if name.startswith("HOP_"))
+
+
+@pytest.mark.parametrize(("ended", "deleted"), [("", False), ("Completed", True), ("Failed", True)])
+def test_gke_starts_again_what_has_ended(ended, deleted, tools):
+    tools.answer({"terminalState": [(ended, 0)]})
+    applied(tools, "gke_gpu")
+    verbs = [words[2] for words in tools.words("kubectl", "--namespace=n")]
+    assert verbs == ["get", "delete", "apply"] if deleted else ["get", "apply"]
+
+
+@pytest.mark.parametrize("part", ["get", "delete", "apply"])
+def test_gke_failing_commands_are_seen(part, tools):
+    tools.answer({f"kubectl {part}": [("", 4)], "terminalState": [("Failed", 0)]})
+    assert tools.run(LAUNCHERS["gke"], *REQUIRED["gke"], "--", *BUCKET).returncode == 4
+    assert tools.calls()[-1]["words"][1] == part
+
+
+def test_xpk_trains_with_the_words_given(tools):
+    done = tools.run(LAUNCHERS["xpk"], *REQUIRED["xpk"], "--", *BUCKET, *NASTY)
+    assert done.returncode == 0, done.stderr
+    ((*words, command),) = tools.words("xpk")
+    assert words[:3] == ["xpk", "workload", "create"]
+    assert "--restart-on-exit-codes=75" in words
+    command = command.removeprefix("--command=").replace("$$", "$")
+    assert tools.run("bash", "-c", f"({command})").returncode == 0
+    assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
+
+
+def test_xpk_replaces_what_has_ended_and_fails_as_its_tool(tools):
+    tools.answer({"terminalState": [("Failed", 0)], "create": [("", 3)]})
+    assert tools.run(LAUNCHERS["xpk"], *REQUIRED["xpk"], "--", *BUCKET).returncode == 3
+    assert [words[2] for words in tools.words("xpk")] == ["delete", "create"]
+
+
+def test_the_image_builds_from_what_the_package_has():
+    """As far as it goes without Docker: instructions, files, extras."""
+    text = (ROOT / "launch/Dockerfile").read_text().replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
+    verbs = [verb for verb, _ in lines]
+    assert set(verbs) <= {"FROM", "ARG", "WORKDIR", "COPY", "RUN", "USER", "ENTRYPOINT"}
+    assert verbs[0] == "FROM"
+    for verb, rest in lines:
+        if verb == "COPY":
+            assert all((ROOT / name).exists() for name in rest.split()[:-1])
+        if verb == "RUN":
+            assert subprocess.run(["bash", "-n", "-c", rest]).returncode == 0
+    users = [rest for verb, rest in lines if verb == "USER"]
+    assert len(users) == 1
+    assert users[0] != "0"
+    assert json.loads(lines[-1][1]) == ["hop"]
+    project = (ROOT / "pyproject.toml").read_text()
+    (extras,) = re.findall(r"(\w+) \| (\w+)\) target", text)
+    assert all(f"{extra} = [" in project for extra in extras)
