@@ -30,5 +30,11 @@ def plain_bars(app, what, name, obj, options, lines):
     lines[:] = [re.sub(r"(`[^`]*`)|\\?\|", lambda m: m[1] or r"\|", line) for line in lines]
 
 
+def plain_files(app, path, parent, content):
+    """Links between files of the repository, in a page that is included, as their names."""
+    content[0] = re.sub(r"\[([\w./]+)\]\(\1\)", r"`\1`", content[0])
+
+
 def setup(app):
+    app.connect("include-read", plain_files)
     app.connect("autodoc-process-docstring", plain_bars)
