@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install quickstart test test-slow lint format bench notebooks clean
+.PHONY: install quickstart test test-slow lint format bench notebooks docs clean
 
 install: .venv/installed
 
@@ -41,8 +41,12 @@ bench: install
 	$(BIN)/python benchmarks/laplacian.py
 	$(BIN)/python benchmarks/least_squares.py
 
+docs: install
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 notebooks: install
 	$(BIN)/python examples/notebooks.py
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs docs/_build

@@ -1,0 +1,59 @@
+"""A PDE of your own: steady reaction–diffusion, with a boundary layer of width ε at each end.
+
+H(u; ε) = u − ε² u″ − 1 = 0  on [0, 1],  u(0) = u(1) = 0.
+
+python examples/reaction_diffusion.py runs/layers     # some 20 s on a CPU core
+"""
+
+import dataclasses
+import sys
+from typing import ClassVar
+
+import numpy as np
+
+import hop
+from hop.config import experiment, parse
+from hop.domain import Box
+from hop.progress import Console
+
+
+@dataclasses.dataclass(frozen=True)
+class ReactionDiffusion:
+    domain: ClassVar[Box] = Box((0.0,), (1.0,))
+    labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
+    odd: ClassVar[tuple[str, ...]] = ()
+    random_field: ClassVar[None] = None
+
+    def residual(self, u, x, a, lam):
+        return u[""] - lam.eps**2 * u["xx"] - 1
+
+    def lift(self, network, x, a):
+        (x,) = x
+        return x * (1 - x) * network
+
+    def conditions(self, lam):
+        return ()
+
+    def reference(self, a, x, lam):
+        x, eps = x.T, float(lam.eps)
+        return 1 - (np.exp(-x / eps) + np.exp((x - 1) / eps)) / (1 + np.exp(-1 / eps))
+
+
+def get_config():
+    roles = {"strategy": "predictor_corrector", "solver": "levenberg_marquardt"}
+    # Any problem will do here: `problem=` below takes its place.
+    config = experiment(problem="high_frequency", network="mlp", **roles)
+    config.network.widths = (20, 20)
+    config.path.eps = (0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01)
+    config.train.update(precision="float64", steps=100, dispatch=5, save_every=50)
+    config.train.update(points=300, sampler="adaptive", goal=1e-11)
+    config.mesh.update(function=1, point=-1)
+    return config
+
+
+if __name__ == "__main__":
+    problem = ReactionDiffusion()
+    with Console() as console:
+        hop.train(parse(get_config().to_dict()), sys.argv[1], console, problem=problem)
+    op = hop.load(sys.argv[1], eps=0.01, problem=problem)
+    print("σ, the residual of a unit error at least:", hop.gauge(op).sigma)

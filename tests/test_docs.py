@@ -1,0 +1,113 @@
+"""The documentation builds without a warning, and what it tells people to type works."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hop
+from hop import cli, config_files
+from hop.config import parse
+
+ROOT = Path(hop.__file__).parents[1]
+PAGES = ("index", "quickstart", "launching")
+
+
+def blocks(page: str, language: str = "") -> list[str]:
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [
+    line
+    for page in PAGES
+    for block in blocks(page)
+    for line in block.splitlines()
+    if line.startswith(("hop ", "launch/local.sh "))
+]
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    words = ["-W", "--keep-going", "-q", "-d", tmp_path / "doctrees", ROOT / "docs", tmp_path]
+    build = [sys.executable, "-m", "sphinx", *words]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "reference.html").read_text()
+    for name in ("hop.load", "hop.Operator.derivative", "hop.problems.Problem.lift"):
+        assert f'id="{name}"' in page
+    pages = {path.stem for path in (ROOT / "docs" / "results").glob("*.md")}
+    assert pages == {path.stem for path in (tmp_path / "results").glob("*.html")}
+
+
+class Parsed(Exception):  # noqa: N818
+    """A command's flags are all known; it is not run."""
+
+
+def typed(line: str, monkeypatch) -> None:
+    """Parses a line of the documentation as its command would; reads the config it names."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "launch/local.sh":
+        words = ["hop", "train", *words[words.index("--") + 1 :]]
+    real = cli._parse
+
+    def only(*args, **kwargs):
+        real(*args, **kwargs)
+        raise Parsed
+
+    monkeypatch.setattr(cli, "_parse", only)
+    command, argv = words[1], words[2:]
+    if argv or command != "info":
+        with pytest.raises(Parsed):
+            cli._COMMANDS[command](argv)
+    if command == "train":
+        (config,) = (w.removeprefix("--config=") for w in argv if w.startswith("--config="))
+        config_files.read(config, cli._split(argv)[0])
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_parse(line, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    typed(line, monkeypatch)
+
+
+def test_a_wrong_flag_is_noticed(monkeypatch):
+    with pytest.raises(Exception, match="Unknown command line flag 'epsilon'"):
+        typed("hop infer --checkpoint=burgers-steady --epsilon=0.1 --output=u.npy", monkeypatch)
+
+
+def test_the_quickstart_in_python():
+    names: dict = {}
+    (block,) = blocks("quickstart", "python")
+    exec(block, names)
+    assert names["u"].shape == names["u_x"].shape == names["h"].shape == (1, 2200)
+    assert 0 < names["found"].shift[0] < 1e-3
+
+
+def test_the_example_of_a_pde_trains_and_meets_its_reference(tmp_path, listener):
+    path = ROOT / "examples" / "reaction_diffusion.py"
+    assert len(path.read_text().splitlines()) <= 60
+    spec = importlib.util.spec_from_file_location("reaction_diffusion", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    problem, config = module.ReactionDiffusion(), module.get_config()
+    config.network.widths = (10, 10)
+    config.path.eps = (0.3, 0.2)
+    config.train.update(steps=30, points=64)
+    records = hop.train(parse(config.to_dict()), tmp_path / "w", listener(), problem=problem)
+    assert [r["eps"] for r in records] == [0.3, 0.2]
+    assert records[-1]["l2re"] < 1e-3
+    op = hop.load(tmp_path / "w", eps=0.2, problem=problem)
+    # The reference solves the equation: second differences, O(h²) = 1e-6 / ε² / 12.
+    u = problem.reference(None, op.grid, op.lam)
+    h, second = 1 / (len(op.grid) - 1), u[:, 2:] - 2 * u[:, 1:-1] + u[:, :-2]
+    jet = {"": u[:, 1:-1], "xx": second / h**2}
+    np.testing.assert_allclose(problem.residual(jet, None, None, op.lam), 0, atol=1e-5)
+    np.testing.assert_allclose(u[:, [0, -1]], 0, atol=1e-15)
+    # The smallest singular value of 1 − ε² d²/dx² with u = 0 at the ends.
+    np.testing.assert_allclose(hop.gauge(op).sigma, 1 + (0.2 * np.pi) ** 2, rtol=1e-6)
