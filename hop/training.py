@@ -604,9 +604,9 @@ class _Run:
 
     def _alive(self) -> None:
         """Starts the watchdog's clock anew. It needs no Python: a hang in a collective counts."""
-        if self.watchdog:
-            # Not sys.stderr: where that is caught, as in a notebook, it may be no file.
-            faulthandler.dump_traceback_later(self.watchdog, exit=True, file=sys.__stderr__)
+        out = sys.__stderr__  # sys.stderr may be no file, as in a notebook
+        if self.watchdog and out is not None:
+            faulthandler.dump_traceback_later(self.watchdog, exit=True, file=out)
 
     def _where(self, state: TrainState, mark: Bookmark, lam: Lam) -> Stage:
         """The stage at λ_k, with its pin made from the last stage's network."""
