@@ -96,11 +96,11 @@ def homotopy() -> plt.Figure:
 
 
 def stages() -> plt.Figure:
-    """The three checkpoints of burgers-time on one input function."""
+    """Three checkpoints of burgers-time on one input function."""
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharey=True)
     times = np.linspace(0, 1, 6)
     colors = plt.get_cmap("plasma")(np.linspace(0, 0.85, len(times)))
-    for panel, eps in zip(axes, (0.1, 0.03, 0.01), strict=True):
+    for panel, eps in zip(axes, (0.1, 0.01, 0.001), strict=True):
         op = hop.load("burgers-time", eps=eps)
         field, u0 = functions(op, 1)
         x = op.ansatz.problem.domain.grid(401, len(times))
