@@ -12,6 +12,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3  # links to a heading, as in PAGE.md#its-words
 
+smartquotes = False  # quotes and dashes as they are typed
+
 html_theme = "furo"
 html_title = "hop"
 html_show_sphinx = False
@@ -23,11 +25,23 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_use_rtype = False
+napoleon_attr_annotations = False  # docstrings give the shapes
 
 
 def plain_bars(app, what, name, obj, options, lines):
     """Keeps |r| in a docstring from being read as a substitution."""
     lines[:] = [re.sub(r"(`[^`]*`)|\\?\|", lambda m: m[1] or r"\|", line) for line in lines]
+
+
+def no_aliases(app, what, name, obj, skip, options):
+    """Leaves out the fields of a named tuple, which its docstring has said already."""
+    return True if (getattr(obj, "__doc__", "") or "").startswith("Alias for field") else skip
+
+
+def no_protocol_calls(app, what, name, obj, options, signature, returns):
+    """A Protocol is not called."""
+    return ("", None) if getattr(obj, "_is_protocol", False) else None
 
 
 def plain_files(app, path, parent, content):
@@ -36,5 +50,7 @@ def plain_files(app, path, parent, content):
 
 
 def setup(app):
+    app.connect("autodoc-skip-member", no_aliases)
+    app.connect("autodoc-process-signature", no_protocol_calls)
     app.connect("include-read", plain_files)
     app.connect("autodoc-process-docstring", plain_bars)

@@ -1,6 +1,7 @@
 """The documentation builds without a warning, and what it tells people to type works."""
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -42,6 +43,15 @@ def test_the_site_builds_without_a_warning(tmp_path):
         assert f'id="{name}"' in page
     pages = {path.stem for path in (ROOT / "docs" / "results").glob("*.md")}
     assert pages == {path.stem for path in (tmp_path / "results").glob("*.html")}
+
+
+@pytest.mark.slow
+def test_the_pictures_can_be_drawn_again(tmp_path):
+    draw = "import pathlib, sys, pictures; pictures.main([], pathlib.Path(sys.argv[1]))"
+    words = [sys.executable, "-c", draw, tmp_path]
+    subprocess.run(words, cwd=ROOT / "docs", env=dict(os.environ, PYTHONPATH=str(ROOT)), check=True)
+    text = (ROOT / "docs" / "concepts.md").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == set(re.findall(r"images/([\w.]+)", text))
 
 
 class Parsed(Exception):  # noqa: N818
