@@ -24,7 +24,6 @@ from hop.config import Config
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
 from hop.progress import Console
-from hop.sharding import Layout
 from hop.training import Trainer, Window, _feed, provide, train
 
 
@@ -50,7 +49,7 @@ def with_machinery(config: Config) -> float:
 def alone(config: Config) -> float:
     """The same of the compiled program in a loop."""
     experiment = config_lib.build(config)
-    trainer = Trainer(experiment, Layout.create(config.mesh.function, config.mesh.point))
+    trainer = Trainer(experiment, config.mesh.layout())
     feed, dispatch = _feed(experiment, trainer.layout), config.train.dispatch
     lam = Lam(*(np.float32(v) for v in experiment.path.places[0]))
     stage, state, ends = Stage(np.int32(0), lam, lam, np.float32(0)), trainer.init(), []

@@ -26,12 +26,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
-from jax.experimental import multihost_utils
 
 from hop import files
 from hop.errors import RunError, UserError
 from hop.metrics import Metrics
-from hop.sharding import on_host
+from hop.sharding import on_host, wait_for_all
 from hop.share import share
 
 PyTree = Any
@@ -283,10 +282,10 @@ class Workdir(Store):
             except DamagedError as error:
                 if aside is None:
                     raise
-                _wait("a damaged checkpoint is seen by all")
+                wait_for_all("a damaged checkpoint is seen by all")
                 if self.chief:
                     error.folder.rename(_unused(error.folder))
-                _wait("a damaged checkpoint is aside")
+                wait_for_all("a damaged checkpoint is aside")
                 aside(f"{str(error).split(';')[0]}; going on from the one before")
 
     def close(self) -> None:
@@ -386,11 +385,6 @@ def _unused(folder: Path) -> Path:
     """A name beside a damaged checkpoint that no listing takes for a checkpoint."""
     names = (folder.with_name(f"{folder.name}.damaged{k or ''}") for k in itertools.count())
     return next(name for name in names if not name.exists())
-
-
-def _wait(what: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(what)
 
 
 def _name(folder: Path, step: int) -> str:

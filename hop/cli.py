@@ -1,8 +1,8 @@
 """The `hop` command.
 
 Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be served as made;
-75 ended by SIGTERM with a checkpoint saved, to be run again; 130 interrupted. Errors are
-one line, `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
+75 ended by SIGTERM with a checkpoint saved, to be run again; 130 interrupted. Errors are one line,
+`hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
 """
 
 import importlib.metadata
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _fail(error: BaseException, code: int) -> int:
+def _fail(error: Exception, code: int) -> int:
     if os.environ.get("HOP_TRACEBACK") == "1":
         traceback.print_exception(error)
     print(f"hop: error: {' '.join(str(error).split())}", file=sys.stderr)

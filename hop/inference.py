@@ -19,13 +19,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
 from hop import datasets
 from hop.checkpoints import digest
 from hop.errors import RunError, UserError
 from hop.operators import Operator, finite
 from hop.problems import in_time
+from hop.sharding import wait_for_all
 
 _MOST_POINTS = 10**8
 _SHARD = 2**23  # values of a shard's output: 32 MiB in float32
@@ -90,7 +90,7 @@ def _all_shards(
     count, points = len(source), len(x)
     rows = 1 << max(0, (_SHARD // max(1, points)).bit_length() - 1)
     # Bad input is refused before anything is written, if it shows at once.
-    first = operator(_rows(operator, source, 0, min(rows, _SHOWN)), x)
+    first = _solved(operator, source, 0, min(rows, _SHOWN), x)
     request = json.dumps(
         [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
         + [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(operator.params)]
@@ -103,14 +103,14 @@ def _all_shards(
     try:
         for k in range(me, shards, processes):
             if k not in done:
-                part = operator(_rows(operator, source, k * rows, (k + 1) * rows), x)
+                part = _solved(operator, source, k * rows, (k + 1) * rows, x)
                 sink.write(k * rows, part)
                 sink.note(k)
             progress(min(count, (k + 1) * rows), count)
     except UserError:
         sink.discard()
         raise
-    _wait("the shards of inference")
+    wait_for_all("the shards of inference")
     if me == 0:
         missing = sorted(set(range(shards)) - sink.done())
         if missing:
@@ -119,19 +119,19 @@ def _all_shards(
                 "again to make them"
             )
         sink.finish()
-    _wait("the output of inference")
+    wait_for_all("the output of inference")
     return first
 
 
-def _rows(operator: Operator, source: Any, first: int, last: int) -> np.ndarray:
-    """Functions of a source, read now, and refused by their number there if they are not finite."""
+def _solved(operator: Operator, source: Any, first: int, last: int, x: np.ndarray) -> np.ndarray:
+    """Solutions for functions of a source, read now, and refused by their number there."""
     rows = np.array(source[first:last])
-    return finite(rows, operator.dtype, first) if rows.ndim == 2 else rows
-
-
-def _wait(what: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(what)
+    try:
+        return operator(rows, x)
+    except UserError:
+        if rows.ndim == 2:
+            finite(rows, operator.dtype, first)
+        raise
 
 
 def _query(operator: Operator, at: str, points: int | None) -> np.ndarray:
@@ -198,7 +198,7 @@ class Sink:
         if jax.process_index() == 0 and not (request and sink.done() and partial.exists()):
             sink.discard()
             sink._create()
-        _wait("a partial output")
+        wait_for_all("a partial output")
         return sink
 
     @property

@@ -157,6 +157,12 @@ def _join(*address: Any) -> None:
         ) from error
 
 
+def wait_for_all(what: str) -> None:
+    """Returns once every process of the job has come here; at once in a job of one."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
 def abandon(code: int) -> None:
     """Ends this process at once if its job has others: an orderly end would wait for them."""
     if jax.distributed.is_initialized():

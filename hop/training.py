@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.experimental import multihost_utils
 
 from hop import config as config_lib
 from hop import datasets, evaluation
@@ -32,7 +31,7 @@ from hop.operators import Operator
 from hop.preemption import Notice
 from hop.problems import Lam, Problem
 from hop.provenance import made, versions
-from hop.sharding import FUNCTION, POINT, Layout, is_chief, on_host
+from hop.sharding import FUNCTION, POINT, Layout, is_chief, on_host, wait_for_all
 from hop.solvers import Moment, Progress, Solver
 from hop.trust import gauge
 
@@ -301,8 +300,7 @@ def provide(experiment: Experiment, reporter: Reporter) -> None:
         folder = datasets.folder(field.name, data_dir)
         reporter.message(f"building the dataset {datasets.NAME}/{field.name} in {folder}")
         datasets.build(field.name, data_dir, reporter.building(field.name))
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices("dataset")
+    wait_for_all("dataset")
 
 
 def check_batch(experiment: Experiment, layout: Layout) -> None:

@@ -17,6 +17,8 @@ from jaxtyping import install_import_hook
 install_import_hook("hop", "typecheck.check")  # shapes and types of annotated arguments
 
 import dataclasses
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -33,6 +35,30 @@ def data_dir(tmp_path_factory, worker_id) -> str:
     folder = (base if worker_id == "master" else base.parent) / "datasets"
     folder.mkdir(exist_ok=True)
     return str(folder)
+
+
+# A config file of a few seconds, for processes of their own.
+TINY = """
+from hop.config import experiment
+
+def get_config():
+    config = experiment(problem="burgers_steady", network="deeponet")
+    config.problem.field = "unit"
+    config.network.update(branch=(16,), trunk=(16,), rank=8)
+    config.path.eps = (0.5, 0.3)
+    config.train.update(steps=40, functions=16, points=32, dispatch=10, save_every=20)
+    config.solver.warmup = 5
+    config.train.validation = 8
+    return config
+"""
+
+
+def build_wheel(folder: Path) -> Path:
+    root = Path(__file__).parents[1]
+    build = ["-m", "build", "--wheel", "--no-isolation", "--outdir", folder, root]
+    subprocess.run([sys.executable, *build], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 class Listener:

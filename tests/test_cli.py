@@ -11,24 +11,12 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import TINY, build_wheel
 
 import hop
 from hop.cli import main
 
 ROOT = Path(hop.__file__).parents[1]
-TINY = """
-from hop.config import experiment
-
-def get_config():
-    config = experiment(problem="burgers_steady", network="deeponet")
-    config.problem.field = "unit"
-    config.network.update(branch=(16,), trunk=(16,), rank=8)
-    config.path.eps = (0.5, 0.3)
-    config.train.update(steps=40, functions=16, points=32, dispatch=10, save_every=20)
-    config.solver.warmup = 5
-    config.train.validation = 8
-    return config
-"""
 
 
 @pytest.fixture(scope="module")
@@ -260,12 +248,7 @@ def test_wheel_is_complete(tmp_path):
     """Configs, data cards and pretrained models travel with the wheel, and are found there."""
     import zipfile
 
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel = build_wheel(tmp_path)
     names = set(zipfile.ZipFile(wheel).namelist())
     for path in (*ROOT.glob("hop/**/*.py"), ROOT / "hop/py.typed"):
         assert str(path.relative_to(ROOT)) in names

@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import Listener, tiny_config
+from conftest import TINY, Listener, tiny_config
 
 import hop
 from hop import config as config_lib
@@ -24,8 +24,6 @@ from hop.errors import PreemptedError
 from hop.operators import apply
 from hop.sharding import Layout
 from hop.training import Trainer, train
-
-ROOT = Path(hop.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -213,26 +211,14 @@ def elements(shapes: str) -> int:
     )
 
 
-CONFIG = """
-from hop.config import experiment
-
-def get_config():
-    config = experiment(problem="burgers_steady", network="deeponet")
-    config.problem.field = "unit"
-    config.network.update(branch=(16,), trunk=(16,), rank=8)
-    config.path.eps = (0.5, 0.3)
-    config.train.update(steps=%d, functions=16, points=32, dispatch=10, save_every=20, validation=8)
-    return config
-"""
-
-
 class Job:
     """`hop train` in processes of its own."""
 
     def __init__(self, folder: Path, data_dir: str, steps: int):
         self.folder, self.data_dir = folder, data_dir
         self.config = folder / "config.py"
-        self.config.write_text(CONFIG % steps)
+        self.config.write_text(TINY)
+        self.steps = steps
 
     def start(self, name: str, processes: int = 1, *words: str) -> list[subprocess.Popen]:
         with socket.socket() as free:
@@ -245,7 +231,8 @@ class Job:
                 env |= {"HOP_COORDINATOR": f"127.0.0.1:{port}", "HOP_PROCESSES": str(processes)}
                 env |= {"HOP_PROCESS_ID": str(k)}
             line = [sys.executable, "-m", "hop", "train", f"--config={self.config}"]
-            line += [f"--workdir={self.folder / name}", f"--data_dir={self.data_dir}", *words]
+            line += [f"--workdir={self.folder / name}", f"--data_dir={self.data_dir}"]
+            line += [f"--config.train.steps={self.steps}", *words]
             started.append(
                 subprocess.Popen(line, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
             )

@@ -135,7 +135,7 @@ def test_another_request_starts_anew(op, u0, request_, tmp_path):
 
 
 def test_processes_take_their_share(op, u0, request_, tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "_wait", lambda what: None)
+    monkeypatch.setattr(inference, "wait_for_all", lambda what: None)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     for process in (0, 1, 0):  # the chief starts, finds the other's shards missing, and finishes
         monkeypatch.setattr(jax, "process_index", lambda me=process: me)

@@ -1,14 +1,12 @@
 """The package as someone gets it who has no repository."""
 
 import subprocess
-import sys
 import venv
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import build_wheel
 
-ROOT = Path(__file__).parents[1]
 USE = """
 import numpy as np
 import hop
@@ -23,9 +21,7 @@ np.save("expected.npy", op(np.load("u0.npy")))
 @pytest.mark.slow
 def test_a_wheel_in_an_empty_environment(tmp_path):
     """`pip install` away from the repository: load by name, infer, export, run the export."""
-    build = ["-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
-    subprocess.run([sys.executable, *build], check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel = build_wheel(tmp_path)
     venv.create(tmp_path / "env", with_pip=True)
     bin, away = tmp_path / "env/bin", tmp_path / "away"
     away.mkdir()
