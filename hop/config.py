@@ -29,7 +29,7 @@ from hop.strategies import Plan, Strategy
 
 Options = Mapping[str, Any]
 
-_PACKAGES = {
+KINDS = {  # the groups of a config that are a name and options, and where the names are found
     "problem": "hop.problems",
     "network": "hop.networks",
     "strategy": "hop.strategies",
@@ -180,11 +180,14 @@ class DataConfig:
     """Where input functions come from.
 
     Attributes:
+      fresh: every step draws new functions from their law, instead of some of the dataset's
+        training split.
       data_dir: the datasets' folder; empty for TensorFlow Datasets' own (~/tensorflow_datasets).
       resident_mib: training functions up to this size stay on the device; larger sets are fed from
         the host at each dispatch.
     """
 
+    fresh: bool = False
     data_dir: str = ""
     resident_mib: int = 512
 
@@ -285,7 +288,7 @@ def to_json(config: Config) -> dict[str, Any]:
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Stored values with the defaults of the fields that they lack."""
     found = to_json(parse(values))
-    for kind in _PACKAGES:
+    for kind in KINDS:
         found[kind] = json.loads(json.dumps(_options(kind, found[kind]["name"]))) | found[kind]
     return found
 
@@ -419,7 +422,7 @@ def find(kind: str, name: str) -> type:
     Raises:
       UserError: there is no such module. Names never reach outside the package.
     """
-    package = _PACKAGES[kind]
+    package = KINDS[kind]
     folder = importlib.import_module(package)
     known = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
     check_choice(f"config.{kind}.name", name, known)
@@ -440,7 +443,7 @@ def _options(kind: str, name: str) -> dict[str, Any]:
 
 def _build(kind: str, options: Options) -> Any:
     if not isinstance(options.get("name"), str):
-        raise UserError(f"config.{kind}.name is missing; name a module of {_PACKAGES[kind]}")
+        raise UserError(f"config.{kind}.name is missing; name a module of {KINDS[kind]}")
     rest = {key: value for key, value in options.items() if key != "name"}
     cls = find(kind, options["name"])
     return _parse(cls, rest, f"config.{kind}", partial=True)

@@ -21,6 +21,7 @@ from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment, TrainConfig
 from hop.errors import PreemptedError, UserError
+from hop.fields import Field, RandomField
 from hop.homotopy import adaptive
 from hop.homotopy import pin as pinning
 from hop.homotopy.path import Position
@@ -38,6 +39,7 @@ from hop.trust import gauge
 Record = dict[str, Any]
 
 _PLACINGS = 4  # tries to bring an interface to the place that the gauge expects
+_FRESH = 2**31 - 1  # sets the keys of fresh functions apart from the datasets', one per split
 
 
 class TrainState(NamedTuple):
@@ -316,10 +318,10 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
         return
     layout.check("config.train.functions", train.functions, FUNCTION)
     available = datasets.SPLITS["train"]
-    if train.functions > available:
+    if train.functions > available and not experiment.config.data.fresh:
         raise UserError(
             f"config.train.functions={train.functions} exceeds the {available} "
-            f"training functions; use at most {available}"
+            f"training functions; use at most {available}, or config.data.fresh=True"
         )
 
 
@@ -661,14 +663,27 @@ class Feed(Protocol):
 
 
 def _feed(experiment: Experiment, layout: Layout) -> Feed:
-    """Feeds the compiled program from a pool on the device where it fits, else from the host."""
+    """Feeds the compiled program from the law itself, from the device, or else from the host."""
     config, field = experiment.config, experiment.problem.random_field
     if field is None:
         nothing = layout.put(np.zeros((config.train.dispatch, 1), np.int32))
         return lambda stage, first, steps: (None, nothing)
+    count, seed, fixed = config.train.functions, config.seed, not experiment.solver.redraws
+    in_order = np.arange(config.train.dispatch * count, dtype=np.int32).reshape(-1, count)
+    if config.data.fresh:
+        in_order = layout.put(in_order, None, FUNCTION)
+
+        @functools.partial(jax.jit, out_shardings=layout.replicated)
+        def sample(stage: Array, steps: Array) -> Inputs:
+            return fresh(field, count, seed, stage, steps)
+
+        def from_law(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
+            taken = np.zeros(steps) if fixed else np.arange(first, first + steps)
+            return sample(np.int32(stage), taken.astype(np.int32)), in_order
+
+        return from_law
     data = datasets.load(field, "train", config.data.data_dir)
     inputs = Inputs(_real(data["values"]), _real(data["coefficients"]))
-    count, seed, fixed = config.train.functions, config.seed, not experiment.solver.redraws
     if sum(array.nbytes for array in inputs) <= config.data.resident_mib * 2**20:
         pool = layout.put(inputs)
 
@@ -677,7 +692,6 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
             return pool, layout.put(drawn, None, FUNCTION)
 
         return resident
-    in_order = np.arange(config.train.dispatch * count, dtype=np.int32).reshape(-1, count)
     in_order = layout.put(in_order, None, FUNCTION)
 
     def streamed(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
@@ -685,6 +699,17 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
         return layout.put(jax.tree.map(lambda a: a[drawn], inputs)), in_order
 
     return streamed
+
+
+def fresh(field: RandomField, count: int, seed: int, stage: Any, steps: Array) -> Inputs:
+    """`count` new functions for each of some steps of a stage, all in one row after the other.
+
+    They are a function of (field, seed, stage, step) alone, and no dataset holds them.
+    """
+    root = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _FRESH), stage)
+    drawn = jax.vmap(lambda step: field.sample(jax.random.fold_in(root, step), count))(steps)
+    functions = Field(drawn.reshape(-1, drawn.shape[-1]), field.basis)
+    return Inputs(functions(jnp.asarray(_real(field.sensors))), functions.coefficients)
 
 
 def draws(

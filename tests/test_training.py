@@ -12,10 +12,11 @@ import hop
 from hop import config as config_lib
 from hop import datasets, training
 from hop.checkpoints import Workdir
+from hop.fields import RANDOM_FIELDS
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
 from hop.sharding import Layout
-from hop.training import Trainer, Window, draws, train
+from hop.training import Trainer, Window, draws, fresh, train
 
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
 
@@ -242,6 +243,27 @@ def test_soft_conditions_are_rows_of_the_loss(tiny, tmp_path, listener):
     assert records[0]["condition"] > 0
     total = records[0]["residual"] + records[0]["condition"]
     assert records[0]["total"] == pytest.approx(total, rel=1e-5)
+
+
+def test_fresh_functions_are_a_function_of_the_step():
+    law = RANDOM_FIELDS["paper"]
+
+    def drawn(stage, *steps):
+        return np.asarray(fresh(law, 20, 0, stage, jnp.asarray(steps)).coefficients)
+
+    assert np.array_equal(drawn(0, 5, 6), np.concatenate([drawn(0, 5), drawn(0, 6)]))
+    seen = np.concatenate([drawn(0, *range(100)), drawn(1, *range(100))])
+    assert len(np.unique(seen, axis=0)) == 4000
+    variance = (seen / np.sqrt(law.spectrum)).var()  # of 256,000 normal numbers: 5 deviations
+    assert variance == pytest.approx(1, abs=5 * np.sqrt(2 / seen.size))
+
+
+def test_training_on_fresh_functions_needs_no_more_than_the_law(tiny, tmp_path, listener):
+    options = {"path__eps": (0.5,), "data__fresh": True, "train__functions": 20_000}
+    options |= {"train__points": 8, "train__steps": 2, "train__dispatch": 1, "train__save_every": 1}
+    (record,) = train(tiny(**options), tmp_path / "w", listener())
+    (again,) = train(tiny(**options), tmp_path / "again", listener())
+    assert record["total"] == again["total"]
 
 
 def test_draws_are_epochs_of_permutations():

@@ -26,6 +26,7 @@ CHANGES = {
     "tanh": ["network.activation=tanh"],
     "no decoder: a plain DeepONet": [],
     "initial condition in the loss": ["problem.conditions_by=loss", "strategy.condition=100.0"],
+    "new functions at every step": ["data.fresh=True"],
     "Adam, 1e-3": ["solver.optimizer=adam", "solver.learning_rate=1e-3"],
     "homotopy, 0.03 then 0.01": ["path.eps=(0.03,0.01)", "train.steps=750"],
     "homotopy with the tangent term": [

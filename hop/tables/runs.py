@@ -31,9 +31,25 @@ def config_of(run: Run, quick: bool) -> Config:
 
 
 def folder_of(config: Config, workdir: Path) -> Path:
-    """Where a run lives: the same config, whatever file it comes from, is the same run."""
-    text = json.dumps(config_lib.to_json(config), sort_keys=True)
+    """Where a run lives: the same config, whatever file it comes from, is the same run.
+
+    Its name comes from what differs from the defaults, so that an option added later keeps it.
+    """
+    text = json.dumps(_own(config), sort_keys=True)
     return workdir / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _own(config: Config) -> dict[str, Any]:
+    """The values that differ from the defaults of the same problem, network, strategy, solver."""
+    values = config_lib.to_json(config)
+    names = {kind: values[kind]["name"] for kind in config_lib.KINDS}
+    defaults = config_lib.to_json(config_lib.parse(config_lib.experiment(**names).to_dict()))
+    nested = {name: group for name, group in values.items() if isinstance(group, dict)}
+    changed = {
+        name: {k: v for k, v in group.items() if v != defaults[name][k]}
+        for name, group in nested.items()
+    }
+    return {"names": names} | changed | {k: v for k, v in values.items() if k not in nested}
 
 
 def result(
