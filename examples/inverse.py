@@ -40,14 +40,14 @@ args = parser.parse_args([] if "get_ipython" in globals() else None)
 
 u₀ = Σ_j √λ_j z_j e_j, with z ~ N(0, 1) by the law of the field. The most probable z minimises
 |G(z) − data|²/2σ² + |z|²/2, where G is the operator at the places of the observations. The
-operator's own error, about 0.2 % of a typical u₀, counts as noise beside that of the data.
+operator's own error, about 0.1 % of a typical u₀, counts as noise beside that of the data.
 """
 
 # %%
 op = hop.load("burgers-time", eps=0.01)
 law = op.ansatz.problem.random_field
 scales = np.sqrt(law.spectrum).astype(np.float32)
-MODEL_ERROR = 2e-3 * law.rms
+MODEL_ERROR = 1e-3 * law.rms
 
 
 def basis(x: np.ndarray) -> np.ndarray:

@@ -379,6 +379,7 @@ def _publish(argv: list[str]) -> None:
         raise UserError("--eps takes numbers with commas, as --eps=0.1,0.05") from error
     from hop import publishing, training
     from hop.progress import Console
+    from hop.share import share
 
     with Console() as console:
         made = publishing.publish(
@@ -391,7 +392,8 @@ def _publish(argv: list[str]) -> None:
             provide=lambda experiment: training.provide(experiment, console),
         )
     print((made / "README.md").read_text())
-    print(f"published: {made}")
+    known = made == share("pretrained") / name
+    print(f"published: {made}; load it with hop.load({name if known else str(made)!r})")
 
 
 def _info(argv: list[str]) -> None:

@@ -403,6 +403,22 @@ def _check_periodic(made: Experiment) -> None:
         )
 
 
+def check_alike(one: Config, other: Config, message: str) -> None:
+    """Refuses two configs that are not of one operator: same problem, network and precision.
+
+    Args:
+      one, other: the configs.
+      message: what to say, with "{what}" for what differs and "{one}" and "{other}" for how.
+    """
+    for what, mine, theirs in (
+        ("problem", one.problem, other.problem),
+        ("network", one.network, other.network),
+        ("precision", one.train.precision, other.train.precision),
+    ):
+        if mine != theirs:
+            raise UserError(message.format(what=what, one=mine, other=theirs))
+
+
 def problem_class(problem: Problem) -> str:
     """What a checkpoint notes of its problem, beside the config."""
     return f"{type(problem).__module__}.{type(problem).__qualname__}"

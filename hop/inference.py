@@ -14,6 +14,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,15 @@ def _all_shards(
     shards = -(-count // rows)
     done = sink.done()
     try:
-        for k in range(me, shards, processes):
-            if k not in done:
-                part = _solved(operator, source, k * rows, (k + 1) * rows, x)
-                sink.write(k * rows, part)
-                sink.note(k)
-            progress(min(count, (k + 1) * rows), count)
+        with ThreadPoolExecutor(1) as disk:  # one shard is written while the next is made
+            written = disk.submit(lambda: None)
+            for k in range(me, shards, processes):
+                if k not in done:
+                    part = _solved(operator, source, k * rows, (k + 1) * rows, x)
+                    written.result()
+                    written = disk.submit(sink.add, k, k * rows, part)
+                progress(min(count, (k + 1) * rows), count)
+            written.result()
     except UserError:
         sink.discard()
         raise
@@ -255,8 +259,9 @@ class Sink:
     def _journal(self, process: int | str) -> Path:
         return self.target.with_name(f".{self.target.name}.{process}.journal")
 
-    def note(self, shard: int) -> None:
-        """A shard is done."""
+    def add(self, shard: int, first: int, values: np.ndarray) -> None:
+        """A shard: its rows from `first` on, and then, once they are on disk, a note of it."""
+        self.write(first, values)
         path = self._journal(jax.process_index())
         new = not path.exists()
         with path.open("a") as handle:

@@ -1,5 +1,6 @@
 """A trained stage as a callable: loading, input checks, padding, sharding."""
 
+import collections
 import dataclasses
 import functools
 import math
@@ -25,7 +26,8 @@ from hop.problems import Lam, Problem, in_time
 from hop.sharding import FUNCTION
 
 _ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
-_BLOCK = 1024  # functions per call at most
+_BLOCK = 8192  # functions per call at most
+_CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
@@ -129,28 +131,51 @@ class Operator:
             if in_jax:
                 return apply(self.ansatz, label, self.params, jnp.asarray(values, dtype), x)
             return self._in_blocks(
-                lambda params, a: apply(self.ansatz, label, params, a, x), values, len(x)
+                lambda params, a, x: apply(self.ansatz, label, params, a, x), values, x
             )
 
     def _in_blocks(
-        self, program: Callable[[Params, Array], Array], values: np.ndarray, points: int
+        self, program: Callable[[Params, Array, Array], Array], values: np.ndarray, x: Array
     ) -> np.ndarray:
-        """A program's (n, q) by blocks of functions, padded to few shapes, over local devices."""
-        devices = jax.local_devices()
-        mesh = jax.sharding.Mesh(np.asarray(devices), (FUNCTION,))
+        """A program's (n, q) by blocks of functions and of points, padded to few shapes.
+
+        The functions of a block are split over the local devices.
+        """
+        params, split = self._at_home
+        n, q, devices = len(values), len(x), len(split.mesh.devices)
+        few = 1 << max(1, _ENTRIES // max(1, min(q, _CHUNK))).bit_length() - 1
+        most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
+        chunk = min(q, max(1, _ENTRIES // most))
+        parts = [x[i : i + chunk] for i in range(0, q, chunk)]
+        if len(parts) > 1:
+            parts[-1] = jnp.pad(parts[-1], ((0, chunk - len(parts[-1])), (0, 0)), "edge")
+        out, made = np.empty((n, q), values.dtype), collections.deque[tuple[int, int, Array]]()
+
+        def keep() -> None:
+            first, at, u = made.popleft()
+            place = out[first : first + most, at : at + chunk]
+            place[:] = np.asarray(u)[: place.shape[0], : place.shape[1]]
+
+        for first in range(0, n, most):
+            block = values[first : first + most]
+            rows = devices * math.ceil((1 << (len(block) - 1).bit_length()) / devices)
+            padded = np.pad(block, ((0, rows - len(block)), (0, 0))) if rows > len(block) else block
+            a = jax.device_put(padded, split)
+            for k, part in enumerate(parts):
+                made.append((first, k * chunk, program(params, a, part)))
+                if len(made) > 1:
+                    keep()  # the one before, while this one is made
+        while made:
+            keep()
+        return out
+
+    @functools.cached_property
+    def _at_home(self) -> tuple[Params, jax.sharding.NamedSharding]:
+        """The parameters on every local device, and how functions are split over these."""
+        mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), (FUNCTION,))
         split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(FUNCTION))
         whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-        params = jax.device_put(self.params, whole)
-        out = np.empty((len(values), points), values.dtype)
-        most = min(_BLOCK, 1 << max(1, _ENTRIES // max(1, points)).bit_length() - 1)
-        for first in range(0, len(values), most):
-            block = values[first : first + most]
-            rows = len(devices) * math.ceil(2 ** math.ceil(math.log2(len(block))) / len(devices))
-            padded = np.zeros((rows, values.shape[1]), values.dtype)
-            padded[: len(block)] = block
-            u = program(params, jax.device_put(padded, split))
-            out[first : first + len(block)] = np.asarray(u)[: len(block)]
-        return out
+        return jax.device_put(self.params, whole), split
 
     def _checked_values(self, u0: Any, sensors: Any) -> Any:
         """Values at the operator's own sensors, in its float type."""
@@ -167,7 +192,7 @@ class Operator:
             raise UserError(
                 f"u0 has shape {tuple(u0.shape)} and must be (n, {len(places)}): the values "
                 f"of n functions at the {len(places)} sensors (op.sensors); for values "
-                "elsewhere name their places with sensors="
+                "elsewhere name their places in Python, op(u0, sensors=places)"
             )
         values = finite(u0, self.dtype)
         if sensors is None:
@@ -196,9 +221,9 @@ class Operator:
             if u0 is None:
                 return np.asarray(_residual(self.ansatz, self.params, None, points, lam))
             return self._in_blocks(
-                lambda params, a: _residual(self.ansatz, params, a, points, lam),
+                lambda params, a, x: _residual(self.ansatz, params, a, x, lam),
                 np.asarray(self._checked_values(u0, None)),
-                len(x),
+                points,
             )
 
     def jets(
@@ -328,20 +353,19 @@ def finite(u0: Any, dtype: np.dtype, first: int = 0) -> Any:
       UserError: NaN, infinity, or a value beyond that type.
     """
     with np.errstate(over="ignore"):
-        values = u0.astype(dtype)
+        values = u0.astype(dtype, copy=False)
     if isinstance(values, jax.core.Tracer):
         return values
-    whole = np.isfinite(np.asarray(values)).all(axis=1)
-    if not whole.all():
-        row = int(np.argmin(whole))
-        at = f"(first in function {first + row})"
-        if np.isfinite(np.asarray(u0[row])).all():
-            raise UserError(
-                f"u0 holds values beyond {dtype.name}, in which this operator computes {at}; "
-                "scale it down"
-            )
-        raise UserError(f"u0 holds NaN or infinity {at}; remove it")
-    return values
+    if np.isfinite([values.min(initial=0.0), values.max(initial=0.0)]).all():
+        return values
+    row = int(np.argmin(np.isfinite(np.asarray(values)).all(axis=1)))
+    at = f"(first in function {first + row})"
+    if np.isfinite(np.asarray(u0[row])).all():
+        raise UserError(
+            f"u0 holds values beyond {dtype.name}, in which this operator computes {at}; "
+            "scale it down"
+        )
+    raise UserError(f"u0 holds NaN or infinity {at}; remove it")
 
 
 def _sampled(u0: Any, places: np.ndarray) -> Any:

@@ -70,7 +70,12 @@ def publish(
     kept: list[StageInfo] = []
     if home.exists():
         model = Store.find(home)
-        _same_kind(name, config_lib.parse(model.config()), config)
+        config_lib.check_alike(
+            config_lib.parse(model.config()),
+            config,
+            f"the model {name!r} has another {{what}} ({{one}}, and here {{other}}); publish under "
+            "another name",
+        )
         kept = model.stages()
     new = [i for i in _chosen(store.stages(), eps) if _place(i) not in map(_place, kept)]
     if not new:
@@ -89,16 +94,21 @@ def publish(
     shutil.rmtree(whole, ignore_errors=True)
     write_model(whole, model.config() if kept else made[0][1]["config"], made)
     (whole / "README.md").write_text(card(name, Store(whole)))
+    before = home.with_name(f".{name}.before")
+    shutil.rmtree(before, ignore_errors=True)
     if home.exists():
-        shutil.rmtree(home)
+        home.replace(before)
     whole.replace(home)
+    shutil.rmtree(before, ignore_errors=True)
     return home
 
 
 def _nowhere(metadata: dict[str, Any]) -> dict[str, Any]:
-    """A stage's metadata without the folder of datasets on the machine that trained it."""
-    config = metadata["config"]
-    return metadata | {"config": {**config, "data": {**config["data"], "data_dir": ""}}}
+    """A stage's metadata without the folders of the machine that trained it."""
+    config, how = metadata["config"], metadata["made"]
+    how = {**how, "command": re.sub(r"(?<=[ =])/\S*/", "", how["command"])}
+    config = {**config, "data": {**config["data"], "data_dir": ""}}
+    return metadata | {"config": config, "made": how}
 
 
 def _place(info: StageInfo) -> tuple[float, float]:
@@ -113,20 +123,6 @@ def _chosen(stages: Sequence[StageInfo], eps: Sequence[float]) -> list[StageInfo
             have = ", ".join(f"{i.eps:g}" for i in stages)
             raise UserError(f"no stage with eps={value:g}; there are {have}")
     return found
-
-
-def _same_kind(name: str, old: config_lib.Config, new: config_lib.Config) -> None:
-    """Refuses to join stages of different operators in one model."""
-    for what, one, other in (
-        ("problem", old.problem, new.problem),
-        ("network", old.network, new.network),
-        ("precision", old.train.precision, new.train.precision),
-    ):
-        if one != other:
-            raise UserError(
-                f"the model {name!r} has another {what} ({one}, and here {other}); "
-                "publish under another name"
-            )
 
 
 def card(name: str, store: Store) -> str:

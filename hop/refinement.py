@@ -92,12 +92,19 @@ def refine(
       A record per stage, that of the start first.
 
     Raises:
-      UserError, RunError: as in `hop.training.train`; the start is damaged or of another network.
+      UserError, RunError: as in `hop.training.train`; the start is damaged, or the config is not of
+        the source's problem, network and precision.
     """
     experiment = config_lib.build(config)
     layout = config.mesh.layout()
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
+    config_lib.check_alike(
+        config_lib.parse(store.config()),
+        config,
+        f"a refinement goes on with the operator of {source}, and this has another {{what}} "
+        "({one}, and here {other}); leave that as it is",
+    )
     starts = [i for i in store.stages() if (i.s, i.eps) == (place.s, place.eps)]
     if not starts:
         raise UserError(

@@ -669,9 +669,9 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
         nothing = layout.put(np.zeros((config.train.dispatch, 1), np.int32))
         return lambda stage, first, steps: (None, nothing)
     count, seed, fixed = config.train.functions, config.seed, not experiment.solver.redraws
-    in_order = np.arange(config.train.dispatch * count, dtype=np.int32).reshape(-1, count)
+    rows = np.arange(config.train.dispatch * count, dtype=np.int32).reshape(-1, count)
+    in_order = layout.put(rows, None, FUNCTION)
     if config.data.fresh:
-        in_order = layout.put(in_order, None, FUNCTION)
 
         @functools.partial(jax.jit, out_shardings=layout.replicated)
         def sample(stage: Array, steps: Array) -> Inputs:
@@ -692,7 +692,6 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
             return pool, layout.put(drawn, None, FUNCTION)
 
         return resident
-    in_order = layout.put(in_order, None, FUNCTION)
 
     def streamed(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
         drawn = draws(len(inputs.values), count, seed, stage, first, steps, fixed).ravel()

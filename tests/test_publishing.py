@@ -142,6 +142,9 @@ def test_what_cannot_be_published_or_refined(
     wild = config_files.override(config, ["--config.path.eps=(0.4,0.2)"])
     with pytest.raises(hop.UserError, match="the path starts at s=0, eps=0.4, where .* no stage"):
         refinement.refine(trained, wild, models / "wild", listener())
+    wider = config_files.override(config, ["--config.network.rank=5"])
+    with pytest.raises(hop.UserError, match="has another network .*; leave that as it is"):
+        refinement.refine(trained, wider, models / "wider", listener())
     with pytest.raises(hop.UserError, match=r"trained with another config: config.path.eps"):
         refinement.refine(trained, config, refined, listener())
     shutil.rmtree(models / "tiny" / "stages" / "1")

@@ -65,14 +65,14 @@ class Table:
       runs: group → name → run. What is known of a run, in `Results`: "command"; "made", its
         command, machine and date; "stages", a row for each; "failed", why, if it did.
       page: (results, measured) → the parts of the page.
-      measure: what else must be found from the workdirs, as plain JSON values.
+      measure: (workdirs, quick) → what else must be found from them, as plain JSON values.
       draw: (target, workdirs): its picture.
     """
 
     title: str
     runs: Mapping[str, Mapping[str, Run]]
     page: Callable[[Results, Any], list[str]]
-    measure: Callable[[Folders], Any] | None = None
+    measure: Callable[[Folders, bool], Any] | None = None
     draw: Callable[[Path, Folders], None] | None = None
 
 

@@ -91,7 +91,7 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
             _write(page, table, results)
     if table.measure is not None and folders:
         try:
-            results |= {"measured": table.measure(folders), "made": provenance(command)}
+            results |= {"measured": table.measure(folders, quick), "made": provenance(command)}
         except (UserError, RunError, KeyError) as error:
             print(f"table {name} could not be measured: {error}")
     if table.draw is not None and folders:

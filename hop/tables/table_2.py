@@ -16,7 +16,7 @@ RUN = "predictor–corrector, seed 0"
 PAPER = ("7.38e-8", "2.11e-6", "7.77e-5", "1.57e-4", "1.48e-2")
 
 
-def measure(folders: Folders) -> Any:
+def measure(folders: Folders, quick: bool) -> Any:
     stages = [load(folders[RUN], eps=eps) for eps in STARTS]
     found = {}
     for n in POINTS:

@@ -37,7 +37,7 @@ SOLVERS = {
 X = np.linspace(0.0, 1.0, 1001)
 
 
-def measure(folders: Folders) -> Any:
+def measure(folders: Folders, quick: bool) -> Any:
     cases = []
     for run, s, eps in CASES:
         operator = load(folders[run], s=s, eps=eps)
