@@ -35,6 +35,7 @@ KINDS = {  # the groups of a config that are a name and options, and where the n
     "strategy": "hop.strategies",
     "solver": "hop.solvers",
 }
+_RETIRED = {"config.train.save_every"}  # fields of older versions, which stored configs may hold
 _DENSE_LIMIT = 10_000  # parameters of a network whose Jacobian is factorised
 
 
@@ -111,7 +112,8 @@ class TrainConfig:
       goal: a loss low enough to end a stage.
       precision: "float32" or "float64", of parameters and arithmetic. TPUs emulate float64, slowly.
       dispatch: steps per call of the compiled program, and the window of the stage-end criterion.
-      save_every: steps between rolling checkpoints, a multiple of `dispatch`.
+      save_seconds: a rolling checkpoint is saved at the end of the first window that is so long
+        after the last checkpoint; 0 for every window. It changes no result.
       validation: functions whose error against the reference is measured at each stage's end.
     """
 
@@ -124,30 +126,19 @@ class TrainConfig:
     goal: float = 0.0
     precision: str = "float32"
     dispatch: int = 50
-    save_every: int = 1000
+    save_seconds: float = 30.0
     validation: int = 100
 
     def __post_init__(self):
-        for name in (
-            "steps",
-            "functions",
-            "points",
-            "patience",
-            "dispatch",
-            "save_every",
-            "validation",
-        ):
+        for name in ("steps", "functions", "points", "patience", "dispatch", "validation"):
             if getattr(self, name) < 1:
                 raise UserError(f"config.train.{name}={getattr(self, name)} must be at least 1")
         if not 0 <= self.min_fall < 1:
             raise UserError(f"config.train.min_fall={self.min_fall!r} must lie in [0, 1)")
         if not self.goal >= 0:
             raise UserError(f"config.train.goal={self.goal!r} must not be negative")
-        if self.save_every % self.dispatch:
-            raise UserError(
-                f"config.train.save_every={self.save_every} is not a multiple of "
-                f"config.train.dispatch={self.dispatch}; make it one"
-            )
+        if not self.save_seconds >= 0:
+            raise UserError(f"config.train.save_seconds={self.save_seconds!r} must not be negative")
         check_choice("config.train.sampler", self.sampler, (*SAMPLERS, "adaptive"))
         check_choice("config.train.precision", self.precision, ("float32", "float64"))
 
@@ -272,7 +263,8 @@ def experiment(
 def parse(values: Mapping[str, Any]) -> Config:
     """A Config from plain nested values, every key and type checked.
 
-    A field that has a default may be missing: the values of an older version lack what came later.
+    A field that has a default may be missing: the values of an older version lack what came later;
+    and what they hold of fields that are no more is passed over.
 
     Raises:
       UserError: an unknown or missing key, or a value of the wrong type.
@@ -286,8 +278,9 @@ def to_json(config: Config) -> dict[str, Any]:
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored values with the defaults of the fields that they lack."""
+    """What a workdir is held to: its values, or defaults, of all fields that matter to results."""
     found = to_json(parse(values))
+    del found["train"]["save_seconds"]
     for kind in KINDS:
         found[kind] = json.loads(json.dumps(_options(kind, found[kind]["name"]))) | found[kind]
     return found
@@ -454,6 +447,7 @@ def _parse(cls: type, values: Mapping[str, Any], where: str, partial: bool = Fal
         raise UserError(f"{where} must be a group of fields, not {values!r}")
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]
+    values = {key: v for key, v in values.items() if f"{where}.{key}" not in _RETIRED}
     for key in values:
         if key not in names:
             raise UserError(f"{where}.{key} is not a field{suggestion(str(key), names)}")

@@ -1,6 +1,7 @@
 """Notice that a job must end: SIGTERM, which clusters send ahead of a limit or a preemption.
 
-The processes of a job tell each other after every window of steps, so all stop after the same one.
+The processes of a job tell each other after every window of steps, so all stop after the same one;
+in the same exchange they agree on when to save.
 """
 
 import signal
@@ -42,8 +43,13 @@ class Notice:
             signal.signal(signal.SIGTERM, self._before)
             self._before = None
 
-    def due(self) -> bool:
-        """Whether to stop here; every process asks after every window, and hears the same."""
+    def agree(self, save: bool) -> tuple[bool, bool]:
+        """Whether to stop here, and whether to save; every process asks after every window.
+
+        All get the same answers: SIGTERM to any of them is heard by all, and of their wishes to
+        save that of the first counts.
+        """
         if jax.process_count() == 1:
-            return self._heard
-        return bool(multihost_utils.process_allgather(np.asarray(self._heard)).any())
+            return self._heard, save
+        asked = multihost_utils.process_allgather(np.array([self._heard, save]))
+        return bool(asked[:, 0].any()), bool(asked[0, 1])

@@ -399,7 +399,7 @@ class _Run:
         path, trainer = self.experiment.path, self.trainer
         self._alive()
         state, mark = self._resume(fallback)
-        self.taken = mark.total_steps
+        self.taken, self.saved = mark.total_steps, time.monotonic()
         with self.workdir.metrics() as metrics:
             self.metrics = metrics
             done = path.propose(mark.position) is None
@@ -434,6 +434,7 @@ class _Run:
                     outcome.state,
                     self._metadata(outcome.record, after),
                 )
+                self.saved = time.monotonic()
                 self.metrics.write({"kind": "stage", **outcome.record})
                 self.reporter.stage_end(outcome.record)
                 state, mark = trainer.next_stage(outcome.state), after
@@ -592,9 +593,11 @@ class _Run:
             }
             self.metrics.write({"kind": "window", **record})
             self.reporter.window(record, progress.remaining(criterion))
-            stop, done = self.notice.due(), progress.finished(criterion)
-            if not done and (stop or progress.step % train.save_every == 0):
+            stop, save = self.notice.agree(time.monotonic() - self.saved >= train.save_seconds)
+            done = progress.finished(criterion)
+            if not done and (stop or save):
                 self.workdir.save_rolling(mark.total_steps, state, self._metadata(record, mark))
+                self.saved = time.monotonic()
             if not done and stop:
                 raise PreemptedError(
                     f"in stage {mark.stage}, after {mark.total_steps} steps in all"

@@ -20,7 +20,7 @@ def get_config():
     config = experiment(problem="allen_cahn_1d", network="mlp")
     config.network.widths = (8,)
     config.path.eps = (0.5, 0.4)
-    config.train.update(steps=20, points=32, dispatch=10, save_every=20)
+    config.train.update(steps=20, points=32, dispatch=10)
     config.mesh.update(function=1, point=-1)
     return config
 """

@@ -18,6 +18,7 @@ from hop.problems import Lam
 from hop.sharding import Layout
 from hop.training import Trainer, Window, draws, fresh, train
 
+SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
 
 
@@ -75,7 +76,7 @@ def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, lis
         mine, whole = bytes_of(state)
         assert mine < 1.05 * whole / model  # all but scalars
     # A checkpoint of it is that of any other mesh.
-    config = tiny(mesh__function=2, mesh__model=4, solver__optimizer=optimizer)
+    config = tiny(mesh__function=2, mesh__model=4, solver__optimizer=optimizer, **SAVING)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "w", listener(interrupt_after=3))
     assert len(train(config, tmp_path / "w", listener())) == 2
@@ -85,9 +86,9 @@ def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, lis
 
 
 def test_interrupted_training_resumes_to_the_bit(tiny, tmp_path, listener):
-    config = tiny(strategy__tangent=0.5)
-    whole = train(config, tmp_path / "whole", listener())
-    with pytest.raises(KeyboardInterrupt):  # within stage 0, after its rolling checkpoint at 20
+    config = tiny(strategy__tangent=0.5, **SAVING)
+    whole = train(tiny(strategy__tangent=0.5), tmp_path / "whole", listener())
+    with pytest.raises(KeyboardInterrupt):  # within stage 0, after its second rolling checkpoint
         train(config, tmp_path / "parts", listener(interrupt_after=3))
     with pytest.raises(KeyboardInterrupt):  # within stage 1, before any rolling checkpoint of it
         train(config, tmp_path / "parts", listener(interrupt_after=3))
@@ -118,21 +119,41 @@ def test_a_finished_run_stays_as_it_is(tiny_mlp, tmp_path, listener):
 
 def test_another_config_is_refused_on_a_used_workdir(tiny, tmp_path, listener):
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(), tmp_path / "w", listener(interrupt_after=3))
+        train(tiny(**SAVING), tmp_path / "w", listener(interrupt_after=3))
     with pytest.raises(hop.UserError, match=r"config.train.steps was 40 and is now 60.*--workdir"):
         train(tiny(train__steps=60), tmp_path / "w", listener())
 
 
 def test_a_workdir_of_an_older_version_goes_on(tiny, tmp_path, listener):
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(), tmp_path / "w", listener(interrupt_after=3))
+        train(tiny(**SAVING), tmp_path / "w", listener(interrupt_after=3))
     path = tmp_path / "w/config.json"
     values = json.loads(path.read_text())
     del values["network"]["harmonics"], values["train"]["patience"], values["seed"]
+    del values["train"]["save_seconds"]
+    values["train"]["save_every"] = 20
     path.write_text(json.dumps(values))
     with pytest.raises(hop.UserError, match="config.seed was 0 and is now 1"):
         train(tiny(seed=1), tmp_path / "w", listener())
-    assert len(train(tiny(), tmp_path / "w", listener())) == 2
+    rest = listener()
+    assert len(train(tiny(), tmp_path / "w", rest)) == 2
+    assert rest.windows[0]["total_steps"] == 30  # whatever the interval of saving is now
+
+
+def test_checkpoints_within_a_stage_are_so_many_seconds_apart(
+    tiny, tmp_path, listener, monkeypatch
+):
+    class Slow(listener):
+        def window(self, record, remaining):
+            super().window(record, remaining)
+            clock[0] += 10.0
+
+    clock, saved = [0.0], []
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Workdir, "save_rolling", lambda self, step, *rest: saved.append(step))
+    train(tiny(train__steps=90, train__save_seconds=25.0), tmp_path / "w", Slow())
+    # After 30, 60 s; the stage is saved at 90, and then again 30, 60 s later.
+    assert saved == [30, 60, 120, 150]
 
 
 def test_a_workdir_serves_one_job_at_a_time(tmp_path):
@@ -175,7 +196,6 @@ def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, li
         path__tolerance=4e-3,
         train__steps=400,
         train__dispatch=100,
-        train__save_every=100,
         solver__learning_rate=2e-2,
     )
     records = train(config, tmp_path / "w", heard)
@@ -212,7 +232,7 @@ def test_optimizer_state_between_stages_is_a_choice(tiny):
 
 def test_training_lowers_the_error(tiny, tmp_path, listener):
     """The homotopy ends close to the reference; the same network untrained does not."""
-    config = tiny(train__steps=600, train__dispatch=100, train__save_every=600)
+    config = tiny(train__steps=600, train__dispatch=100)
     records = train(config, tmp_path / "w", listener())
     assert records[-1]["l2re"] < 0.1
     assert records[0]["total"] < 1e-2
@@ -260,7 +280,7 @@ def test_fresh_functions_are_a_function_of_the_step():
 
 def test_training_on_fresh_functions_needs_no_more_than_the_law(tiny, tmp_path, listener):
     options = {"path__eps": (0.5,), "data__fresh": True, "train__functions": 20_000}
-    options |= {"train__points": 8, "train__steps": 2, "train__dispatch": 1, "train__save_every": 1}
+    options |= {"train__points": 8, "train__steps": 2, "train__dispatch": 1}
     (record,) = train(tiny(**options), tmp_path / "w", listener())
     (again,) = train(tiny(**options), tmp_path / "again", listener())
     assert record["total"] == again["total"]
