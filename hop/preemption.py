@@ -13,9 +13,15 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from hop.errors import PreemptedError
+
 
 class Notice:
-    """Listens for SIGTERM within its `with` block; a second one ends the process as ever."""
+    """Listens for SIGTERM within its `with` block; a second one ends the process as ever.
+
+    One that came too late to stop anything inside stops what would follow: the block then ends
+    with PreemptedError.
+    """
 
     def __init__(self) -> None:
         self._heard = False
@@ -33,6 +39,8 @@ class Notice:
         trace: TracebackType | None,
     ) -> None:
         self._restore()
+        if self._heard and error is None:
+            raise PreemptedError("after the last step")
 
     def _hear(self, number: int, frame: Any) -> None:
         self._heard = True
