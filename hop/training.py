@@ -198,7 +198,8 @@ class Trainer:
     ) -> tuple[TrainState, dict[str, Array]]:
         objective = self._objective(state, stage, inputs, candidates)
         moment = Moment(state.step, window.tail_from, self.train.steps)
-        params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
+        with self.experiment.config.products():
+            params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
     def _objective(
@@ -212,7 +213,8 @@ class Trainer:
         x, spacing = self.layout.constrain((x, spacing), POINT)
         share_done = state.step.astype(float) / self.train.steps
         weights = self.experiment.plan.weights
-        return Objective(self.ansatz, weights, state.anchor, inputs, x, spacing, stage, share_done)
+        made = Objective(self.ansatz, weights, state.anchor, inputs, x, spacing, stage, share_done)
+        return dataclasses.replace(made, parts=self.train.accumulate)
 
     def _key(self, state: TrainState, stage: Stage) -> Array:
         key = jax.random.fold_in(jax.random.key(self.experiment.config.seed), stage.index)
@@ -283,6 +285,11 @@ def train(
     layout = config.mesh.layout()
     check_batch(experiment, layout)
     provide(experiment, reporter)
+    if config.train.precision == "float64" and jax.default_backend() == "tpu":
+        reporter.message(
+            "TPUs have no float64 and emulate it, many times slower than float32; a CPU or GPU may "
+            "well be faster"
+        )
     with Workdir.open(workdir, is_chief()) as folder:
         folder.adopt(config_lib.to_json(config), config_lib.completed)
         with config.precision(), jax.default_matmul_precision("highest"), Notice() as notice:
@@ -316,7 +323,8 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
                 "config.mesh.function=1 and config.mesh.point=-1"
             )
         return
-    layout.check("config.train.functions", train.functions, FUNCTION)
+    parts = f"/{train.accumulate}" if train.accumulate > 1 else ""
+    layout.check(f"config.train.functions{parts}", train.functions // train.accumulate, FUNCTION)
     available = datasets.SPLITS["train"]
     if train.functions > available and not experiment.config.data.fresh:
         raise UserError(

@@ -22,6 +22,18 @@ SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
 
 
+def arguments(trainer):
+    """Of the first dispatch of a run."""
+    lam = Lam(np.float32(0), np.float32(0.5))
+    stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(10), np.float32(9))
+    return (
+        trainer.init(),
+        stage,
+        window,
+        *training._feed(trainer.experiment, trainer.layout)(0, 0, 10),
+    )
+
+
 def losses_of(config, devices, function, point, windows=3, model=1):
     """The losses of a few dispatches on a mesh, and the trained state."""
     experiment = config_lib.build(config)
@@ -56,6 +68,64 @@ def test_losses_do_not_depend_on_the_mesh(kind, tiny, tiny_mlp):
         assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state))
     other, _ = losses_of(config_lib.parse(config_lib.to_json(config) | {"seed": 1}), *MESHES[0])
     assert np.max(np.abs(other / reference - 1)) > 1e-2  # the comparison can fail
+
+
+def test_a_step_in_parts_is_the_same_step_in_less_memory(tiny):
+    temporary, seen = {}, {}
+    for parts in (1, 4):
+        config = tiny(train__functions=512, train__points=128, train__accumulate=parts)
+        trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+        datasets.build("unit", config.data.data_dir)
+        step = trainer.dispatch.lower(*arguments(trainer)).compile()
+        temporary[parts] = step.memory_analysis().temp_size_in_bytes
+        seen[parts] = step(*arguments(trainer))
+    many, _ = losses_of(config, 8, 4, 2, windows=1)
+    # Means of means are rounded otherwise, which ten steps of Adam let grow.
+    np.testing.assert_allclose(many, [[float(v) for v in seen[1][1].values()]], rtol=2e-5)
+    assert temporary[4] < 0.5 * temporary[1]
+    for one, four in zip(
+        *map(jax.tree.leaves, (seen[1][0].params, seen[4][0].params)), strict=True
+    ):
+        np.testing.assert_allclose(four, one, atol=1e-5)
+
+
+def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
+    lbfgs = config_lib.to_json(tiny(train__accumulate=2)) | {"solver": {"name": "lbfgs"}}
+    for config, words in (
+        (tiny(train__accumulate=3), "functions=16 is no multiple of it"),
+        (tiny(train__accumulate=4), "functions/4=4 is not divisible by the 8 devices"),
+        (tiny_mlp(train__accumulate=2), "no input functions to split"),
+        (config_lib.parse(lbfgs), "'lbfgs' needs more of a step"),
+    ):
+        with pytest.raises(hop.UserError, match=words):
+            train(config, tmp_path / "w", listener())
+
+
+@pytest.mark.parametrize(
+    ("compute", "products"), [("float32", "[HIGHEST, HIGHEST]"), ("bfloat16", "bf16")]
+)
+def test_matrix_products_round_as_asked(compute, products, tiny):
+    config = tiny(train__compute=compute)
+    datasets.build("unit", config.data.data_dir)
+    trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+    text = trainer.dispatch.lower(*arguments(trainer)).as_text()
+    dots = [line for line in text.splitlines() if "dot_general" in line]
+    exact = [line for line in dots if products not in line]
+    assert len(dots) - len(exact) > 10
+    # The input functions themselves are never rounded: products of their 64 coefficients.
+    assert all("[HIGHEST, HIGHEST]" in line and "x64xf32>, tensor<64x" in line for line in exact)
+    assert all(line.endswith("xf32>") for line in dots)  # nor are sums
+
+
+def test_float64_on_a_tpu_is_told(tiny_mlp, tmp_path, listener, monkeypatch):
+    heard = listener(interrupt_after=1)
+    monkeypatch.setattr(training.jax, "default_backend", lambda: "tpu")
+    config = tiny_mlp(mesh__function=1, mesh__point=-1, train__precision="float64")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "w", heard)
+    assert "TPUs have no float64" in heard.messages[0]
+    with pytest.raises(hop.UserError, match="contradict each other"):
+        tiny_mlp(train__precision="float64", train__compute="bfloat16")
 
 
 def bytes_of(state) -> tuple[int, int]:
