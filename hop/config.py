@@ -195,8 +195,8 @@ class DataConfig:
       fresh: every step draws new functions from their law, instead of some of the dataset's
         training split.
       data_dir: the datasets' folder; empty for TensorFlow Datasets' own (~/tensorflow_datasets).
-      resident_mib: training functions up to this size stay on the device; larger sets are fed from
-        the host at each dispatch.
+      resident_mib: training functions up to this size stay on every device; of larger sets, each
+        device is fed its share of a dispatch from its own host.
     """
 
     fresh: bool = False

@@ -19,7 +19,8 @@ from conftest import TINY, Listener, tiny_config
 
 import hop
 from hop import config as config_lib
-from hop.checkpoints import Workdir, leaves
+from hop import config_files
+from hop.checkpoints import Store, Workdir, leaves
 from hop.errors import PreemptedError
 from hop.operators import apply
 from hop.sharding import Layout
@@ -239,8 +240,8 @@ class Job:
             )
         return started
 
-    def finish(self, name: str, processes: int = 1) -> Path:
-        for process in self.start(name, processes):
+    def finish(self, name: str, processes: int = 1, *words: str) -> Path:
+        for process in self.start(name, processes, *words):
             _, said = process.communicate(timeout=300)
             assert process.returncode == 0, said.decode()
         return self.folder / name
@@ -282,6 +283,18 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     )
     assert end(two)[0] == -signal.SIGKILL
     same_networks(job.finish("w", 2), whole)
+
+
+def test_two_processes_hold_half_of_the_parameters_each(tmp_path, data_dir):
+    """The losses are those of one process, and what the two save together is whole."""
+    job, adam = Job(tmp_path, data_dir, 20), "--config.solver.optimizer=adam"
+    config = config_files.read(str(job.config), [f"--config.train.steps={job.steps}", adam])
+    train(config_lib.placed(config, data_dir), tmp_path / "one", Listener())
+    folders = job.finish("split", 2, adam, "--config.mesh.model=2"), tmp_path / "one"
+    seen = [[info.record["total"] for info in Store(folder).stages()] for folder in folders]
+    np.testing.assert_allclose(*seen, rtol=2e-4)
+    one, two = (hop.load(folder).params["branch"] for folder in folders)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), one, two)
 
 
 @pytest.mark.slow

@@ -278,10 +278,17 @@ def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, li
 
 def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
     """Whether functions stay on the device or come with each dispatch is a matter of memory."""
+    fed = tiny(path__eps=(0.5,), data__resident_mib=0)
     resident = train(tiny(path__eps=(0.5,)), tmp_path / "a", listener())
-    fed = train(tiny(path__eps=(0.5,), data__resident_mib=0), tmp_path / "b", listener())
-    assert resident[0]["total"] == fed[0]["total"]
-    assert resident[0]["l2re"] == fed[0]["l2re"]
+    records = train(fed, tmp_path / "b", listener())
+    assert resident[0]["total"] == records[0]["total"]
+    assert resident[0]["l2re"] == records[0]["l2re"]
+    # A device gets only the functions of its share, and its host reads no others.
+    layout = Layout.create(4, 2)
+    pool, drawn = training._feed(config_lib.build(fed), layout)(0, 0, 10)
+    assert drawn is None
+    assert pool.values.shape == (10, 16, 128)
+    assert pool.values.addressable_shards[0].data.shape == (10, 4, 128)
 
 
 def test_optimizer_state_between_stages_is_a_choice(tiny):
@@ -339,7 +346,8 @@ def test_fresh_functions_are_a_function_of_the_step():
     law = RANDOM_FIELDS["paper"]
 
     def drawn(stage, *steps):
-        return np.asarray(fresh(law, 20, 0, stage, jnp.asarray(steps)).coefficients)
+        made = fresh(law, 20, 0, stage, jnp.asarray(steps)).coefficients
+        return np.asarray(made).reshape(-1, made.shape[-1])
 
     assert np.array_equal(drawn(0, 5, 6), np.concatenate([drawn(0, 5), drawn(0, 6)]))
     seen = np.concatenate([drawn(0, *range(100)), drawn(1, *range(100))])
