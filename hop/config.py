@@ -106,7 +106,7 @@ class TrainConfig:
         without an input function.
       points: collocation points per step, shared by the functions.
       accumulate: the parts that a step's functions are worked through in, one after the other: the
-        same step in less memory.
+        same step, in less memory where that of functions × points is the most of it.
       sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`); or, on an interval,
         "adaptive": denser where the last stage's network is steep (`hop.homotopy.adaptive`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
