@@ -1,10 +1,11 @@
 """What checkpoints, metrics, progress and the watchdog cost beside the training steps themselves.
 
-    python benchmarks/overhead.py [--config=configs/burgers_steady.py:paper] [--steps=2000]
+    python benchmarks/overhead.py [--config=configs/burgers_steady.py:paper] [--steps=10000]
 
 Alternates, in one run, `hop.training.train` on a fresh workdir with a loop over its compiled
-program alone: the same steps, counted from the end of the first window, which compiles. A rolling
-checkpoint is written every 1,000 steps. Prints milliseconds a step of both, and the difference.
+program alone: the same steps, counted from the end of the first window, which compiles. Of the
+rolling checkpoints, one every 30 s, so many steps hold one or two. Prints milliseconds a step of
+both, and the difference.
 """
 
 import argparse
@@ -65,7 +66,7 @@ def alone(config: Config) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="configs/burgers_steady.py:paper")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     words = [f"--config.train.steps={args.steps}", "--config.train.validation=1"]

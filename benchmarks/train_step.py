@@ -47,7 +47,7 @@ def trainer(functions: int, points: int, steps: int) -> Trainer:
     config.network.update(branch=(128,) * 3, trunk=(128,) * 3, rank=128, harmonics=1)
     config.path.eps = (0.01,)
     config.solver.update(optimizer="adam", learning_rate=1e-3)
-    config.train.update(functions=functions, points=points, dispatch=steps, save_every=steps)
+    config.train.update(functions=functions, points=points, dispatch=steps)
     config.train.sampler = "uniform"
     made = config_lib.build(config_lib.parse(config.to_dict()))
     raw = dataclasses.replace(made.ansatz.network, harmonics=0)

@@ -32,7 +32,6 @@ def get_config(variant=""):
     config.train.points = 400
     config.train.steps = 100
     config.train.dispatch = 1
-    config.train.save_every = 50
     config.train.patience = 8
     config.train.min_fall = 0.1
     config.train.goal = 1e-14

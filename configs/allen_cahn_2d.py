@@ -42,7 +42,6 @@ def get_config(variant=""):
         config.train.points = 1600
         config.train.steps = 40
         config.train.dispatch = 1
-        config.train.save_every = 20
         config.train.patience = 4
         config.train.min_fall = 0.2
         config.train.goal = 1e-11

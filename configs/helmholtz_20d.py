@@ -39,7 +39,6 @@ def get_config(variant=""):
         config.train.points = 800
         config.train.steps = 60
         config.train.dispatch = 1
-        config.train.save_every = 20
         config.train.patience = 6
         config.train.min_fall = 0.1
         config.train.goal = 1e-24
@@ -54,7 +53,6 @@ def get_config(variant=""):
         config.train.steps = 800
         config.train.goal = 2e-12
         config.train.dispatch = 10
-        config.train.save_every = 400
         config.train.patience = 40
     places = PLACES + (FINE_END if variant == "tanh" else END)
     config.path.eps = tuple(float(eps) for eps in places.split())

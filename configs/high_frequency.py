@@ -31,7 +31,6 @@ def get_config(variant=""):
         config.train.precision = "float64"
         config.train.steps = 100
         config.train.dispatch = 5
-        config.train.save_every = 50
         config.train.points = 800
         config.train.patience = 20
         config.train.min_fall = 0.1
@@ -46,7 +45,6 @@ def get_config(variant=""):
         config.train.goal = 1e-20
         frequencies = (15, 25, 35, 50, 75, 100, 125, 150, 175, 200)
     if variant == "tanh":  # a stage that ends in a trap is tried again at half the step
-        config.train.save_every = 100
         config.path.adaptive = True
         config.path.tolerance = 5e-6
     config.path.eps = tuple(1 / n for n in frequencies)

@@ -17,5 +17,5 @@ def get_config():
     config.train.steps = 1000
     config.train.functions = 80
     config.train.points = 80
-    config.train.save_every = 250
+    config.train.save_seconds = 1.0
     return config

@@ -64,7 +64,7 @@ def homotopy() -> plt.Figure:
         )
         config.network.widths = (12, 12)
         config.path.eps = (0.25, 0.2)
-        config.train.update(precision="float64", points=128, steps=60, dispatch=10, save_every=60)
+        config.train.update(precision="float64", points=128, steps=60, dispatch=10)
         config.mesh.update(function=1, point=-1)
         with tempfile.TemporaryDirectory() as folder:
             hop.train(parse(config.to_dict()), folder, Console(speaks=False))

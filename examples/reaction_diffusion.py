@@ -45,7 +45,7 @@ def get_config():
     config = experiment(problem="high_frequency", network="mlp", **roles)
     config.network.widths = (20, 20)
     config.path.eps = (0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01)
-    config.train.update(precision="float64", steps=100, dispatch=5, save_every=50)
+    config.train.update(precision="float64", steps=100, dispatch=5)
     config.train.update(points=320, sampler="adaptive", goal=1e-11)
     config.mesh.update(function=1, point=-1)
     return config

@@ -191,8 +191,7 @@ class Workdir(Store):
 
         Args:
           config: as plain values.
-          completed: fills into a stored config, which an older version may have written, what it
-            lacks.
+          completed: makes of a config, which an older version may have written, what must stay.
 
         Raises:
           UserError: the configs differ; the message names the fields.

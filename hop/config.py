@@ -35,6 +35,8 @@ KINDS = {  # the groups of a config that are a name and options, and where the n
     "strategy": "hop.strategies",
     "solver": "hop.solvers",
 }
+_RETIRED = {"config.train.save_every"}  # fields of older versions, which stored configs may hold
+_PRODUCTS = {"float32": "highest", "bfloat16": "BF16_BF16_F32"}  # JAX's names of precisions
 _DENSE_LIMIT = 10_000  # parameters of a network whose Jacobian is factorised
 
 
@@ -103,6 +105,8 @@ class TrainConfig:
       functions: input functions per step, drawn without replacement within an epoch; ignored
         without an input function.
       points: collocation points per step, shared by the functions.
+      accumulate: the parts that a step's functions are worked through in, one after the other: the
+        same step, in less memory where that of functions × points is the most of it.
       sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`); or, on an interval,
         "adaptive": denser where the last stage's network is steep (`hop.homotopy.adaptive`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
@@ -110,21 +114,26 @@ class TrainConfig:
       min_fall: the relative fall of the loss that counts.
       goal: a loss low enough to end a stage.
       precision: "float32" or "float64", of parameters and arithmetic. TPUs emulate float64, slowly.
+      compute: "float32"; or "bfloat16", which rounds the factors of a step's matrix products, for
+        the speed of tensor cores and TPUs: their sums, and all else, stay float32. CPUs ignore it.
       dispatch: steps per call of the compiled program, and the window of the stage-end criterion.
-      save_every: steps between rolling checkpoints, a multiple of `dispatch`.
+      save_seconds: a rolling checkpoint is saved at the end of the first window that is so long
+        after the last checkpoint; 0 for every window. It changes no result.
       validation: functions whose error against the reference is measured at each stage's end.
     """
 
     steps: int = 2000
     functions: int = 100
     points: int = 128
+    accumulate: int = 1
     sampler: str = "stratified"
     patience: int = 10
     min_fall: float = 0.02
     goal: float = 0.0
     precision: str = "float32"
+    compute: str = "float32"
     dispatch: int = 50
-    save_every: int = 1000
+    save_seconds: float = 30.0
     validation: int = 100
 
     def __post_init__(self):
@@ -132,9 +141,9 @@ class TrainConfig:
             "steps",
             "functions",
             "points",
+            "accumulate",
             "patience",
             "dispatch",
-            "save_every",
             "validation",
         ):
             if getattr(self, name) < 1:
@@ -143,13 +152,16 @@ class TrainConfig:
             raise UserError(f"config.train.min_fall={self.min_fall!r} must lie in [0, 1)")
         if not self.goal >= 0:
             raise UserError(f"config.train.goal={self.goal!r} must not be negative")
-        if self.save_every % self.dispatch:
-            raise UserError(
-                f"config.train.save_every={self.save_every} is not a multiple of "
-                f"config.train.dispatch={self.dispatch}; make it one"
-            )
+        if not self.save_seconds >= 0:
+            raise UserError(f"config.train.save_seconds={self.save_seconds!r} must not be negative")
         check_choice("config.train.sampler", self.sampler, (*SAMPLERS, "adaptive"))
         check_choice("config.train.precision", self.precision, ("float32", "float64"))
+        check_choice("config.train.compute", self.compute, _PRODUCTS)
+        if self.compute != "float32" and self.precision != "float32":
+            raise UserError(
+                f"config.train.compute={self.compute!r} and config.train.precision="
+                f"{self.precision!r} contradict each other; leave one of them at 'float32'"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,8 +195,8 @@ class DataConfig:
       fresh: every step draws new functions from their law, instead of some of the dataset's
         training split.
       data_dir: the datasets' folder; empty for TensorFlow Datasets' own (~/tensorflow_datasets).
-      resident_mib: training functions up to this size stay on the device; larger sets are fed from
-        the host at each dispatch.
+      resident_mib: training functions up to this size stay on every device; of larger sets, each
+        device is fed its share of a dispatch from its own host.
     """
 
     fresh: bool = False
@@ -213,6 +225,10 @@ class Config:
     def precision(self) -> AbstractContextManager:
         """The context in which arrays get the config's float type by default."""
         return jax.enable_x64(self.train.precision == "float64")
+
+    def products(self) -> AbstractContextManager:
+        """The context in which the matrix products of a step round as the config says."""
+        return jax.default_matmul_precision(_PRODUCTS[self.train.compute])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,7 +288,8 @@ def experiment(
 def parse(values: Mapping[str, Any]) -> Config:
     """A Config from plain nested values, every key and type checked.
 
-    A field that has a default may be missing: the values of an older version lack what came later.
+    A field that has a default may be missing: the values of an older version lack what came later;
+    and what they hold of fields that are no more is passed over.
 
     Raises:
       UserError: an unknown or missing key, or a value of the wrong type.
@@ -286,8 +303,9 @@ def to_json(config: Config) -> dict[str, Any]:
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored values with the defaults of the fields that they lack."""
+    """What a workdir is held to: its values, or defaults, of all fields that matter to results."""
     found = to_json(parse(values))
+    del found["train"]["save_seconds"]
     for kind in KINDS:
         found[kind] = json.loads(json.dumps(_options(kind, found[kind]["name"]))) | found[kind]
     return found
@@ -325,6 +343,7 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     made = Experiment(config, ansatz, answer, strategy, solver, strategy.path(config.path.build()))
     _check_slow_mode(made)
     _check_dense(made)
+    _check_parts(made)
     _check_points(made)
     _check_periodic(made)
     return made
@@ -366,6 +385,22 @@ def _check_dense(made: Experiment) -> None:
         )
     if config.train.precision != "float64":
         raise UserError(f"'{name}' needs float64; set config.train.precision=float64")
+
+
+def _check_parts(made: Experiment) -> None:
+    """Refuses to accumulate gradients where there is nothing to split, or no use."""
+    train, solver = made.config.train, made.config.solver["name"]
+    if train.accumulate == 1:
+        return
+    if made.problem.random_field is None:
+        why = "this problem has no input functions to split; set it to 1"
+    elif not made.solver.accumulates:
+        why = f"'{solver}' needs more of a step than its gradient; use solver.name=first_order"
+    elif train.functions % train.accumulate:
+        why = f"config.train.functions={train.functions} is no multiple of it; make it one"
+    else:
+        return
+    raise UserError(f"config.train.accumulate={train.accumulate}: {why}")
 
 
 def _check_points(made: Experiment) -> None:
@@ -470,6 +505,7 @@ def _parse(cls: type, values: Mapping[str, Any], where: str, partial: bool = Fal
         raise UserError(f"{where} must be a group of fields, not {values!r}")
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]
+    values = {key: v for key, v in values.items() if f"{where}.{key}" not in _RETIRED}
     for key in values:
         if key not in names:
             raise UserError(f"{where}.{key} is not a field{suggestion(str(key), names)}")

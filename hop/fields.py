@@ -42,7 +42,7 @@ class Field:
     def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
         """The derivative of the given order at the points x (q,)."""
         modes = eigenfunctions(self.basis, x, self.coefficients.shape[-1], order)
-        return jnp.matmul(self.coefficients, modes.T)
+        return jnp.matmul(self.coefficients, modes.T, precision="highest")
 
     def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
         """Value and x-derivatives at points whose first column is x; t-derivatives are zero."""

@@ -1,6 +1,7 @@
 """Notice that a job must end: SIGTERM, which clusters send ahead of a limit or a preemption.
 
-The processes of a job tell each other after every window of steps, so all stop after the same one.
+The processes of a job tell each other after every window of steps, so all stop after the same one;
+in the same exchange they agree on when to save.
 """
 
 import signal
@@ -12,9 +13,15 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from hop.errors import PreemptedError
+
 
 class Notice:
-    """Listens for SIGTERM within its `with` block; a second one ends the process as ever."""
+    """Listens for SIGTERM within its `with` block; a second one ends the process as ever.
+
+    One that came too late to stop anything inside stops what would follow: the block then ends
+    with PreemptedError.
+    """
 
     def __init__(self) -> None:
         self._heard = False
@@ -32,6 +39,8 @@ class Notice:
         trace: TracebackType | None,
     ) -> None:
         self._restore()
+        if self._heard and error is None:
+            raise PreemptedError("after the last step")
 
     def _hear(self, number: int, frame: Any) -> None:
         self._heard = True
@@ -42,8 +51,13 @@ class Notice:
             signal.signal(signal.SIGTERM, self._before)
             self._before = None
 
-    def due(self) -> bool:
-        """Whether to stop here; every process asks after every window, and hears the same."""
+    def agree(self, save: bool) -> tuple[bool, bool]:
+        """Whether to stop here, and whether to save; every process asks after every window.
+
+        All get the same answers: SIGTERM to any of them is heard by all, and of their wishes to
+        save that of the first counts.
+        """
         if jax.process_count() == 1:
-            return self._heard
-        return bool(multihost_utils.process_allgather(np.asarray(self._heard)).any())
+            return self._heard, save
+        asked = multihost_utils.process_allgather(np.array([self._heard, save]))
+        return bool(asked[:, 0].any()), bool(asked[0, 1])

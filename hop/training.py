@@ -140,13 +140,13 @@ class Trainer:
         """(state, stage, window, pool, draws) → (state, mean of every loss term).
 
         `pool` holds the input functions (None without any), `draws` (dispatch, n) says which of
-        them each step takes. Everything that changes between stages is traced: one compilation.
+        them each step takes; without it, `pool` holds those of every step, (dispatch, n, …).
+        Everything that changes between stages is traced: one compilation.
         """
         home, whole = self._home, self.layout.replicated
-        drawn = self.layout.sharding(None, FUNCTION)
         return jax.jit(
             self._dispatch,
-            in_shardings=(home, whole, whole, whole, drawn),
+            in_shardings=(home, whole, whole, None, None),  # a feed knows where its own lie
             out_shardings=(home, whole),
         )
 
@@ -171,10 +171,16 @@ class Trainer:
         return state._replace(params=predictor(objective, state.params))
 
     def _dispatch(
-        self, state: TrainState, stage: Stage, window: Window, pool: Inputs | None, draws: Array
+        self,
+        state: TrainState,
+        stage: Stage,
+        window: Window,
+        pool: Inputs | None,
+        draws: Array | None,
     ) -> tuple[TrainState, dict[str, Array]]:
         def drawn(i: Any) -> Inputs | None:
-            return self.layout.constrain(jax.tree.map(lambda a: a[draws[i]], pool), FUNCTION)
+            taken = i if draws is None else draws[i]
+            return self.layout.constrain(jax.tree.map(lambda a: a[taken], pool), FUNCTION)
 
         candidates = self._candidates(state, stage, drawn(0))
 
@@ -198,7 +204,8 @@ class Trainer:
     ) -> tuple[TrainState, dict[str, Array]]:
         objective = self._objective(state, stage, inputs, candidates)
         moment = Moment(state.step, window.tail_from, self.train.steps)
-        params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
+        with self.experiment.config.products():
+            params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
     def _objective(
@@ -212,7 +219,8 @@ class Trainer:
         x, spacing = self.layout.constrain((x, spacing), POINT)
         share_done = state.step.astype(float) / self.train.steps
         weights = self.experiment.plan.weights
-        return Objective(self.ansatz, weights, state.anchor, inputs, x, spacing, stage, share_done)
+        made = Objective(self.ansatz, weights, state.anchor, inputs, x, spacing, stage, share_done)
+        return dataclasses.replace(made, parts=self.train.accumulate)
 
     def _key(self, state: TrainState, stage: Stage) -> Array:
         key = jax.random.fold_in(jax.random.key(self.experiment.config.seed), stage.index)
@@ -283,6 +291,11 @@ def train(
     layout = config.mesh.layout()
     check_batch(experiment, layout)
     provide(experiment, reporter)
+    if config.train.precision == "float64" and jax.default_backend() == "tpu":
+        reporter.message(
+            "TPUs have no float64 and emulate it, many times slower than float32; a CPU or GPU may "
+            "well be faster"
+        )
     with Workdir.open(workdir, is_chief()) as folder:
         folder.adopt(config_lib.to_json(config), config_lib.completed)
         with config.precision(), jax.default_matmul_precision("highest"), Notice() as notice:
@@ -316,7 +329,8 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
                 "config.mesh.function=1 and config.mesh.point=-1"
             )
         return
-    layout.check("config.train.functions", train.functions, FUNCTION)
+    parts = f"/{train.accumulate}" if train.accumulate > 1 else ""
+    layout.check(f"config.train.functions{parts}", train.functions // train.accumulate, FUNCTION)
     available = datasets.SPLITS["train"]
     if train.functions > available and not experiment.config.data.fresh:
         raise UserError(
@@ -399,7 +413,7 @@ class _Run:
         path, trainer = self.experiment.path, self.trainer
         self._alive()
         state, mark = self._resume(fallback)
-        self.taken = mark.total_steps
+        self.taken, self.saved = mark.total_steps, time.monotonic()
         with self.workdir.metrics() as metrics:
             self.metrics = metrics
             done = path.propose(mark.position) is None
@@ -434,6 +448,7 @@ class _Run:
                     outcome.state,
                     self._metadata(outcome.record, after),
                 )
+                self.saved = time.monotonic()
                 self.metrics.write({"kind": "stage", **outcome.record})
                 self.reporter.stage_end(outcome.record)
                 state, mark = trainer.next_stage(outcome.state), after
@@ -592,9 +607,11 @@ class _Run:
             }
             self.metrics.write({"kind": "window", **record})
             self.reporter.window(record, progress.remaining(criterion))
-            stop, done = self.notice.due(), progress.finished(criterion)
-            if not done and (stop or progress.step % train.save_every == 0):
+            stop, save = self.notice.agree(time.monotonic() - self.saved >= train.save_seconds)
+            done = progress.finished(criterion)
+            if not done and (stop or save):
                 self.workdir.save_rolling(mark.total_steps, state, self._metadata(record, mark))
+                self.saved = time.monotonic()
             if not done and stop:
                 raise PreemptedError(
                     f"in stage {mark.stage}, after {mark.total_steps} steps in all"
@@ -657,8 +674,8 @@ class _Run:
 
 @runtime_checkable
 class Feed(Protocol):
-    def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs | None, Array]:
-        """The pool of functions and the draws from it for some steps of a stage."""
+    def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs | None, Array | None]:
+        """The `pool` and `draws` of `Trainer.dispatch` for some steps of a stage."""
         ...
 
 
@@ -666,49 +683,59 @@ def _feed(experiment: Experiment, layout: Layout) -> Feed:
     """Feeds the compiled program from the law itself, from the device, or else from the host."""
     config, field = experiment.config, experiment.problem.random_field
     if field is None:
-        nothing = layout.put(np.zeros((config.train.dispatch, 1), np.int32))
-        return lambda stage, first, steps: (None, nothing)
+        return lambda stage, first, steps: (None, None)
     count, seed, fixed = config.train.functions, config.seed, not experiment.solver.redraws
-    rows = np.arange(config.train.dispatch * count, dtype=np.int32).reshape(-1, count)
-    in_order = layout.put(rows, None, FUNCTION)
+    shared = layout.sharding(None, FUNCTION)
     if config.data.fresh:
 
-        @functools.partial(jax.jit, out_shardings=layout.replicated)
+        @functools.partial(jax.jit, out_shardings=shared)
         def sample(stage: Array, steps: Array) -> Inputs:
             return fresh(field, count, seed, stage, steps)
 
-        def from_law(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
+        def from_law(stage: int, first: int, steps: int) -> tuple[Inputs, None]:
             taken = np.zeros(steps) if fixed else np.arange(first, first + steps)
-            return sample(np.int32(stage), taken.astype(np.int32)), in_order
+            return sample(np.int32(stage), taken.astype(np.int32)), None
 
         return from_law
     data = datasets.load(field, "train", config.data.data_dir)
     inputs = Inputs(_real(data["values"]), _real(data["coefficients"]))
+    total = len(inputs.values)
     if sum(array.nbytes for array in inputs) <= config.data.resident_mib * 2**20:
         pool = layout.put(inputs)
 
         def resident(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
-            drawn = draws(len(inputs.values), count, seed, stage, first, steps, fixed)
+            drawn = draws(total, count, seed, stage, first, steps, fixed)
             return pool, layout.put(drawn, None, FUNCTION)
 
         return resident
 
-    def streamed(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
-        drawn = draws(len(inputs.values), count, seed, stage, first, steps, fixed).ravel()
-        return layout.put(jax.tree.map(lambda a: a[drawn], inputs)), in_order
+    def streamed(stage: int, first: int, steps: int) -> tuple[Inputs, None]:
+        drawn = draws(total, count, seed, stage, first, steps, fixed)
+
+        def share(array: np.ndarray) -> Array:
+            def rows(at: Any) -> np.ndarray:  # of one device; no process asks for another's
+                return array[drawn[at[:2]]]
+
+            return jax.make_array_from_callback((*drawn.shape, array.shape[1]), shared, rows)
+
+        return jax.tree.map(share, inputs), None
 
     return streamed
 
 
 def fresh(field: RandomField, count: int, seed: int, stage: Any, steps: Array) -> Inputs:
-    """`count` new functions for each of some steps of a stage, all in one row after the other.
+    """`count` new functions for each of some steps of a stage: arrays (steps, count, …).
 
     They are a function of (field, seed, stage, step) alone, and no dataset holds them.
     """
     root = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _FRESH), stage)
-    drawn = jax.vmap(lambda step: field.sample(jax.random.fold_in(root, step), count))(steps)
-    functions = Field(drawn.reshape(-1, drawn.shape[-1]), field.basis)
-    return Inputs(functions(jnp.asarray(_real(field.sensors))), functions.coefficients)
+    sensors = jnp.asarray(_real(field.sensors))
+
+    def of(step: Array) -> Inputs:
+        functions = Field(field.sample(jax.random.fold_in(root, step), count), field.basis)
+        return Inputs(functions(sensors), functions.coefficients)
+
+    return jax.vmap(of)(steps)
 
 
 def draws(

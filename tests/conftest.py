@@ -46,7 +46,7 @@ def get_config():
     config.problem.field = "unit"
     config.network.update(branch=(16,), trunk=(16,), rank=8)
     config.path.eps = (0.5, 0.3)
-    config.train.update(steps=40, functions=16, points=32, dispatch=10, save_every=20)
+    config.train.update(steps=40, functions=16, points=32, dispatch=10, save_seconds=0.0)
     config.solver.warmup = 5
     config.train.validation = 8
     return config
@@ -122,7 +122,6 @@ def tiny_config(problem, network, data_dir, overrides):
         functions=16,
         points=32,
         dispatch=10,
-        save_every=20,
         validation=8,
     )
     config.solver.update(warmup=5, optimizer="adam")

@@ -273,7 +273,7 @@ def test_trained_scored_drawn_and_inferred(data_dir, tmp_path, listener, monkeyp
     skin.network.update(branch=(8,), trunk=(8,), rank=4, decoder=(8,))
     skin.path.eps = (0.1,)
     skin.data.data_dir = data_dir
-    skin.train.update(steps=3, functions=8, points=64, validation=9, dispatch=1, save_every=1)
+    skin.train.update(steps=3, functions=8, points=64, validation=9, dispatch=1)
     heard = listener()
     config = config_lib.parse(skin.to_dict())
     (record,) = train(config, tmp_path / "w", heard)

@@ -305,7 +305,7 @@ def continuation(tiny_mlp, **overrides):
     values["strategy"] = {"name": "predictor_corrector"}
     values["solver"] = {"name": "levenberg_marquardt"}
     values["train"] |= {
-        "precision": "float64", "steps": 12, "dispatch": 1, "save_every": 4, "patience": 3,
+        "precision": "float64", "steps": 12, "dispatch": 1, "patience": 3,
         "min_fall": 0.1, "points": 48,
     }  # fmt: skip
     for key, value in overrides.items():
@@ -324,7 +324,9 @@ def test_a_front_is_placed_by_the_gauge_or_carried_on(
 
     if place == "assumed":
         monkeypatch.setattr(training, "gauge", blind)
-    config = continuation(tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5)
+    config = continuation(
+        tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5, train__save_seconds=0.0
+    )
     heard = listener()
     whole = train(config, tmp_path / "whole", heard)
     assert whole[1]["place"] == place
@@ -356,8 +358,9 @@ def test_a_placed_stage_is_done_when_it_is_saved(
         return dataclasses.replace(found, shift=np.array([shift]), offset=np.array([offset]))
 
     monkeypatch.setattr(training, "gauge", astray)
-    config = continuation(tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5)
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, save_every=1))
+    config = continuation(
+        tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5, train__save_seconds=0.0
+    )
     train(config, tmp_path / "w", listener())
     again = listener()
     train(config, tmp_path / "w", again)

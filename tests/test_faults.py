@@ -19,7 +19,8 @@ from conftest import TINY, Listener, tiny_config
 
 import hop
 from hop import config as config_lib
-from hop.checkpoints import Workdir, leaves
+from hop import config_files
+from hop.checkpoints import Store, Workdir, leaves
 from hop.errors import PreemptedError
 from hop.operators import apply
 from hop.sharding import Layout
@@ -63,7 +64,7 @@ def signals(listener):
     return Signals
 
 
-@pytest.mark.parametrize("window", [1, 2, 4, 5])  # 2 is that of a rolling checkpoint, 4 the last
+@pytest.mark.parametrize("window", [1, 4, 5])  # 4 is the last of a stage
 def test_sigterm_saves_and_the_rest_is_the_same_to_the_bit(
     tiny, tmp_path, listener, signals, whole, window
 ):
@@ -92,7 +93,8 @@ def flip(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["bit", "missing", "truncated", "metadata"])
 def test_fallback_takes_the_checkpoint_before(tiny, tmp_path, listener, whole, damage):
-    config, folder = tiny(path__eps=(0.5, 0.4, 0.3)), tmp_path / "w"
+    config = tiny(path__eps=(0.5, 0.4, 0.3), train__save_seconds=0.0)
+    folder = tmp_path / "w"
     with pytest.raises(KeyboardInterrupt):  # in stage 2, before its first rolling checkpoint
         train(config, folder, listener(interrupt_after=9))
     newest = folder / "stages/1"
@@ -128,11 +130,11 @@ def test_a_full_disk_is_named_and_loses_nothing(tiny, tmp_path, listener, whole)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         with pytest.raises(hop.RunError, match="could not be written.*Free some space"):
-            train(tiny(train__save_every=1000), tmp_path / "w", Fills())
+            train(tiny(), tmp_path / "w", Fills())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(hop.load(tmp_path / "w").params) > 0
-    train(tiny(train__save_every=1000), tmp_path / "w", listener())
+    train(tiny(), tmp_path / "w", listener())
     same_networks(tmp_path / "w", whole(0.5, 0.3))
 
 
@@ -238,8 +240,8 @@ class Job:
             )
         return started
 
-    def finish(self, name: str, processes: int = 1) -> Path:
-        for process in self.start(name, processes):
+    def finish(self, name: str, processes: int = 1, *words: str) -> Path:
+        for process in self.start(name, processes, *words):
             _, said = process.communicate(timeout=300)
             assert process.returncode == 0, said.decode()
         return self.folder / name
@@ -283,6 +285,18 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     same_networks(job.finish("w", 2), whole)
 
 
+def test_two_processes_hold_half_of_the_parameters_each(tmp_path, data_dir):
+    """The losses are those of one process, and what the two save together is whole."""
+    job, adam = Job(tmp_path, data_dir, 20), "--config.solver.optimizer=adam"
+    config = config_files.read(str(job.config), [f"--config.train.steps={job.steps}", adam])
+    train(config_lib.placed(config, data_dir), tmp_path / "one", Listener())
+    folders = job.finish("split", 2, adam, "--config.mesh.model=2"), tmp_path / "one"
+    seen = [[info.record["total"] for info in Store(folder).stages()] for folder in folders]
+    np.testing.assert_allclose(*seen, rtol=2e-4)
+    one, two = (hop.load(folder).params["branch"] for folder in folders)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), one, two)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_five_times_at_random(tmp_path, data_dir, processes):
@@ -318,7 +332,7 @@ def test_a_hang_is_ended_by_the_watchdog(tmp_path, data_dir):
 def test_metrics_of_a_diverged_stage_are_kept(tiny, tmp_path, listener):
     """NaN never reaches a checkpoint; what led to it is in the metrics."""
     config = tiny(solver__optimizer="sgd", solver__learning_rate=3e2, train__dispatch=1,
-                  train__save_every=1, solver__warmup=0)  # fmt: skip
+                  train__save_seconds=0.0, solver__warmup=0)  # fmt: skip
     with pytest.raises(hop.RunError, match="not finite"):
         train(config, tmp_path / "w", listener())
     lines = [json.loads(line) for line in (tmp_path / "w/metrics.jsonl").open()]

@@ -1,5 +1,6 @@
 """Models: published, loaded by name, grown by refinement; what is damaged or does not fit."""
 
+import dataclasses
 import json
 import shutil
 
@@ -89,6 +90,7 @@ def test_refinement_starts_from_the_nearest_stage_and_is_a_normal_workdir(traine
 
 def test_a_refinement_goes_on_where_it_stopped(trained, tmp_path, data_dir, listener):
     config = refinement.config_for(trained, 0.4)
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, save_seconds=0.0))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     refinement.refine(trained, config, whole, listener())
     with pytest.raises(KeyboardInterrupt):

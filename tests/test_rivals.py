@@ -95,17 +95,17 @@ def test_nothing_to_prefer_is_drawn_evenly():
 def test_resampled_training_is_on_points_by_p_and_resumes_to_the_bit(tiny_mlp, tmp_path, listener):
     count, one = 1024, {"mesh__function": 1, "mesh__point": -1, "train__points": 1024}
     config = tiny_mlp(
-        **one, train__steps=4, train__dispatch=1, train__save_every=2, path__eps=(0.5, 0.05)
+        **one, train__steps=4, train__dispatch=1, train__save_seconds=0.0, path__eps=(0.5, 0.05)
     )
     config = with_strategy(config, "resampling", power=2.0)
     heard = listener()
     (record,) = train(config, tmp_path / "w", heard)
     assert record["eps"] == 0.05
     params = hop.load(tmp_path / "w").params
-    shutil.rmtree(tmp_path / "w/stages/0")  # what is left is the rolling checkpoint at step 2
+    shutil.rmtree(tmp_path / "w/stages/0")  # what is left is the rolling checkpoint at step 3
     again = listener()
     train(config, tmp_path / "w", again)
-    assert [record["step"] for record in again.windows] == [3, 4]
+    assert [record["step"] for record in again.windows] == [4]
     jax.tree.map(np.testing.assert_array_equal, params, hop.load(tmp_path / "w").params)
     # The loss of the fresh network is ½ E_p[H²], with E_p[f] = ½ (E[f H²] / E[H²] + E[f]).
     ansatz = config_lib.build(config).ansatz
@@ -175,7 +175,7 @@ def marching(tiny_mlp, **options):
     """Two windows of length ½ by Levenberg–Marquardt; the path's first place is passed over."""
     config = tiny_mlp(
         path__eps=(0.5, 0.1), mesh__function=1, mesh__point=-1, train__precision="float64",
-        train__steps=30, train__dispatch=1, train__save_every=30, train__points=80,
+        train__steps=30, train__dispatch=1, train__points=80,
         network__widths=(10, 10),
     )  # fmt: skip
     options = {"horizon": 1.0, "windows": 2} | options

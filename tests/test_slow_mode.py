@@ -136,7 +136,6 @@ def test_it_places_the_shock(tiny, tmp_path, listener):
                 train__steps=500,
                 train__points=64,
                 train__dispatch=100,
-                train__save_every=500,
                 mesh__function=1,
                 mesh__point=8,
                 train__functions=8,

@@ -94,7 +94,7 @@ def test_every_config_builds_and_takes_a_step(path, variant, data_dir, tmp_path,
     get_config = runpy.run_path(str(path))["get_config"]
     skin = get_config(variant) if variant else get_config()
     skin.data.data_dir = data_dir
-    skin.train.update(steps=1, functions=8, points=16, validation=1, dispatch=1, save_every=1)
+    skin.train.update(steps=1, functions=8, points=16, validation=1, dispatch=1)
     config = config_lib.parse(skin.to_dict())
     assert config_lib.parse(config_lib.to_json(config)) == config
     heard = listener(interrupt_after=1)
@@ -122,7 +122,7 @@ def test_every_pair_takes_a_step_or_is_refused(problem, strategy, data_dir, tmp_
         skin.train.precision = "float64"
     skin.path.eps = (0.5,)
     skin.data.data_dir = data_dir
-    skin.train.update(steps=1, functions=8, points=16, validation=1, dispatch=1, save_every=1)
+    skin.train.update(steps=1, functions=8, points=16, validation=1, dispatch=1)
     heard = listener(interrupt_after=1)
     with pytest.raises((KeyboardInterrupt, hop.UserError)) as stopped:
         train(config_lib.parse(skin.to_dict()), tmp_path / "w", heard)
@@ -146,7 +146,6 @@ def test_other_shapes_of_problem_are_trained_scored_and_drawn(
         path__s=(0.2,),  # where Allen–Cahn in the square has a solution other than 0
         train__steps=2,
         train__dispatch=1,
-        train__save_every=1,
     )
     records = train(config, tmp_path / "w", listener())
     assert [record["stage"] for record in records] == [0, 1]

@@ -1,13 +1,15 @@
 """Tables: found by name, made of cached runs, rendered from what was measured."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 import hop
 from hop import provenance, tables
-from hop.checkpoints import Workdir
+from hop.checkpoints import Store, Workdir
 from hop.cli import main
 from hop.tables import Run, Table, making, pages
 from hop.tables import runs as running
@@ -20,7 +22,7 @@ def get_config():
     config = experiment(problem="allen_cahn_1d", network="mlp")
     config.network.widths = (8,)
     config.path.eps = (0.5, 0.4)
-    config.train.update(steps=20, points=32, dispatch=10, save_every=20)
+    config.train.update(steps=20, points=32, dispatch=10)
     config.mesh.update(function=1, point=-1)
     return config
 """
@@ -145,6 +147,19 @@ def test_a_run_cut_short_is_finished(tiny, monkeypatch, listener):
     make()
     assert json.loads((folder / "scores.json").read_text())["stages"][-1]["eps"] == 0.4
     assert first.stat().st_mtime_ns == made  # the finished stage was not trained again
+
+
+def test_sigterm_in_the_last_window_of_a_run_is_heard_by_the_next(tiny, monkeypatch, capfd):
+    def window(self, record, remaining):
+        if record["stage"] == 1 and remaining == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as there:
+        there.setattr(running.Console, "window", window)
+        assert main(["tables", "--workdir=runs"]) == 75
+    assert "hop: ended by SIGTERM after the last step" in capfd.readouterr().err
+    (folder,) = (tiny / "runs").iterdir()  # the next run was not begun, and this one is whole
+    assert [info.eps for info in Store(folder).stages()] == [0.5, 0.4]
 
 
 def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):

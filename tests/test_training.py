@@ -18,7 +18,20 @@ from hop.problems import Lam
 from hop.sharding import Layout
 from hop.training import Trainer, Window, draws, fresh, train
 
+SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
+
+
+def arguments(trainer):
+    """Of the first dispatch of a run."""
+    lam = Lam(np.float32(0), np.float32(0.5))
+    stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(10), np.float32(9))
+    return (
+        trainer.init(),
+        stage,
+        window,
+        *training._feed(trainer.experiment, trainer.layout)(0, 0, 10),
+    )
 
 
 def losses_of(config, devices, function, point, windows=3, model=1):
@@ -57,6 +70,64 @@ def test_losses_do_not_depend_on_the_mesh(kind, tiny, tiny_mlp):
     assert np.max(np.abs(other / reference - 1)) > 1e-2  # the comparison can fail
 
 
+def test_a_step_in_parts_is_the_same_step_in_less_memory(tiny):
+    temporary, seen = {}, {}
+    for parts in (1, 4):
+        config = tiny(train__functions=512, train__points=128, train__accumulate=parts)
+        trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+        datasets.build("unit", config.data.data_dir)
+        step = trainer.dispatch.lower(*arguments(trainer)).compile()
+        temporary[parts] = step.memory_analysis().temp_size_in_bytes
+        seen[parts] = step(*arguments(trainer))
+    many, _ = losses_of(config, 8, 4, 2, windows=1)
+    # Means of means are rounded otherwise, which ten steps of Adam let grow.
+    np.testing.assert_allclose(many, [[float(v) for v in seen[1][1].values()]], rtol=2e-5)
+    assert temporary[4] < 0.5 * temporary[1]
+    for one, four in zip(
+        *map(jax.tree.leaves, (seen[1][0].params, seen[4][0].params)), strict=True
+    ):
+        np.testing.assert_allclose(four, one, atol=1e-5)
+
+
+def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
+    lbfgs = config_lib.to_json(tiny(train__accumulate=2)) | {"solver": {"name": "lbfgs"}}
+    for config, words in (
+        (tiny(train__accumulate=3), "functions=16 is no multiple of it"),
+        (tiny(train__accumulate=4), "functions/4=4 is not divisible by the 8 devices"),
+        (tiny_mlp(train__accumulate=2), "no input functions to split"),
+        (config_lib.parse(lbfgs), "'lbfgs' needs more of a step"),
+    ):
+        with pytest.raises(hop.UserError, match=words):
+            train(config, tmp_path / "w", listener())
+
+
+@pytest.mark.parametrize(
+    ("compute", "products"), [("float32", "[HIGHEST, HIGHEST]"), ("bfloat16", "bf16")]
+)
+def test_matrix_products_round_as_asked(compute, products, tiny):
+    config = tiny(train__compute=compute)
+    datasets.build("unit", config.data.data_dir)
+    trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+    text = trainer.dispatch.lower(*arguments(trainer)).as_text()
+    dots = [line for line in text.splitlines() if "dot_general" in line]
+    exact = [line for line in dots if products not in line]
+    assert len(dots) - len(exact) > 10
+    # The input functions themselves are never rounded: products of their 64 coefficients.
+    assert all("[HIGHEST, HIGHEST]" in line and "x64xf32>, tensor<64x" in line for line in exact)
+    assert all(line.endswith("xf32>") for line in dots)  # nor are sums
+
+
+def test_float64_on_a_tpu_is_told(tiny_mlp, tmp_path, listener, monkeypatch):
+    heard = listener(interrupt_after=1)
+    monkeypatch.setattr(training.jax, "default_backend", lambda: "tpu")
+    config = tiny_mlp(mesh__function=1, mesh__point=-1, train__precision="float64")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "w", heard)
+    assert "TPUs have no float64" in heard.messages[0]
+    with pytest.raises(hop.UserError, match="contradict each other"):
+        tiny_mlp(train__precision="float64", train__compute="bfloat16")
+
+
 def bytes_of(state) -> tuple[int, int]:
     """On the first device, and in all, were they there once."""
     there = jax.tree.leaves(state)
@@ -75,7 +146,7 @@ def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, lis
         mine, whole = bytes_of(state)
         assert mine < 1.05 * whole / model  # all but scalars
     # A checkpoint of it is that of any other mesh.
-    config = tiny(mesh__function=2, mesh__model=4, solver__optimizer=optimizer)
+    config = tiny(mesh__function=2, mesh__model=4, solver__optimizer=optimizer, **SAVING)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "w", listener(interrupt_after=3))
     assert len(train(config, tmp_path / "w", listener())) == 2
@@ -85,9 +156,9 @@ def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, lis
 
 
 def test_interrupted_training_resumes_to_the_bit(tiny, tmp_path, listener):
-    config = tiny(strategy__tangent=0.5)
-    whole = train(config, tmp_path / "whole", listener())
-    with pytest.raises(KeyboardInterrupt):  # within stage 0, after its rolling checkpoint at 20
+    config = tiny(strategy__tangent=0.5, **SAVING)
+    whole = train(tiny(strategy__tangent=0.5), tmp_path / "whole", listener())
+    with pytest.raises(KeyboardInterrupt):  # within stage 0, after its second rolling checkpoint
         train(config, tmp_path / "parts", listener(interrupt_after=3))
     with pytest.raises(KeyboardInterrupt):  # within stage 1, before any rolling checkpoint of it
         train(config, tmp_path / "parts", listener(interrupt_after=3))
@@ -118,21 +189,41 @@ def test_a_finished_run_stays_as_it_is(tiny_mlp, tmp_path, listener):
 
 def test_another_config_is_refused_on_a_used_workdir(tiny, tmp_path, listener):
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(), tmp_path / "w", listener(interrupt_after=3))
+        train(tiny(**SAVING), tmp_path / "w", listener(interrupt_after=3))
     with pytest.raises(hop.UserError, match=r"config.train.steps was 40 and is now 60.*--workdir"):
         train(tiny(train__steps=60), tmp_path / "w", listener())
 
 
 def test_a_workdir_of_an_older_version_goes_on(tiny, tmp_path, listener):
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(), tmp_path / "w", listener(interrupt_after=3))
+        train(tiny(**SAVING), tmp_path / "w", listener(interrupt_after=3))
     path = tmp_path / "w/config.json"
     values = json.loads(path.read_text())
     del values["network"]["harmonics"], values["train"]["patience"], values["seed"]
+    del values["train"]["save_seconds"]
+    values["train"]["save_every"] = 20
     path.write_text(json.dumps(values))
     with pytest.raises(hop.UserError, match="config.seed was 0 and is now 1"):
         train(tiny(seed=1), tmp_path / "w", listener())
-    assert len(train(tiny(), tmp_path / "w", listener())) == 2
+    rest = listener()
+    assert len(train(tiny(), tmp_path / "w", rest)) == 2
+    assert rest.windows[0]["total_steps"] == 30  # whatever the interval of saving is now
+
+
+def test_checkpoints_within_a_stage_are_so_many_seconds_apart(
+    tiny, tmp_path, listener, monkeypatch
+):
+    class Slow(listener):
+        def window(self, record, remaining):
+            super().window(record, remaining)
+            clock[0] += 10.0
+
+    clock, saved = [0.0], []
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Workdir, "save_rolling", lambda self, step, *rest: saved.append(step))
+    train(tiny(train__steps=90, train__save_seconds=25.0), tmp_path / "w", Slow())
+    # After 30, 60 s; the stage is saved at 90, and then again 30, 60 s later.
+    assert saved == [30, 60, 120, 150]
 
 
 def test_a_workdir_serves_one_job_at_a_time(tmp_path):
@@ -175,7 +266,6 @@ def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, li
         path__tolerance=4e-3,
         train__steps=400,
         train__dispatch=100,
-        train__save_every=100,
         solver__learning_rate=2e-2,
     )
     records = train(config, tmp_path / "w", heard)
@@ -188,10 +278,17 @@ def test_adaptive_steps_halve_until_the_predictor_is_good(tiny_mlp, tmp_path, li
 
 def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
     """Whether functions stay on the device or come with each dispatch is a matter of memory."""
+    fed = tiny(path__eps=(0.5,), data__resident_mib=0)
     resident = train(tiny(path__eps=(0.5,)), tmp_path / "a", listener())
-    fed = train(tiny(path__eps=(0.5,), data__resident_mib=0), tmp_path / "b", listener())
-    assert resident[0]["total"] == fed[0]["total"]
-    assert resident[0]["l2re"] == fed[0]["l2re"]
+    records = train(fed, tmp_path / "b", listener())
+    assert resident[0]["total"] == records[0]["total"]
+    assert resident[0]["l2re"] == records[0]["l2re"]
+    # A device gets only the functions of its share, and its host reads no others.
+    layout = Layout.create(4, 2)
+    pool, drawn = training._feed(config_lib.build(fed), layout)(0, 0, 10)
+    assert drawn is None
+    assert pool.values.shape == (10, 16, 128)
+    assert pool.values.addressable_shards[0].data.shape == (10, 4, 128)
 
 
 def test_optimizer_state_between_stages_is_a_choice(tiny):
@@ -212,7 +309,7 @@ def test_optimizer_state_between_stages_is_a_choice(tiny):
 
 def test_training_lowers_the_error(tiny, tmp_path, listener):
     """The homotopy ends close to the reference; the same network untrained does not."""
-    config = tiny(train__steps=600, train__dispatch=100, train__save_every=600)
+    config = tiny(train__steps=600, train__dispatch=100)
     records = train(config, tmp_path / "w", listener())
     assert records[-1]["l2re"] < 0.1
     assert records[0]["total"] < 1e-2
@@ -249,7 +346,8 @@ def test_fresh_functions_are_a_function_of_the_step():
     law = RANDOM_FIELDS["paper"]
 
     def drawn(stage, *steps):
-        return np.asarray(fresh(law, 20, 0, stage, jnp.asarray(steps)).coefficients)
+        made = fresh(law, 20, 0, stage, jnp.asarray(steps)).coefficients
+        return np.asarray(made).reshape(-1, made.shape[-1])
 
     assert np.array_equal(drawn(0, 5, 6), np.concatenate([drawn(0, 5), drawn(0, 6)]))
     seen = np.concatenate([drawn(0, *range(100)), drawn(1, *range(100))])
@@ -260,7 +358,7 @@ def test_fresh_functions_are_a_function_of_the_step():
 
 def test_training_on_fresh_functions_needs_no_more_than_the_law(tiny, tmp_path, listener):
     options = {"path__eps": (0.5,), "data__fresh": True, "train__functions": 20_000}
-    options |= {"train__points": 8, "train__steps": 2, "train__dispatch": 1, "train__save_every": 1}
+    options |= {"train__points": 8, "train__steps": 2, "train__dispatch": 1}
     (record,) = train(tiny(**options), tmp_path / "w", listener())
     (again,) = train(tiny(**options), tmp_path / "again", listener())
     assert record["total"] == again["total"]

@@ -110,6 +110,7 @@ class Objective:
       stage: λ_k and λ_{k−1}.
       share_done: steps done of the stage's limit, in [0, 1].
       asked: which of the soft conditions are asked for, by number; all of them by default.
+      parts: that `gradient` works the functions through in.
     """
 
     ansatz: Ansatz
@@ -121,6 +122,7 @@ class Objective:
     stage: Stage
     share_done: ArrayLike = 0.0
     asked: Array | None = None
+    parts: int = 1
 
     def rows(self, params: Params) -> dict[str, Array]:
         """The rows of every term: (n, q), (n, b) for the soft conditions, (n, 1) for one row."""
@@ -139,6 +141,27 @@ class Objective:
         factors = self.weights.at(self.stage, self.share_done)
         total = sum(factors[name].astype(term.dtype) * term for name, term in terms.items())
         return jnp.asarray(total), terms
+
+    def gradient(self, params: Params) -> tuple[tuple[Array, dict[str, Array]], Params]:
+        """L with its terms, and ∂L/∂θ: the mean of those of equal parts of the functions.
+
+        The parts follow each other, so memory is that of one. A part takes every `parts`-th
+        function: however the functions are split over devices, each holds a share of each part.
+        """
+
+        def of(inputs: Inputs | None) -> Any:
+            part = dataclasses.replace(self, inputs=inputs)
+            return jax.value_and_grad(part.loss, has_aux=True)(params)
+
+        if self.parts == 1:
+            return of(self.inputs)
+        split = jax.tree.map(
+            lambda a: jnp.moveaxis(a.reshape(-1, self.parts, a.shape[-1]), 1, 0), self.inputs
+        )
+        shapes = jax.eval_shape(of, jax.tree.map(lambda a: a[0], split))
+        zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        sums, _ = jax.lax.scan(lambda s, i: (jax.tree.map(jnp.add, s, of(i)), None), zeros, split)
+        return jax.tree.map(lambda a: a / self.parts, sums)
 
     def vector(self, params: Params) -> Float[Array, " m"]:
         """r with L = ½ |r|²: all rows, each by the square root of its weight over its count."""

@@ -26,6 +26,10 @@ class Objective(Protocol):
         """L, and its terms unweighted."""
         ...
 
+    def gradient(self, params: Params) -> tuple[tuple[Array, Losses], Params]:
+        """L with its terms, and ∂L/∂θ, in the memory that the config allows."""
+        ...
+
     def vector(self, params: Params) -> Array:
         """All weighted rows r (m,)."""
         ...
@@ -64,10 +68,12 @@ class Solver(Protocol):
       redraws: whether every step draws new points and functions. If not, a stage keeps one draw,
         so that its loss is one fixed function.
       dense: whether it needs the Jacobian matrix.
+      accumulates: whether a step asks for nothing of L but one `Objective.gradient`.
     """
 
     redraws: ClassVar[bool]
     dense: ClassVar[bool]
+    accumulates: ClassVar[bool]
 
     def init(self, params: Params) -> Any:
         """The solver's state at the start of a run; a pytree of arrays."""

@@ -48,6 +48,7 @@ class FirstOrder:
 
     redraws: ClassVar[bool] = True
     dense: ClassVar[bool] = False
+    accumulates: ClassVar[bool] = True
 
     def __post_init__(self):
         check_choice("config.solver.optimizer", self.optimizer, _OPTIMIZERS)
@@ -81,7 +82,7 @@ class FirstOrder:
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment
     ) -> tuple[Params, Any, Losses]:
-        (total, parts), gradient = jax.value_and_grad(objective.loss, has_aux=True)(params)
+        (total, parts), gradient = objective.gradient(params)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes float scalars and int32 steps
             updates, state = self._optax.update(gradient, state, params)
         rate = self.rate(moment)

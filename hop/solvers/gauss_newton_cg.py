@@ -32,6 +32,7 @@ class GaussNewtonCG(Damped):
 
     redraws: ClassVar[bool] = True
     dense: ClassVar[bool] = False
+    accumulates: ClassVar[bool] = False
 
     def __post_init__(self):
         super().__post_init__()

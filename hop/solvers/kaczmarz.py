@@ -53,6 +53,7 @@ class Kaczmarz:
 
     redraws: ClassVar[bool] = True
     dense: ClassVar[bool] = True
+    accumulates: ClassVar[bool] = False
 
     def __post_init__(self):
         check_positive(rows=self.rows, damping=self.damping)

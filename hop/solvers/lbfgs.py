@@ -20,6 +20,7 @@ class LBFGS:
 
     redraws: ClassVar[bool] = False
     dense: ClassVar[bool] = False
+    accumulates: ClassVar[bool] = False
 
     def __post_init__(self):
         check_positive(memory=self.memory)

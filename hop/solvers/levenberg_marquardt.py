@@ -31,6 +31,7 @@ class LevenbergMarquardt(Damped):
 
     redraws: ClassVar[bool] = False
     dense: ClassVar[bool] = True
+    accumulates: ClassVar[bool] = False
 
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment

@@ -8,7 +8,7 @@ from hop.tables.table_5 import PAPER, STEADY
 BASE = f"{STEADY}:quickstart"
 SHORT, LONG = ["train.steps=50"], ["train.steps=250"]
 # A step of the other solvers costs something else, so compare seconds.
-FIXED = ["train.dispatch=10", "train.save_every=100", "train.patience=5"]
+FIXED = ["train.dispatch=10", "train.patience=5"]
 CG = ["solver.name=gauss_newton_cg", "train.steps=60", *FIXED]
 RUNS = {
     "ingredients": {

@@ -16,7 +16,7 @@ SHORT = ["train.steps=50"]
 STEPS = ["train.steps=1000"]
 BUDGET = {"classical": "train.steps=12000", "resampling": "train.steps=12000"}
 RUNS = (
-    seeds("predictor–corrector", PLANE, [], ["train.steps=4", "train.save_every=4"])
+    seeds("predictor–corrector", PLANE, [], ["train.steps=4"])
     | {"homotopy loss, Strategy 2": Run(f"{PLANE}:paper", STEPS, SHORT)}
     | {
         name: Run(f"{PLANE}:paper", [f"strategy.name={name}", steps], ["train.steps=600"])
@@ -34,9 +34,7 @@ RUNS = (
             ],
             SHORT,
         ),
-        "predictor–corrector, no symmetry": Run(
-            f"{PLANE}:free", [], ["train.steps=4", "train.save_every=4"]
-        ),
+        "predictor–corrector, no symmetry": Run(f"{PLANE}:free", [], ["train.steps=4"]),
     }
 )
 

@@ -8,7 +8,7 @@ FRONT = "configs/allen_cahn_1d.py"
 FIRST_ORDER = [
     "solver.name=first_order", "train.precision=float32", "train.sampler=stratified",
     "train.dispatch=50", "train.patience=10", "train.min_fall=0.02", "train.goal=0.0",
-    "train.save_every=1000", "train.points=256",
+    "train.points=256",
 ]  # fmt: skip
 LOSS = ["strategy.name=homotopy_loss", *FIRST_ORDER, "train.steps=2000"]
 CLASSICAL = ["strategy.name=classical", *FIRST_ORDER]
