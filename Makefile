@@ -4,7 +4,8 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install quickstart test test-slow lint format bench notebooks docs clean
+.PHONY: install quickstart test test-slow lint format bench bench-rivals bench-check notebooks docs \
+  clean
 
 install: .venv/installed
 
@@ -40,6 +41,21 @@ bench: install
 	$(BIN)/hop tables
 	$(BIN)/python benchmarks/laplacian.py
 	$(BIN)/python benchmarks/least_squares.py
+	$(BIN)/python benchmarks/roofline.py --output=docs/results
+	$(MAKE) bench-rivals
+
+# hop's training step beside that of other codes, which live in ./.venv-rivals (10 minutes)
+bench-rivals: install .venv-rivals/installed
+	$(BIN)/python benchmarks/rivals.py --output=docs/results
+
+# --retries: an index that cannot be reached is given up soon
+.venv-rivals/installed: benchmarks/rivals/requirements.txt
+	$(PYTHON) -m venv .venv-rivals
+	.venv-rivals/bin/pip install --quiet --no-deps --retries=1 -r $<
+	@touch $@
+
+bench-check: install
+	$(BIN)/python benchmarks/check_speed.py
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
@@ -49,4 +65,4 @@ notebooks: install
 	$(BIN)/python examples/notebooks.py
 
 clean:
-	rm -rf .venv runs docs/_build
+	rm -rf .venv .venv-rivals runs docs/_build

@@ -12,20 +12,23 @@ import argparse
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
 from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
-from hop.fields import Field
+from hop.fields import Field, RandomField
 from hop.homotopy.terms import Stage
 from hop.problems import Condition, Lam
 from hop.problems.burgers_time import BurgersTime
 from hop.sharding import FUNCTION, Layout
 from hop.training import Trainer, Window
 
+EPS = 0.01
 _RESIDENT = 1000
+_WINDOW = 50  # steps in a dispatch, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,39 +45,61 @@ class Bounded(BurgersTime):
         return Condition(at_first, None), Condition(np.concatenate(walls), zeros)
 
 
-def trainer(functions: int, points: int, steps: int) -> Trainer:
-    config = config_lib.experiment(problem="burgers_time", network="deeponet")
-    config.network.update(branch=(128,) * 3, trunk=(128,) * 3, rank=128, harmonics=1)
-    config.path.eps = (0.01,)
+def trainer(functions: int, points: int, equation: str = "time") -> Trainer:
+    """The program of a batch; "steady" is `configs/burgers_steady.py` with the residual alone."""
+    config = config_lib.experiment(problem=f"burgers_{equation}", network="deeponet")
+    if equation == "time":
+        config.network.update(branch=(128,) * 3, trunk=(128,) * 3, rank=128, harmonics=1)
+    else:
+        config.problem.field = "paper"
+    config.path.eps = (EPS,)
+    config.strategy.tangent = 0.0
     config.solver.update(optimizer="adam", learning_rate=1e-3)
-    config.train.update(functions=functions, points=points, dispatch=steps)
+    config.train.update(functions=functions, points=points, dispatch=_WINDOW)
     config.train.sampler = "uniform"
     made = config_lib.build(config_lib.parse(config.to_dict()))
-    raw = dataclasses.replace(made.ansatz.network, harmonics=0)
-    ansatz = Ansatz(Bounded(), raw)
-    made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)
+    if equation == "time":
+        raw = dataclasses.replace(made.ansatz.network, harmonics=0)
+        ansatz = Ansatz(Bounded(), raw)
+        made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)
     return Trainer(made, Layout.create(1, -1, jax.devices()[:1]))
+
+
+def resident(law: RandomField) -> Inputs:
+    """The functions that batches are drawn from."""
+    coefficients = law.sample(jax.random.key(1), _RESIDENT)
+    values = Field(coefficients, law.basis)(law.sensors.astype(np.float32))
+    return Inputs(np.asarray(values), np.asarray(coefficients))
+
+
+def stepper(program: Trainer) -> Callable[[int], None]:
+    """Takes as many steps, in dispatches of at most `_WINDOW`, and waits for them."""
+    law, layout = program.ansatz.problem.random_field, program.layout
+    assert law is not None
+    pool, functions = layout.put(resident(law)), program.train.functions
+    lam = Lam(np.float32(0), np.float32(EPS))
+    stage = Stage(np.int32(0), lam, lam, np.float32(0))
+    rng, state = np.random.default_rng(0), program.init()
+
+    def steps(count: int) -> None:
+        nonlocal state
+        for first in range(0, count, _WINDOW):
+            drawn = [rng.choice(_RESIDENT, functions, replace=False) for _ in range(_WINDOW)]
+            window = Window(np.int32(min(_WINDOW, count - first)), np.float32(np.inf))
+            draws = layout.put(np.stack(drawn).astype(np.int32), None, FUNCTION)
+            state, losses = program.dispatch(state, stage, window, pool, draws)
+            if not np.isfinite(float(losses["total"])):
+                raise SystemExit("the loss is not finite")
+
+    return steps
 
 
 def measure(functions: int, points: int, steps: int, repeats: int = 5) -> float:
     """Milliseconds a step."""
-    program = trainer(functions, points, steps)
-    law, layout = BurgersTime.random_field, program.layout
-    coefficients = law.sample(jax.random.key(1), _RESIDENT)
-    values = Field(coefficients, law.basis)(law.sensors.astype(np.float32))
-    pool = layout.put(Inputs(np.asarray(values), np.asarray(coefficients)))
-    rng = np.random.default_rng(0)
-    drawn = np.stack([rng.choice(_RESIDENT, functions, replace=False) for _ in range(steps)])
-    drawn = layout.put(drawn.astype(np.int32), None, FUNCTION)
-    lam = Lam(np.float32(0), np.float32(0.01))
-    stage = Stage(np.int32(0), lam, lam, np.float32(0))
-    state, taken = program.init(), []
+    run, taken = stepper(trainer(functions, points)), []
     for _ in range(repeats + 1):  # the first compiles
         began = time.perf_counter()
-        window = Window(np.int32(steps), np.float32(np.inf))
-        state, losses = program.dispatch(state, stage, window, pool, drawn)
-        if not np.isfinite(float(losses["total"])):
-            raise SystemExit("the loss is not finite")
+        run(steps)
         taken.append(1e3 * (time.perf_counter() - began) / steps)
     return float(np.median(taken[1:]))
 

@@ -5,9 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hop.derivatives import jet
 from hop.errors import UserError
+from hop.networks import _ACTIVATIONS, evaluate, on_circle
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
+from hop.networks.nonlinear_deeponet import NonlinearDeepONet
 
 
 def test_xavier_normal_kernels_and_zero_biases():
@@ -37,6 +40,47 @@ def test_deeponet_is_the_sum_over_branch_and_trunk():
     expected = jnp.einsum("np,qp->nq", b, t) + params["bias"]
     got = net.decode(params, net.features(params, values, y, ())[""], y, None)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", _ACTIVATIONS)
+@pytest.mark.parametrize("functions", [2, 60])  # the trunk's last layer on either side
+@pytest.mark.parametrize("network", [DeepONet, NonlinearDeepONet])
+def test_features_and_their_gradients_are_those_of_nested_forward_mode(
+    network, functions, activation
+):
+    labels = ("", "t", "x", "xt", "xx")
+    with jax.enable_x64(True):
+        net = network((7,), (6, 4), rank=4, activation=activation, harmonics=1)
+        params = net.init(jax.random.key(0), 2, 3)
+        params = jax.tree.map(lambda a: a.astype(float) + 0.1, params)
+        values = jax.random.normal(jax.random.key(1), (functions, 3))
+        y = jax.random.uniform(jax.random.key(2), (8, 2), minval=-1.0)
+
+        def nested(params):
+            def split(outputs):
+                return outputs.reshape(len(outputs), -1, net.rank)
+
+            def trunk(y):
+                return evaluate(net._trunk, params["trunk"], on_circle(y, net.harmonics))
+
+            b = split(evaluate(net._branch, params["branch"], values))
+            jets = jet(trunk, y, labels)
+            return {k: jnp.einsum("ncp,qcp->cnq", b, split(t)) for k, t in jets.items()}
+
+        def features(params):
+            return net.features(params, values, y, labels)
+
+        def loss(made):
+            return lambda params: sum(jnp.sum(jnp.sin(f)) for f in made(params).values())
+
+        jax.tree.map(close, features(params), nested(params))
+        jax.tree.map(close, jax.grad(loss(features))(params), jax.grad(loss(nested))(params))
+        hidden = {k: jnp.zeros((8, 4)) for k in labels}
+        assert net._branch_first(functions, hidden) == (functions == 2)
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
 
 def test_unfit_networks_are_refused():

@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hop.derivatives import Jet
+from hop.derivatives import Jet, jet, push
 from hop.errors import UserError
 
 Params = Any  # a pytree of arrays
+Labels = Sequence[str]
 
 
 @jax.custom_jvp
@@ -104,6 +105,26 @@ def on_circle(y: Array, harmonics: int) -> Array:
 def evaluate(module: nn.Module, params: Params, x: Array) -> Array:
     """The module's output for its parameters."""
     return cast(Array, module.apply({"params": params}, x))
+
+
+def hidden(
+    module: Perceptron, params: Params, embed: Callable[[Array], Array], y: Array, labels: Labels
+) -> Jet:
+    """The jet of y ↦ the last hidden layer at embed(y): label → (q, width).
+
+    The jet passes the layers as one, a matrix product for each label. Forward mode nested around
+    the whole network carries some labels twice: u_x, and its products, for the sake of u_xx.
+    """
+    act, h = _ACTIVATIONS[module.activation], jet(embed, y, labels)
+    for i in range(len(module.widths) - 1):
+        h = push(lambda z, _: act(z), (dense(params[f"Dense_{i}"], h),), y, labels)
+    return h
+
+
+def dense(layer: Params, h: Jet) -> Jet:
+    """A layer's affine map of a jet."""
+    out = {label: value @ layer["kernel"] for label, value in h.items()}
+    return out | {"": out[""] + layer["bias"][None, :]}
 
 
 def check_architecture(widths: Mapping[str, Sequence[int]], activation: str) -> None:

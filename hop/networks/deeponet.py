@@ -10,9 +10,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from hop.derivatives import Jet, jet
+from hop.derivatives import Jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, check_architecture, evaluate, on_circle
+from hop.networks import (
+    Params,
+    Perceptron,
+    check_architecture,
+    dense,
+    evaluate,
+    hidden,
+    on_circle,
+)
 
 __all__ = ["DeepONet"]
 
@@ -71,14 +79,33 @@ class DeepONet:
             """(·, Q p) → (Q, ·, p)."""
             return jnp.moveaxis(outputs.reshape(-1, self._channels, self.rank), 1, 0)
 
-        def trunk(points: Array) -> Array:
-            return evaluate(self._trunk, params["trunk"], on_circle(points, self.harmonics))
+        def embed(points: Array) -> Array:
+            return on_circle(points, self.harmonics)
 
         weights = split(evaluate(self._branch, params["branch"], values))
-        jets = jet(trunk, y, labels)
+        h = hidden(self._trunk, params["trunk"], embed, y, labels)
+        last = params["trunk"][f"Dense_{len(self.trunk)}"]
+        if self._branch_first(weights.shape[1], h):
+            kernel, bias = split(last["kernel"]), split(last["bias"])
+            folded = jnp.matmul(weights, jnp.swapaxes(kernel, 1, 2))
+            out = {label: jnp.matmul(folded, value.T) for label, value in h.items()}
+            return out | {"": out[""] + jnp.matmul(weights, jnp.swapaxes(bias, 1, 2))}
         return {
-            label: jnp.matmul(weights, jnp.swapaxes(split(t), 1, 2)) for label, t in jets.items()
+            label: jnp.matmul(weights, jnp.swapaxes(split(t), 1, 2))
+            for label, t in dense(last, h).items()
         }
+
+    def _branch_first(self, functions: int, h: Jet) -> bool:
+        """Whether the trunk's last kernel W acts on the branch, (B Wᵀ) hᵀ, and not on h, B (h W)ᵀ.
+
+        With fewer functions than rows of h that is fewer operations; and if W widens, no more
+        numbers are summed over devices. Values alone take the latter: there the numbers of
+        functions and points may be symbols, as in `hop export`.
+        """
+        if len(h) == 1:
+            return False
+        points, width = h[""].shape
+        return width <= self.rank and functions < len(h) * points
 
     def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
         return features[0] + params["bias"]

@@ -1,0 +1,308 @@
+"""hop's training step beside that of other codes, alternating in one run.
+
+    make bench-rivals, or: python benchmarks/rivals.py [--output=docs/results] [--rounds=5]
+
+Equal networks, batches, points, precision (float32) and optimiser (Adam). Every contestant of
+`benchmarks/rivals` is a process of its own; in each round they take their steps one after the
+other, so that whatever else the machine does meets them alike. A ratio is the median over rounds
+of the ratios within a round. Also what memory they take, and how soon hop has taken a step.
+
+Writes speed.md and speed.json into the folder of --output, or prints the page without one.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import train_step
+
+from hop import files
+from hop.provenance import made
+from hop.tables.pages import provenance
+
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "benchmarks" / "rivals"
+RIVALS = ROOT / ".venv-rivals" / "bin" / "python"
+
+HOP, ZCS, ALIGNED = "hop", "DeepXDE, zero coordinate shift", "DeepXDE, aligned"
+CONTESTANTS: dict[str, list[str]] = {
+    HOP: [sys.executable, "with_hop.py"],
+    ZCS: [str(RIVALS), "with_deepxde.py", "--zcs"],
+    "DeepXDE, forward mode": [str(RIVALS), "with_deepxde.py", "--forward"],
+    ALIGNED: [str(RIVALS), "with_deepxde.py"],
+    "JAX, nested `grad` under `vmap`": [sys.executable, "jaxpi_style.py"],
+}
+TIME = {"equation": "time", "width": 128, "sensors": 101}
+STEADY = {"equation": "steady", "width": 100, "sensors": 128}
+CASES = [
+    TIME | {"functions": 50, "points": 1_000},
+    TIME | {"functions": 100, "points": 2_500},
+    TIME | {"functions": 400, "points": 10_000},
+    STEADY | {"functions": 100, "points": 128},
+]
+MEMORY = 16  # GiB that a contestant may take
+PATIENCE = 150  # seconds that it may take to be ready, its first two steps included
+ROUND = 1.0  # seconds of steps in a round, about
+
+Found = dict[str, Any]
+
+
+class FailedError(Exception):
+    """A contestant cannot do a case; says why."""
+
+
+class Contestant:
+    """A process that takes training steps when it is told to."""
+
+    def __init__(self, command: list[str], case: Found):
+        program, script, *flags = command
+        words = [program, script, json.dumps(case), f"--memory={MEMORY}", *flags]
+        began = time.perf_counter()
+        self.errors = Path(case["table"]).with_suffix(f".{script}{''.join(flags)}.txt")
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                words, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                text=True,
+            )  # fmt: skip
+        self.answers = self._answers()
+        with self._patience():
+            ready = next((a for a in self.answers if a == "ready"), None)
+        if ready is None:
+            raise FailedError(self._why(time.perf_counter() - began))
+        self.start = time.perf_counter() - began
+        self.count = 1
+        self.count = max(1, min(50, round(ROUND / self.seconds_a_step())))
+
+    def seconds_a_step(self) -> float:
+        print(self.count, file=self.process.stdin, flush=True)
+        return float(next(self.answers)) / self.count
+
+    def end(self) -> float:
+        """Ends the process; the most memory that it took, in MiB."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        peak = float(next(self.answers))
+        self.process.wait()
+        return peak
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _answers(self) -> Iterator[str]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            yield line.strip()
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        alarm = threading.Timer(PATIENCE, self.process.kill)
+        alarm.start()
+        yield
+        alarm.cancel()
+
+    def _why(self, seconds: float) -> str:
+        self.process.wait()
+        said = self.errors.read_text()
+        if seconds >= PATIENCE:
+            return f"no two steps in {PATIENCE} s"
+        if any(word in said for word in ("allocate memory", "RESOURCE_EXHAUSTED", "bad_alloc")):
+            return f"more than {MEMORY} GiB"
+        raise SystemExit(said)
+
+
+def race(case: Found, rounds: int) -> Found:
+    """contestant → its milliseconds a step in every round, or why it took none."""
+    found: Found = {}
+    names = list(CONTESTANTS) if case["equation"] == "time" else [HOP, ZCS, "DeepXDE, forward mode"]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        table = Path(folder) / "values.npy"
+        program = train_step.trainer(case["functions"], case["points"], case["equation"])
+        law = program.ansatz.problem.random_field
+        assert law is not None
+        np.save(table, np.asarray(train_step.resident(law).values))
+        running: dict[str, Contestant] = {}
+        for name in names:
+            try:
+                running[name] = Contestant(CONTESTANTS[name], case | {"table": str(table)})
+                stack.callback(running[name].kill)
+            except FailedError as why:
+                found[name] = {"failed": str(why)}
+                print(f"{name}: {why}", flush=True)
+        times: dict[str, list[float]] = {name: [] for name in running}
+        for _ in range(rounds):
+            for name, contestant in running.items():
+                times[name].append(1e3 * contestant.seconds_a_step())
+        for name, contestant in running.items():
+            found[name] = {
+                "ms": times[name], "start_seconds": contestant.start, "memory_mib": contestant.end()
+            }  # fmt: skip
+            print(f"{name}: {statistics.median(times[name]):.1f} ms a step", flush=True)
+    return {name: found[name] for name in names}
+
+
+def start_up(repeats: int = 3) -> Found:
+    """Seconds of whole processes, and of `hop train` until it has logged its first step."""
+
+    def seconds(*words: str) -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+        return time.perf_counter() - began
+
+    found = {
+        "hop --help": [seconds("-m", "hop", "--help") for _ in range(repeats)],
+        "import hop": [seconds("-c", "import hop") for _ in range(repeats)],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        first_step(Path(folder) / "x", Path(folder))  # builds the dataset, if it is missing
+        cold, warm = [], []
+        for k in range(repeats):
+            cache = Path(folder) / f"cache{k}"
+            cold.append(first_step(cache, Path(folder)))
+            warm.append(first_step(cache, Path(folder)))
+    return found | {"first step, cold": cold, "first step, warm": warm}
+
+
+def first_step(cache: Path, folder: Path) -> float:
+    """Seconds until `hop train` has logged its first step, with compiled programs in `cache`."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        words = ["--config=configs/burgers_steady.py", f"--workdir={name}/w"]
+        words += ["--config.train.dispatch=1", "--config.train.save_every=1000"]
+        env = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hop", "train", *words],
+            cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        log = Path(name) / "w" / "metrics.jsonl"
+        while not (log.exists() and log.stat().st_size):
+            if process.poll() is not None:
+                raise SystemExit(f"hop train {' '.join(words)} ended before its first step")
+            time.sleep(0.01)
+        taken = time.perf_counter() - began
+        process.kill()
+        process.wait()
+    return taken
+
+
+def spread(values: list[float], form: str = ".1f") -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:{form}} ({low:{form}}–{high:{form}})"
+
+
+def ratio(found: Found, name: str) -> float:
+    """How many times as long a step takes as hop's: the median over the rounds."""
+    pairs = zip(found[name]["ms"], found[HOP]["ms"], strict=True)
+    return statistics.median(theirs / ours for theirs, ours in pairs)
+
+
+def rows(found: Found) -> list[list[str]]:
+    made = []
+    for name, run in found.items():
+        if "failed" in run:
+            made.append([name, run["failed"], "–", "–", "–"])
+            continue
+        times = "1" if name == HOP else f"{ratio(found, name):.1f}"
+        start, memory = f"{run['start_seconds']:.1f}", f"{run['memory_mib']:,.0f}"
+        made.append([name, spread(run["ms"]), times, memory, start])
+    return made
+
+
+def page(report: Found) -> str:
+    parts = [
+        "# Speed, side by side",
+        f"Milliseconds a training step, median (least–most) of {report['rounds']} rounds in which "
+        "the contestants take turns; equal networks (tanh DeepONets), batches, points, float32, "
+        "Adam. *Times hop* is the median of the ratios within a round. Memory is the most that the "
+        "process took, libraries included; *ready* is from its start to the end of its second "
+        "step, without a cache of compiled programs.",
+    ]
+    head = ["", "ms a step", "times hop", "memory, MiB", "ready, s"]
+    for case, found in zip(report["cases"], report["found"], strict=True):
+        width = "-".join([str(case["width"])] * 4)
+        equation = "Burgers in time" if case["equation"] == "time" else "steady Burgers"
+        dim = 2 if case["equation"] == "time" else 1
+        parts.append(
+            f"## {equation}, {case['functions']} functions × {case['points']:,} points\n\n"
+            f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
+        )
+        parts.append(files.table(head, rows(found)))
+    parts += [
+        "In time: u_t + u u_x − ε u_xx = 0 and soft values on 40 points of the boundary, functions "
+        "drawn at every step from 1,000. Steady: the residual alone, u = x(1 − x) times the "
+        "network. hop and the JAX code draw fresh points at every step; DeepXDE keeps its own, "
+        "which costs it nothing.",
+        "* *DeepXDE, zero coordinate shift*: `deepxde.zcs`, on PyTorch, as its documentation has "
+        "it ([Leng et al.](https://arxiv.org/abs/2311.00860)).\n"
+        "* *DeepXDE, forward mode*: `PDEOperatorCartesianProd` after "
+        '`dde.config.set_default_autodiff("forward")`.\n'
+        "* *DeepXDE, aligned*: `PDEOperatorCartesianProd` as it is, function by function.\n"
+        "* *JAX, nested `grad` under `vmap`*: point by point, as "
+        "[jaxpi](https://github.com/PredictiveIntelligenceLab/jaxpi) takes derivatives; written "
+        "for this page (`benchmarks/rivals/jaxpi_style.py`), since jaxpi has no "
+        "operators.\n"
+        "* jinns 1.10.2 is left out: it has no DeepONet.",
+        "## Start-up of hop",
+        files.table(
+            ["", "seconds"],
+            [
+                ["`hop --help`", spread(report["start"]["hop --help"], ".2f")],
+                ["`import hop`", spread(report["start"]["import hop"], ".2f")],
+                ["`hop train` to its first step, nothing compiled before",
+                 spread(report["start"]["first step, cold"], ".2f")],
+                ["the same again, compiled programs from the cache",
+                 spread(report["start"]["first step, warm"], ".2f")],
+            ],
+        ),
+        f"{report['versions']}; {report['cores']} cores, load {report['load']:.1f} before the "
+        f"run. {provenance(report['command'], report)}",
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def versions() -> str:
+    show = "import deepxde, torch; print('DeepXDE', deepxde.__version__, 'PyTorch', "
+    show += "torch.__version__, sep=' ')"
+    env = os.environ | {"DDE_BACKEND": "pytorch"}
+    said = subprocess.run([RIVALS, "-c", show], env=env, capture_output=True, text=True, check=True)
+    return f"{said.stdout.splitlines()[-1].replace(' PyTorch', ', PyTorch')}, jax {jax.__version__}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path)
+    args = parser.parse_args()
+    if not RIVALS.exists():
+        raise SystemExit("the rivals are not installed: make bench-rivals does it, and runs this")
+    load = os.getloadavg()[0]
+    report = {
+        "rounds": args.rounds,
+        "cases": CASES,
+        "found": [race(case, args.rounds) for case in CASES],
+        "start": start_up(),
+        "versions": versions(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": load,
+    } | made("make bench-rivals")
+    text = page(report)
+    print(text)
+    if args.output:
+        files.write(args.output / "speed.md", text)
+        files.write(args.output / "speed.json", json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

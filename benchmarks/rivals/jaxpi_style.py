@@ -1,0 +1,111 @@
+"""The step of Burgers in time as the JAX codes of jaxpi's kind write it.
+
+The network is a function of one input function and one point; `jax.grad`, nested, differentiates it
+at the point; `jax.vmap` takes it over functions and points (Wang et al., arXiv 2308.08468, whose
+code is jaxpi). Written anew here, since jaxpi itself has no operators.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+Params = Any  # as `hop.networks.deeponet` has them
+
+
+def init(key: Array, branch: list[int], trunk: list[int]) -> Params:
+    def perceptron(key: Array, widths: list[int]) -> Params:
+        keys, xavier = jax.random.split(key, len(widths)), jax.nn.initializers.xavier_normal()
+        return {
+            f"Dense_{i}": {"kernel": xavier(keys[i], (a, b)), "bias": jnp.zeros(b)}
+            for i, (a, b) in enumerate(itertools.pairwise(widths))
+        }
+
+    one, other = jax.random.split(key)
+    return {
+        "branch": perceptron(one, branch),
+        "trunk": perceptron(other, trunk),
+        "bias": jnp.zeros(()),
+    }
+
+
+def perceptron(params: Params, x: Array) -> Array:
+    for i in range(len(params)):
+        layer = params[f"Dense_{i}"]
+        x = x @ layer["kernel"] + layer["bias"]
+        x = jnp.tanh(x) if i < len(params) - 1 else x
+    return x
+
+
+def u_net(params: Params, u0: Array, x: Array, t: Array) -> Array:
+    """u at a point (x, t) of [−1, 1]², for the sensor values u0 (m,)."""
+    b = perceptron(params["branch"], u0)
+    return jnp.sum(b * perceptron(params["trunk"], jnp.stack([x, t]))) + params["bias"]
+
+
+def loss(params: Params, u0: Array, initial: Array, x: Array, eps: float | Array) -> Array:
+    """½ mean of the squared residual, plus that of the errors on the boundary.
+
+    Args:
+      u0: sensor values (n, m).
+      initial: u₀ (n, 20) at 20 equal distances.
+      x: points (q, 2) on [0, 1]².
+    """
+
+    def u(u0: Array, x: Array, t: Array) -> Array:
+        return u_net(params, u0, 2 * x - 1, 2 * t - 1)
+
+    def residual(u0: Array, x: Array, t: Array) -> Array:
+        u_x, u_t = jax.grad(u, 1)(u0, x, t), jax.grad(u, 2)(u0, x, t)
+        u_xx = jax.grad(jax.grad(u, 1), 1)(u0, x, t)
+        return u_t + u(u0, x, t) * u_x - eps * u_xx
+
+    def everywhere(f: Callable[..., Array], x: Array, t: Array) -> Array:
+        return jax.vmap(jax.vmap(f, (None, 0, 0)), (0, None, None))(u0, x, t)
+
+    along, late = jnp.linspace(0, 1, 20), jnp.tile(jnp.linspace(0, 1, 10), 2)
+    error = everywhere(u, along, jnp.zeros(20)) - initial
+    walls = everywhere(u, jnp.repeat(jnp.arange(2.0), 10), late)
+    boundary = jnp.concatenate([error, walls], axis=1)
+    return 0.5 * (jnp.mean(everywhere(residual, *x.T) ** 2) + jnp.mean(boundary**2))
+
+
+def prepare(case: Any, _: argparse.Namespace) -> Callable[[int], None]:
+    from worker import EPS
+
+    values = jnp.asarray(case.values(), jnp.float32)
+    at, grid = np.linspace(0, 1, 20), np.linspace(0, 1, case.sensors)
+    initial = jnp.asarray(np.stack([np.interp(at, grid, v) for v in np.asarray(values)]))
+    params = init(jax.random.key(0), case.branch, case.trunk)
+    adam = optax.adam(1e-3)
+
+    @jax.jit
+    def step(params: Params, state: Any, key: Array) -> Any:
+        here, there = jax.random.split(key)
+        x = jax.random.uniform(here, (case.points, 2))
+        drawn = jax.random.choice(there, len(values), (case.functions,))
+        gradient = jax.grad(loss)(params, values[drawn], initial[drawn], x, EPS)
+        updates, state = adam.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    carry, keys = (params, adam.init(params)), iter(range(10**9))
+
+    def steps(count: int) -> None:
+        nonlocal carry
+        for _ in range(count):
+            carry = step(*carry, jax.random.key(next(keys)))
+        jax.block_until_ready(carry)
+
+    return steps
+
+
+if __name__ == "__main__":
+    from worker import serve
+
+    serve(prepare)

@@ -1,0 +1,111 @@
+"""The step by DeepXDE on PyTorch, as its own demos write it (in the environment of the rivals).
+
+* by default `PDEOperatorCartesianProd`, which differentiates function by function ("aligned");
+* --zcs: with zero coordinate shift (Leng et al., arXiv 2311.00860), `deepxde.zcs`;
+* --forward: `deepxde.config.set_default_autodiff("forward")`.
+
+A step is the body of DeepXDE's own training loop, without its tests and callbacks.
+"""
+
+import argparse
+import math
+import os
+from typing import Any
+
+os.environ["DDE_BACKEND"] = "pytorch"
+
+import deepxde as dde
+import numpy as np
+import torch
+from worker import EPS, Case, Steps, serve
+
+
+class Table(dde.data.function_spaces.FunctionSpace):
+    """Functions given by their values at equal distances."""
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+
+    def random(self, size: int) -> np.ndarray:
+        return self.values[:size]
+
+    def eval_one(self, feature: np.ndarray, x: np.ndarray) -> np.ndarray:
+        return np.interp(x, np.linspace(0, 1, len(feature)), feature)
+
+    def eval_batch(self, features: np.ndarray, xs: np.ndarray) -> np.ndarray:
+        return np.stack([self.eval_one(f, xs[:, 0]) for f in features]).astype(np.float32)
+
+
+def prepare(case: Case, args: argparse.Namespace) -> Steps:
+    if args.forward:
+        dde.config.set_default_autodiff("forward")
+    first = (1, 0) if case.dim == 2 else (1,)
+    second = (2, 0) if case.dim == 2 else (2,)
+    source: Any = 0.0
+
+    def derivatives(x: Any, u: Any) -> tuple[Any, Any, Any, Any]:
+        """u, u_x, u_xx, u_t."""
+        if args.zcs:
+            of = dde.zcs.LazyGrad(x, u)
+            u_t = of.compute((0, 1)) if case.dim == 2 else None
+            return u, of.compute(first), of.compute(second), u_t
+        value = u[0] if args.forward else u
+        u_x, u_xx = dde.grad.jacobian(u, x, i=0, j=0), dde.grad.hessian(u, x, i=0, j=0)
+        u_t = dde.grad.jacobian(u, x, i=0, j=1) if case.dim == 2 else None
+        if args.forward:  # each is a pair, values first
+            u_x, u_xx, u_t = (d if d is None else d[0] for d in (u_x, u_xx, u_t))
+        return value, u_x, u_xx, u_t
+
+    def pde(x: Any, u: Any, _: Any) -> Any:
+        value, u_x, u_xx, u_t = derivatives(x, u)
+        steady = value * u_x - EPS * u_xx
+        return steady + u_t if case.dim == 2 else steady - source
+
+    interval = dde.geometry.Interval(0, 1)
+    if case.equation == "time":
+        domain = dde.geometry.GeometryXTime(interval, dde.geometry.TimeDomain(0, 1))
+        walls = dde.icbc.DirichletBC(domain, lambda x: 0, lambda _, on: on)
+        initial = dde.icbc.IC(domain, lambda _, aux: aux, lambda _, on: on)
+        # The residual is taken on the 40 points of the boundary too: `points` in all.
+        problem = dde.data.TimePDE(
+            domain, pde, [walls, initial], case.points - 40, num_boundary=20, num_initial=20
+        )
+    else:
+        problem = dde.data.PDE(interval, pde, [], num_domain=case.points)
+    values = case.values()
+    product = dde.zcs.PDEOperatorCartesianProd if args.zcs else dde.data.PDEOperatorCartesianProd
+    data = product(
+        problem,
+        Table(values),
+        np.linspace(0, 1, case.sensors)[:, None],
+        len(values),
+        function_variables=[0],
+        num_test=1,
+        batch_size=case.functions,
+    )
+    at = torch.as_tensor(problem.train_x[:, 0])
+    source = (math.pi / 2) * torch.sin(2 * math.pi * at)
+    if not (args.zcs or args.forward):
+        source = source[:, None]
+    net = dde.nn.DeepONetCartesianProd(case.branch, case.trunk, "tanh", "Glorot normal")
+    if case.equation == "steady":
+
+        def lift(inputs: Any, u: Any) -> Any:
+            x = inputs[1][:, 0]
+            return x * (1 - x) * u
+
+        net.apply_output_transform(lift)
+    model = (dde.zcs.Model if args.zcs else dde.Model)(data, net)
+    model.compile("adam", lr=1e-3, verbose=0)
+    state = model.train_state
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            state.set_data_train(*data.train_next_batch())
+            model._train_step(state.X_train, state.y_train, state.train_aux_vars)
+
+    return steps
+
+
+if __name__ == "__main__":
+    serve(prepare, "zcs", "forward")

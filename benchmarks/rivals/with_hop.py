@@ -1,0 +1,18 @@
+"""The step by hop: the program that `hop train` runs, without what is around it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from worker import Case, Steps, serve
+
+sys.path.append(str(Path(__file__).parents[1]))
+import train_step
+
+
+def prepare(case: Case, _: argparse.Namespace) -> Steps:
+    return train_step.stepper(train_step.trainer(case.functions, case.points, case.equation))
+
+
+if __name__ == "__main__":
+    serve(prepare)

@@ -1,0 +1,88 @@
+"""A contestant's side of `benchmarks/rivals.py`; the standard library and NumPy alone.
+
+A contestant is a script in a process of its own. It is told a case on its command line, makes the
+training step, takes some steps, says "ready", and from then on answers a line with a number of
+steps by the seconds that they took. When its input ends it says how much memory it took at most.
+"""
+
+import argparse
+import dataclasses
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+Steps = Callable[[int], None]  # takes as many training steps, and waits for them
+
+EPS = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A DeepONet, an equation and a batch.
+
+    Attributes:
+      equation: "time", u_t + u u_x − ε u_xx = 0 with soft data on the boundary; or "steady",
+        u u_x − ε u_xx = (π/2) sin 2πx, where x(1 − x) times the network vanishes on it.
+      functions: in a batch, drawn at every step from all of `values`.
+      points: where the residual is taken, the same for all functions.
+      width: of all layers of branch and trunk, the last one too.
+      sensors: values of an input function that the branch sees.
+      table: a file of `values` (N, sensors), the input functions at equal distances on [0, 1].
+    """
+
+    equation: str
+    functions: int
+    points: int
+    width: int
+    sensors: int
+    table: str
+
+    @property
+    def dim(self) -> int:
+        return 2 if self.equation == "time" else 1
+
+    @property
+    def branch(self) -> list[int]:
+        return [self.sensors, *[self.width] * 4]
+
+    @property
+    def trunk(self) -> list[int]:
+        return [self.dim, *[self.width] * 4]
+
+    def values(self) -> np.ndarray:
+        return np.load(self.table)
+
+
+def serve(prepare: Callable[[Case, argparse.Namespace], Steps], *flags: str) -> None:
+    """Runs a contestant: `flags` are the switches that it knows beside its case."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", help="a Case, as JSON")
+    parser.add_argument("--memory", type=float, help="GiB that this process may take")
+    for flag in flags:
+        parser.add_argument(f"--{flag}", action="store_true")
+    args = parser.parse_args()
+    if args.memory:
+        limit = int(args.memory * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    steps = prepare(Case(**json.loads(args.case)), args)
+    steps(2)  # compiles, and warms up
+    print("ready", flush=True)
+    for line in sys.stdin:
+        began = time.perf_counter()
+        steps(int(line))
+        print(time.perf_counter() - began, flush=True)
+    print(peak_mib(), flush=True)
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held.
+
+    `ru_maxrss` would not do: Linux hands a parent's down to the child that it forks.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
