@@ -50,7 +50,7 @@ def with_machinery(config: Config) -> float:
 def alone(config: Config) -> float:
     """The same of the compiled program in a loop."""
     experiment = config_lib.build(config)
-    trainer = Trainer(experiment, config.mesh.layout())
+    trainer = Trainer(experiment, experiment.layout())
     feed, dispatch = _feed(experiment, trainer.layout), config.train.dispatch
     lam = Lam(*(np.float32(v) for v in experiment.path.places[0]))
     stage, state, ends = Stage(np.int32(0), lam, lam, np.float32(0)), trainer.init(), []

@@ -169,7 +169,8 @@ class MeshConfig:
     """The device mesh: functions × points × model; −1 takes the devices that the others leave.
 
     Attributes:
-      function: the input functions of a step are split over it.
+      function: the input functions of a step are split over it; where there are none, the points
+        are split over these devices too.
       point: the collocation points are.
       model: parameters and the solver's state are, for networks too wide for one device.
     """
@@ -178,13 +179,16 @@ class MeshConfig:
     point: int = 1
     model: int = 1
 
-    def layout(self) -> Layout:
-        """The mesh of this job's devices.
+    def layout(self, functions: bool = True) -> Layout:
+        """The mesh of this job's devices, for a problem with or without input functions.
 
         Raises:
           UserError: as in `hop.sharding.Layout.create`.
         """
-        return Layout.create(self.function, self.point, model=self.model)
+        function, point = self.function, self.point
+        if not functions:
+            function, point = 1, -1 if -1 in (function, point) else function * point
+        return Layout.create(function, point, model=self.model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,6 +254,14 @@ class Experiment:
     @property
     def plan(self) -> Plan:
         return self.strategy.plan()
+
+    def layout(self) -> Layout:
+        """The mesh of this job's devices.
+
+        Raises:
+          UserError: as in `hop.sharding.Layout.create`.
+        """
+        return self.config.mesh.layout(self.problem.random_field is not None)
 
     @property
     def criterion(self) -> Criterion:

@@ -96,7 +96,7 @@ def refine(
         the source's problem, network and precision.
     """
     experiment = config_lib.build(config)
-    layout = config.mesh.layout()
+    layout = experiment.layout()
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
     config_lib.check_alike(

@@ -288,7 +288,7 @@ def train(
     if not watchdog >= 0:
         raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
     experiment = config_lib.build(config, problem)
-    layout = config.mesh.layout()
+    layout = experiment.layout()
     check_batch(experiment, layout)
     provide(experiment, reporter)
     if config.train.precision == "float64" and jax.default_backend() == "tpu":
@@ -323,11 +323,6 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
     train, problem = experiment.config.train, experiment.problem
     layout.check("config.train.points", train.points, POINT)
     if problem.random_field is None:
-        if layout.mesh.shape[FUNCTION] > 1:
-            raise UserError(
-                "this problem has no input functions to split over devices; set "
-                "config.mesh.function=1 and config.mesh.point=-1"
-            )
         return
     parts = f"/{train.accumulate}" if train.accumulate > 1 else ""
     layout.check(f"config.train.functions{parts}", train.functions // train.accumulate, FUNCTION)

@@ -301,7 +301,7 @@ def test_the_multiplier_tells_a_front_that_wants_to_move():
 
 def continuation(tiny_mlp, **overrides):
     """A config of predictor–corrector continuation, small."""
-    values = config_lib.to_json(tiny_mlp(mesh__function=1, mesh__point=-1))
+    values = config_lib.to_json(tiny_mlp())
     values["strategy"] = {"name": "predictor_corrector"}
     values["solver"] = {"name": "levenberg_marquardt"}
     values["train"] |= {

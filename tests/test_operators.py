@@ -152,7 +152,7 @@ def test_bad_calls_are_refused(op, args, words):
 
 
 def test_a_problem_without_input(tiny_mlp, tmp_path, listener):
-    train(tiny_mlp(mesh__function=1, mesh__point=-1), tmp_path / "w", listener())
+    train(tiny_mlp(), tmp_path / "w", listener())
     sol = hop.load(tmp_path / "w", eps=0.5)
     x = np.linspace(0, 1, 7)[:, None]
     assert sol(x).shape == (7,)

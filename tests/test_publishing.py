@@ -132,7 +132,7 @@ def test_what_cannot_be_published_or_refined(
         published(trained, "tiny", models, data_dir, eps=(0.7,))
     published(trained, "tiny", models, data_dir)
     other = models / "other"
-    train(tiny_mlp(path__eps=(0.5,), mesh__function=1, mesh__point=-1), other, listener())
+    train(tiny_mlp(path__eps=(0.5,)), other, listener())
     with pytest.raises(hop.UserError, match="has another problem"):
         published(other, "tiny", models, data_dir)
     for eps in (0.9, 0.5):

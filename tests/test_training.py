@@ -179,7 +179,7 @@ def test_interrupted_training_resumes_to_the_bit(tiny, tmp_path, listener):
 
 
 def test_a_finished_run_stays_as_it_is(tiny_mlp, tmp_path, listener):
-    config = tiny_mlp(mesh__function=1, mesh__point=-1)
+    config = tiny_mlp()
     first = train(config, tmp_path / "w", listener())
     again = listener()
     assert train(config, tmp_path / "w", again) == first
@@ -342,6 +342,12 @@ def test_soft_conditions_are_rows_of_the_loss(tiny, tmp_path, listener):
     assert records[0]["total"] == pytest.approx(total, rel=1e-5)
 
 
+def test_without_input_functions_all_devices_split_the_points():
+    for function, point, points in ((-1, 1, 8), (1, -1, 8), (4, 2, 8), (2, -1, 8)):
+        layout = config_lib.MeshConfig(function, point).layout(functions=False)
+        assert dict(layout.mesh.shape) == {"function": 1, "point": points, "model": 1}
+
+
 def test_fresh_functions_are_a_function_of_the_step():
     law = RANDOM_FIELDS["paper"]
 
@@ -388,11 +394,6 @@ def test_batches_that_do_not_fit_the_mesh_are_refused(tiny, tmp_path, listener, 
     with pytest.raises(hop.UserError, match=words):
         train(tiny(**change), tmp_path / "w", listener())
     assert not (tmp_path / "w").exists()
-
-
-def test_an_mlp_problem_refuses_a_function_axis(tiny_mlp, tmp_path, listener):
-    with pytest.raises(hop.UserError, match="mesh.point=-1"):
-        train(tiny_mlp(), tmp_path / "w", listener())
 
 
 def test_metadata_of_a_stage(tiny, tmp_path, listener):

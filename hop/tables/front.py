@@ -44,7 +44,7 @@ def page(results: Results, _: Any) -> list[str]:
 
 TABLE = Table(
     "A front that moves",
-    {"runs": seeds("predictor–corrector", FRONT, CHANGES, ["train.steps=12"])},
+    {"runs": seeds("predictor–corrector", FRONT, CHANGES, ["train.steps=8"])},
     page,
     draw=runs.picture_of("predictor–corrector"),
 )

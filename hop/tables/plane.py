@@ -16,10 +16,10 @@ SHORT = ["train.steps=50"]
 STEPS = ["train.steps=1000"]
 BUDGET = {"classical": "train.steps=12000", "resampling": "train.steps=12000"}
 RUNS = (
-    seeds("predictor–corrector", PLANE, [], ["train.steps=4"])
+    seeds("predictor–corrector", PLANE, [], ["train.steps=3"])
     | {"homotopy loss, Strategy 2": Run(f"{PLANE}:paper", STEPS, SHORT)}
     | {
-        name: Run(f"{PLANE}:paper", [f"strategy.name={name}", steps], ["train.steps=600"])
+        name: Run(f"{PLANE}:paper", [f"strategy.name={name}", steps], ["train.steps=300"])
         for name, steps in BUDGET.items()
     }
     | {
@@ -34,7 +34,7 @@ RUNS = (
             ],
             SHORT,
         ),
-        "predictor–corrector, no symmetry": Run(f"{PLANE}:free", [], ["train.steps=4"]),
+        "predictor–corrector, no symmetry": Run(f"{PLANE}:free", [], ["train.steps=3"]),
     }
 )
 

@@ -16,7 +16,7 @@ PLAIN = [
 ]  # fmt: skip
 FEWER = "path.eps=(1.0,0.5,0.26,0.14,0.08,0.05,0.033,0.02)"
 RUNS = (
-    seeds("tanh", f"{WAVE}:tanh", [], ["train.steps=10", FEWER])
+    seeds("tanh", f"{WAVE}:tanh", [], ["train.steps=6", FEWER])
     | seeds("sines", WAVE, [], ["train.steps=10"])
     | {"homotopy loss, Strategy 2": Run(f"{WAVE}:paper", [], ["train.steps=10"])}
     | {
