@@ -10,6 +10,7 @@ what a model axis adds.
 import dataclasses
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from hop.errors import UserError
 
 FUNCTION, POINT, MODEL = "function", "point", "model"
+
+_PATIENCE = 240.0  # seconds that the processes of a job wait for each other; at 300 JAX aborts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +151,9 @@ def start_processes() -> None:
 def _join(*address: Any) -> None:
     # Its service would take SIGTERM for itself, and Orbax's own step numbers confuse it.
     jax.config.update("jax_enable_preemption_service", False)
+    late = threading.Timer(_PATIENCE, _give_up)
+    late.daemon = True
+    late.start()
     try:
         jax.distributed.initialize(*address)
     except (ValueError, RuntimeError) as error:
@@ -155,6 +161,18 @@ def _join(*address: Any) -> None:
             f"this process cannot join its job ({str(error).splitlines()[0]}); set "
             "HOP_COORDINATOR, HOP_PROCESSES and HOP_PROCESS_ID, or none of them to train alone"
         ) from error
+    finally:
+        late.cancel()
+
+
+def _give_up() -> None:
+    print(
+        f"hop: error: the other processes of this job have not all come within {_PATIENCE:g} s; "
+        "see why, then run the same command to go on",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(1)
 
 
 def wait_for_all(what: str) -> None:

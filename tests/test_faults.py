@@ -213,6 +213,12 @@ def elements(shapes: str) -> int:
     )
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Job:
     """`hop train` in processes of its own."""
 
@@ -223,10 +229,7 @@ class Job:
         self.steps = steps
 
     def start(self, name: str, processes: int = 1, *words: str) -> list[subprocess.Popen]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        started = []
+        port, started = free_port(), []
         for k in range(processes):
             env = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
             if processes > 1:
@@ -246,12 +249,13 @@ class Job:
             assert process.returncode == 0, said.decode()
         return self.folder / name
 
-    def wait_for_a_checkpoint(self, name: str, beyond: int = 0) -> None:
-        """Until a checkpoint of more than `beyond` steps is whole."""
+    def wait_for_a_checkpoint(self, name: str, beyond: int = 0) -> int:
+        """Until a checkpoint of more than `beyond` steps is whole; returns its steps."""
         rolling = self.folder / name / "rolling"
         for _ in range(1200):
-            if any(p.name.isdigit() and int(p.name) > beyond for p in rolling.glob("*")):
-                return
+            steps = [int(p.name) for p in rolling.glob("*") if p.name.isdigit()]
+            if max(steps, default=0) > beyond:
+                return max(steps)
             time.sleep(0.1)
         raise AssertionError(f"no checkpoint in {rolling}")
 
@@ -297,16 +301,29 @@ def test_two_processes_hold_half_of_the_parameters_each(tmp_path, data_dir):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), one, two)
 
 
+def test_a_process_that_never_comes_is_not_waited_for_for_ever():
+    env = os.environ | {"HOP_COORDINATOR": f"127.0.0.1:{free_port()}", "HOP_PROCESSES": "2"}
+    wait = "from hop import sharding; sharding._PATIENCE = 1; sharding.start_processes()"
+    line = [sys.executable, "-c", wait]
+    alone = subprocess.Popen(line, env=env | {"HOP_PROCESS_ID": "0"}, stderr=subprocess.PIPE)
+    code, said = end(alone)
+    assert code == 1
+    assert "hop: error: the other processes of this job have not all come within 1 s" in said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_five_times_at_random(tmp_path, data_dir, processes):
-    """kill −9 at any moment, in a save or not: the end is that of an undisturbed run."""
-    job, rng = Job(tmp_path, data_dir, 2000), np.random.default_rng(0)
+    """kill −9 at any moment, in a save or not: the end is that of an undisturbed run.
+
+    But once all have joined the job: until then a process waits minutes for the others.
+    """
+    job, rng, reached = Job(tmp_path, data_dir, 600), np.random.default_rng(0), 0
     whole = job.finish("whole", processes)
     for _ in range(5):
         started = job.start("w", processes)
-        job.wait_for_a_checkpoint("w")
-        time.sleep(rng.uniform(3, 8))
+        reached = job.wait_for_a_checkpoint("w", reached)
+        time.sleep(rng.uniform(0, 2))
         started[int(rng.integers(processes))].kill()
         for process in started:
             assert end(process, 120)[0] != 0
