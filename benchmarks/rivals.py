@@ -118,7 +118,7 @@ class Contestant:
         said = self.errors.read_text()
         if seconds >= PATIENCE:
             return f"no two steps in {PATIENCE} s"
-        if any(word in said for word in ("allocate memory", "RESOURCE_EXHAUSTED", "bad_alloc")):
+        if any(word in said for word in ("allocate memory", "ut of memory", "bad_alloc")):
             return f"more than {MEMORY} GiB"
         raise SystemExit(said)
 
@@ -251,9 +251,8 @@ def page(report: Found) -> str:
         "* *DeepXDE, aligned*: `PDEOperatorCartesianProd` as it is, function by function.\n"
         "* *JAX, nested `grad` under `vmap`*: point by point, as "
         "[jaxpi](https://github.com/PredictiveIntelligenceLab/jaxpi) takes derivatives; written "
-        "for this page (`benchmarks/rivals/jaxpi_style.py`), since jaxpi has no "
-        "operators.\n"
-        "* jinns 1.10.2 is left out: it has no DeepONet.",
+        "for this page (`benchmarks/rivals/jaxpi_style.py`).\n"
+        "* jinns 1.10.2 is left out: it has no DeepONet among its networks.",
         "## Start-up of hop",
         files.table(
             ["", "seconds"],

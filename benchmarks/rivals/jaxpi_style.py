@@ -2,7 +2,7 @@
 
 The network is a function of one input function and one point; `jax.grad`, nested, differentiates it
 at the point; `jax.vmap` takes it over functions and points (Wang et al., arXiv 2308.08468, whose
-code is jaxpi). Written anew here, since jaxpi itself has no operators.
+code is jaxpi). Written here for a DeepONet.
 """
 
 import argparse

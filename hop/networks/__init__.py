@@ -113,7 +113,8 @@ def hidden(
     """The jet of y ↦ the last hidden layer at embed(y): label → (q, width).
 
     The jet passes the layers as one, a matrix product for each label. Forward mode nested around
-    the whole network carries some labels twice: u_x, and its products, for the sake of u_xx.
+    the whole network carries some labels twice: u_x, and its products, for the sake of u_xx. In
+    narrow layers pointwise work decides, and Jacobians are quicker by nesting: `MLP` does that.
     """
     act, h = _ACTIVATIONS[module.activation], jet(embed, y, labels)
     for i in range(len(module.widths) - 1):

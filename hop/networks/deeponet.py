@@ -85,7 +85,7 @@ class DeepONet:
         weights = split(evaluate(self._branch, params["branch"], values))
         h = hidden(self._trunk, params["trunk"], embed, y, labels)
         last = params["trunk"][f"Dense_{len(self.trunk)}"]
-        if self._branch_first(weights.shape[1], h):
+        if self._branch_first(weights, h):
             kernel, bias = split(last["kernel"]), split(last["bias"])
             folded = jnp.matmul(weights, jnp.swapaxes(kernel, 1, 2))
             out = {label: jnp.matmul(folded, value.T) for label, value in h.items()}
@@ -95,7 +95,7 @@ class DeepONet:
             for label, t in dense(last, h).items()
         }
 
-    def _branch_first(self, functions: int, h: Jet) -> bool:
+    def _branch_first(self, weights: Array, h: Jet) -> bool:
         """Whether the trunk's last kernel W acts on the branch, (B Wᵀ) hᵀ, and not on h, B (h W)ᵀ.
 
         With fewer functions than rows of h that is fewer operations; and if W widens, no more
@@ -105,7 +105,7 @@ class DeepONet:
         if len(h) == 1:
             return False
         points, width = h[""].shape
-        return width <= self.rank and functions < len(h) * points
+        return width <= self.rank and weights.shape[1] < len(h) * points
 
     def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
         return features[0] + params["bias"]

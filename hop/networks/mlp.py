@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from hop.derivatives import Jet
+from hop.derivatives import Jet, jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, check_architecture, dense, hidden
+from hop.networks import Params, Perceptron, check_architecture, evaluate
 
 __all__ = ["MLP"]
 
@@ -54,13 +54,12 @@ class MLP:
     def features(
         self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
     ) -> Jet:
-        def embed(points: Array) -> Array:
+        def apply(points: Array) -> Array:
             waves = jnp.sin(math.pi * points[:, : self.sines])
-            return jnp.concatenate([waves, points[:, self.sines :]], axis=1)
+            seen = jnp.concatenate([waves, points[:, self.sines :]], axis=1)
+            return evaluate(self._module, params, seen)[:, 0]
 
-        last = params[f"Dense_{len(self.widths)}"]
-        jets = dense(last, hidden(self._module, params, embed, y, labels))
-        return {label: value.T[None] for label, value in jets.items()}
+        return {label: value[None, None, :] for label, value in jet(apply, y, labels).items()}
 
     def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
         return features[0]
