@@ -44,9 +44,10 @@ bench: install
 	$(BIN)/python benchmarks/roofline.py --output=docs/results
 	$(MAKE) bench-rivals
 
-# hop's training step beside that of other codes, which live in ./.venv-rivals (10 minutes)
+# hop's training step beside that of other codes, which live in ./.venv-rivals (20 minutes)
 bench-rivals: install .venv-rivals/installed
 	$(BIN)/python benchmarks/rivals.py --output=docs/results
+	$(BIN)/python benchmarks/time_to_accuracy.py --output=docs/results
 
 # --retries: an index that cannot be reached is given up soon
 .venv-rivals/installed: benchmarks/rivals/requirements.txt

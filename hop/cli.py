@@ -258,8 +258,8 @@ def _run(workdir: str, train: Callable[[Any], Any]) -> None:
         except jax.errors.JaxRuntimeError as error:
             what = str(error).splitlines()[0][:160]
             raise RunError(
-                f"the devices' runtime failed ({what}); a process of the job was lost, or memory "
-                "ran out. Mend that, then run the same command to go on from the last checkpoint"
+                f"the devices' runtime failed ({what}). Where a process of the job was lost, or "
+                "memory ran out, mend that; the same command goes on from the last checkpoint"
             ) from error
         if sharding.is_chief():
             from hop import plotting

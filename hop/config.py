@@ -231,8 +231,12 @@ class Config:
         return jax.enable_x64(self.train.precision == "float64")
 
     def products(self) -> AbstractContextManager:
-        """The context in which the matrix products of a step round as the config says."""
-        return jax.default_matmul_precision(_PRODUCTS[self.train.compute])
+        """The context in which the matrix products of a step round as the config says.
+
+        XLA has no such products for vectors on CPUs, where they would save nothing either.
+        """
+        on_cpu = jax.default_backend() == "cpu"
+        return jax.default_matmul_precision("highest" if on_cpu else _PRODUCTS[self.train.compute])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Config files: from FILE.py[:VARIANT] and overrides `--config.FIELD=VALUE` to a Config."""
 
 import dataclasses
+import inspect
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ def read(file: str, words: Sequence[str] = ()) -> Config:
     path = find(name)
     try:
         get_config = runpy.run_path(str(path))["get_config"]
+        if variant and not inspect.signature(get_config).parameters:
+            raise UserError(f"{path.name} has no variants; leave out ':{variant}'")
         skin = get_config(variant) if variant else get_config()
     except UserError:
         raise

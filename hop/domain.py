@@ -38,7 +38,11 @@ class Box:
         return (x - jnp.asarray(self.lower, x.dtype)[None, :]) * scale[None, :] - 1
 
     def grid(self, *counts: int) -> Float[np.ndarray, "q d"]:
-        """The tensor grid with `counts` points along each axis, ends included, x fastest."""
+        """The tensor grid with `counts` points along each axis, ends included, x fastest.
+
+        A single count serves all axes.
+        """
+        counts = counts * self.dim if len(counts) == 1 else counts
         axes = [
             np.linspace(low, high, count)
             for low, high, count in zip(self.lower, self.upper, counts, strict=True)

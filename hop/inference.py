@@ -65,6 +65,8 @@ def infer(
     _check_targets(operator, input, output, plot)
     began = time.monotonic()
     source = read(input) if input else None
+    if source is not None:
+        _check_shape(operator, source, input)
     if source is None:
         u = operator(x)
         count, sink = 1, Sink.open(output, u.shape, u.dtype)
@@ -138,6 +140,16 @@ def _solved(operator: Operator, source: Any, first: int, last: int, x: np.ndarra
         raise
 
 
+def _check_shape(operator: Operator, source: Any, input: str) -> None:
+    assert operator.sensors is not None
+    sensors = len(operator.sensors)
+    if source.ndim != 2 or source.shape[1] != sensors:
+        raise UserError(
+            f"--input={input} holds an array of shape {tuple(source.shape)}, and must hold "
+            f"(n, {sensors}): the values of n functions at the operator's {sensors} sensors"
+        )
+
+
 def _query(operator: Operator, at: str, points: int | None) -> np.ndarray:
     """The query points (q, d) that a request names."""
     domain = operator.ansatz.problem.domain
@@ -160,6 +172,10 @@ def _check_targets(operator: Operator, input: str, output: str, plot: str) -> No
             raise UserError(f"the folder of --{flag}={name} does not exist; create it first")
         if Path(name).is_dir() and name and Path(name).suffix != ".zarr":
             raise UserError(f"--{flag}={name} is a folder; name a file in it")
+    if Path(output).suffix not in (".npy", ".zarr"):
+        raise UserError(f"--output={output} is no array's name; end it in .npy or .zarr")
+    if input and Path(output).resolve() == Path(input).resolve():
+        raise UserError(f"--output={output} is the input; choose another name")
     if Path(output).is_dir() and not (Path(output) / "zarr.json").is_file():
         raise UserError(f"--output={output} is a folder but no Zarr array; choose another name")
     moves = in_time(operator.ansatz.problem)

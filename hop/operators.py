@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import functools
 import math
+import numbers
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -145,7 +146,7 @@ class Operator:
         n, q, devices = len(values), len(x), len(split.mesh.devices)
         few = 1 << max(1, _ENTRIES // max(1, min(q, _CHUNK))).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
-        chunk = min(q, max(1, _ENTRIES // most))
+        chunk = max(1, min(q, _ENTRIES // most))
         parts = [x[i : i + chunk] for i in range(0, q, chunk)]
         if len(parts) > 1:
             parts[-1] = jnp.pad(parts[-1], ((0, chunk - len(parts[-1])), (0, 0)), "edge")
@@ -191,8 +192,8 @@ class Operator:
         if u0.ndim != 2 or u0.shape[1] != len(places):
             raise UserError(
                 f"u0 has shape {tuple(u0.shape)} and must be (n, {len(places)}): the values "
-                f"of n functions at the {len(places)} sensors (op.sensors); for values "
-                "elsewhere name their places in Python, op(u0, sensors=places)"
+                f"of n functions at the {len(places)} sensors; for values elsewhere than at "
+                "op.sensors name their places, op(u0, sensors=places)"
             )
         values = finite(u0, self.dtype)
         if sensors is None:
@@ -311,6 +312,9 @@ def select(
     """
     if eps is None and s is None and stage is None:
         return []
+    for name, given in (("eps", eps), ("s", s), ("stage", stage)):
+        if given is not None and not isinstance(given, numbers.Real):
+            raise UserError(f"{name}={given!r} must be a number")
     found = list(stages)
     if stage is not None:
         index = stage if stage >= 0 or not found else found[-1].stage + 1 + stage
@@ -330,6 +334,8 @@ def select(
 
 def _label(problem: Problem, order: int | str) -> str:
     """The letters of a derivative, checked."""
+    if not isinstance(order, int | str):
+        raise UserError("the order of the derivative is missing; call op.derivative(u0, x, order)")
     dim = problem.domain.dim
     letters = "xyz"[: dim - 1] + "t" if in_time(problem) else "xyz"[:dim]
     label = "x" * order if isinstance(order, int) and order >= 0 else order
@@ -373,7 +379,13 @@ def _sampled(u0: Any, places: np.ndarray) -> Any:
     functions = u0 if isinstance(u0, list | tuple) else [u0]
     if not functions or not all(callable(f) for f in functions):
         return u0
-    values = [np.asarray(f(places)) for f in functions]
+    try:
+        values = [np.asarray(f(places)) for f in functions]
+    except TypeError as error:
+        raise UserError(
+            f"a function of u0 does not take an array of places ({error}); give one that does, as "
+            "numpy.sin and not math.sin"
+        ) from error
     for k, value in enumerate(values):
         if value.shape != places.shape:
             raise UserError(

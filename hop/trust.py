@@ -103,8 +103,8 @@ def gauge(op: Operator, u0: np.ndarray | None = None, nodes: int | None = None) 
     name = type(problem).__name__
     if not serves(problem):
         raise UserError(
-            f"gauge needs a problem of second order on an interval with exact conditions at its "
-            f"ends, and {name} is none; for one with problem.conditions_by, use 'lift'"
+            f"a gauge needs a problem of second order on an interval, with exact conditions at its "
+            f"ends (problem.conditions_by=lift), and {name} is none"
         )
     if nodes is not None and nodes < 16:
         raise UserError(f"nodes={nodes} are too few for a gauge; use 16 or more, or leave it out")

@@ -104,7 +104,8 @@ def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
 @pytest.mark.parametrize(
     ("compute", "products"), [("float32", "[HIGHEST, HIGHEST]"), ("bfloat16", "bf16")]
 )
-def test_matrix_products_round_as_asked(compute, products, tiny):
+def test_matrix_products_round_as_asked(compute, products, tiny, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # a CPU takes none but float32
     config = tiny(train__compute=compute)
     datasets.build("unit", config.data.data_dir)
     trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))

@@ -37,6 +37,11 @@ class Table(dde.data.function_spaces.FunctionSpace):
 
 
 def prepare(case: Case, args: argparse.Namespace) -> Steps:
+    return training(case, args, {"eps": EPS})[1]
+
+
+def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tuple[Any, Steps]:
+    """The model, and what takes its steps, at the ε that `at` holds just then."""
     if args.forward:
         dde.config.set_default_autodiff("forward")
     first = (1, 0) if case.dim == 2 else (1,)
@@ -58,7 +63,7 @@ def prepare(case: Case, args: argparse.Namespace) -> Steps:
 
     def pde(x: Any, u: Any, _: Any) -> Any:
         value, u_x, u_xx, u_t = derivatives(x, u)
-        steady = value * u_x - EPS * u_xx
+        steady = value * u_x - at["eps"] * u_xx
         return steady + u_t if case.dim == 2 else steady - source
 
     interval = dde.geometry.Interval(0, 1)
@@ -83,8 +88,8 @@ def prepare(case: Case, args: argparse.Namespace) -> Steps:
         num_test=1,
         batch_size=case.functions,
     )
-    at = torch.as_tensor(problem.train_x[:, 0])
-    source = (math.pi / 2) * torch.sin(2 * math.pi * at)
+    points = torch.as_tensor(problem.train_x[:, 0])
+    source = (math.pi / 2) * torch.sin(2 * math.pi * points)
     if not (args.zcs or args.forward):
         source = source[:, None]
     net = dde.nn.DeepONetCartesianProd(case.branch, case.trunk, "tanh", "Glorot normal")
@@ -104,7 +109,7 @@ def prepare(case: Case, args: argparse.Namespace) -> Steps:
             state.set_data_train(*data.train_next_batch())
             model._train_step(state.X_train, state.y_train, state.train_aux_vars)
 
-    return steps
+    return model, steps
 
 
 if __name__ == "__main__":
