@@ -136,7 +136,8 @@ def page(results: Results, measured: Any) -> list[str]:
         cells = [
             f"{100 * beyond[k]:.2g}" if (k := f"{eps:g}") in beyond else "–" for eps in columns
         ]
-        rows.append([f"hop: its network of ν = {LAST:g}, untrained at others, mean of {FEW}", *cells])
+        name = f"hop: its network of ν = {LAST:g}, untrained at others, mean of {FEW}"
+        rows.append([name, *cells])
     parts = [
         f"Relative L2 error in % on unseen functions ({tested} for ours, on 101 × 101 points, from "
         "ν = 0.001 down on 2,048 × 101), trained on the equation alone. The decoder does most of "
