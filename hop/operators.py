@@ -312,9 +312,9 @@ def select(
     """
     if eps is None and s is None and stage is None:
         return []
-    for name, given in (("eps", eps), ("s", s), ("stage", stage)):
-        if given is not None and not isinstance(given, numbers.Real):
-            raise UserError(f"{name}={given!r} must be a number")
+    for name, value in (("eps", eps), ("s", s), ("stage", stage)):
+        if value is not None and not isinstance(value, numbers.Real):
+            raise UserError(f"{name}={value!r} must be a number")
     found = list(stages)
     if stage is not None:
         index = stage if stage >= 0 or not found else found[-1].stage + 1 + stage
