@@ -404,8 +404,10 @@ def _check_dense(made: Experiment) -> None:
 
 
 def _check_parts(made: Experiment) -> None:
-    """Refuses to accumulate gradients where there is nothing to split, or no use."""
+    """Refuses to draw functions, or to split them, where there are none; or to no use."""
     train, solver = made.config.train, made.config.solver["name"]
+    if made.config.data.fresh and made.problem.random_field is None:
+        raise UserError("config.data.fresh: this problem has no input functions; leave it out")
     if train.accumulate == 1:
         return
     if made.problem.random_field is None:

@@ -186,7 +186,10 @@ def evaluate(
 
 
 def info(source: str) -> dict[str, Any]:
-    """What a source holds: problem, network, stages and the versions that made them."""
+    """What a source holds: problem, network, stages and the versions that made them.
+
+    The scores of a workdir's stages are those of training, a published model's those of its card.
+    """
     store = Store.find(source)
     config = config_lib.parse(store.config())
     ansatz = config_lib.build(config).ansatz
@@ -199,7 +202,7 @@ def info(source: str) -> dict[str, Any]:
         "strategy": named(config.strategy),
         "parameters": f"{size(jax.eval_shape(ansatz.init, jax.random.key(0))):,}",
         "made with": ", ".join(f"{name} {version}" for name, version in made.items()),
-        "stages": [info.record for info in stages],
+        "stages": [info.record | info.metadata.get("test", {}) for info in stages],
     }
 
 

@@ -74,6 +74,19 @@ def test_files_of_every_kind(op, u0, request_, tmp_path):
     assert names(tmp_path) == ["u.npy", "u.zarr", "u0.npy", "u0.npz", "z.npy"]
 
 
+def test_what_an_output_would_spoil_or_a_shape_forbids(op, tmp_path):
+    path = str(tmp_path / "u0.npy")
+    for shape in ((300,), (20, 7)):
+        np.save(path, np.zeros(shape))
+        with pytest.raises(hop.UserError, match=rf"u0.npy holds an array of shape \({shape[0]},"):
+            inference.infer(op, input=path, output=str(tmp_path / "u.npy"))
+    for output, words in (("u0.npy", "is the input"), ("u.npz", "end it in .npy or .zarr")):
+        with pytest.raises(hop.UserError, match=words):
+            inference.infer(op, input=path, output=str(tmp_path / output))
+    assert np.load(path).shape == (20, 7)
+    assert names(tmp_path) == ["u0.npy"]
+
+
 def test_a_dataset_by_its_name(op, tmp_path, data_dir, monkeypatch):
     from hop import datasets
 

@@ -1,5 +1,6 @@
 """Loading, calling and inferring: values do not depend on how the work is split."""
 
+import math
 import shutil
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import inference
+from hop import inference, operators
 from hop.fields import Field
 from hop.operators import Operator
 from hop.training import train
@@ -32,6 +33,27 @@ def op(run) -> Operator:
 @pytest.fixture
 def u0():
     return np.random.default_rng(0).normal(size=(37, 128)).astype(np.float32)
+
+
+def test_blocks_of_functions_and_of_points_change_nothing(op, u0, monkeypatch):
+    x = np.linspace(0, 1, 50)[:, None]
+    whole = op(u0, x)
+    monkeypatch.setattr(operators, "_ENTRIES", 128)
+    monkeypatch.setattr(operators, "_CHUNK", 8)
+    np.testing.assert_allclose(op(u0, x), whole, atol=2e-6)  # 16 functions × 8 points
+    np.testing.assert_allclose(op(u0[:1], x), whole[:1], atol=2e-6)
+
+
+def test_slips_of_a_caller_are_told_in_one_line(op):
+    u0 = np.zeros((1, len(op.sensors)))
+    assert op(u0, np.zeros((0, 1))).shape == (1, 0)
+    for call, words in (
+        (lambda: op.derivative(u0), "the order of the derivative is missing"),
+        (lambda: op([math.sin]), "numpy.sin and not math.sin"),
+        (lambda: hop.load("burgers-steady", eps="small"), "eps='small' must be a number"),
+    ):
+        with pytest.raises(hop.UserError, match=words):
+            call()
 
 
 def test_selection(run):

@@ -95,6 +95,7 @@ def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
         (tiny(train__accumulate=3), "functions=16 is no multiple of it"),
         (tiny(train__accumulate=4), "functions/4=4 is not divisible by the 8 devices"),
         (tiny_mlp(train__accumulate=2), "no input functions to split"),
+        (tiny_mlp(data__fresh=True), "no input functions; leave it out"),
         (config_lib.parse(lbfgs), "'lbfgs' needs more of a step"),
     ):
         with pytest.raises(hop.UserError, match=words):
