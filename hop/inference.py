@@ -145,7 +145,7 @@ def _check_shape(operator: Operator, source: Any, input: str) -> None:
     sensors = len(operator.sensors)
     if source.ndim != 2 or source.shape[1] != sensors:
         raise UserError(
-            f"--input={input} holds an array of shape {tuple(source.shape)}, and must hold "
+            f"--input={input} holds an array of shape {tuple(source.shape)} and must be "
             f"(n, {sensors}): the values of n functions at the operator's {sensors} sensors"
         )
 

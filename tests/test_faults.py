@@ -276,14 +276,15 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
         code, said = end(process)
         assert code == 75
         assert re.search("hop: ended by SIGTERM in stage .*a checkpoint is saved", said)
-    one, two = job.start("w", 2)
+    one, two = job.start("w", 2, "--config.train.save_seconds=1")
     job.wait_for_a_checkpoint("w", 420)
+    time.sleep(0.3)  # past that save: within one, the other waits for the heartbeats to cease
     two.kill()
-    code, said = end(one)
+    code, said = end(one, 200)
     assert code == 1
     # Its next sum fails, or the checkpoint that it was writing.
     assert re.search(
-        "hop: error: (the devices' runtime failed|a checkpoint could not).*go on", said
+        "hop: error: (the devices' runtime failed|a checkpoint could not).*go(es)? on", said
     )
     assert end(two)[0] == -signal.SIGKILL
     same_networks(job.finish("w", 2), whole)
