@@ -140,6 +140,19 @@ class RandomField:
         """(∫ E[u₀²] dx)^½, the size of a typical sample."""
         return float(np.sqrt(self.spectrum.sum()))
 
+    def unresolved(self, places: np.ndarray) -> float:
+        """The share, in rms, of a typical sample that sensors at these places do not tell.
+
+        A wave of wave number k needs one in every half of its length: of gaps, the largest counts.
+        """
+        inner = np.unique(places)
+        ends = [0.0, *inner, 1.0] if self.basis == "sine" else [*inner, inner[0] + 1]
+        half_waves = 1 / max(np.diff(ends).max(), 1e-12)
+        told = int(half_waves + 1e-6) if self.basis == "sine" else int(half_waves / 2 + 1e-6)
+        k = np.arange(1, self.modes + 1)
+        k = k if self.basis == "sine" else np.concatenate([k, k])
+        return float(np.sqrt(self.spectrum[k > told].sum()) / self.rms)
+
     def sample(self, key: Array, count: int | None = None) -> Float[Array, "*n K"]:
         """Coefficients of one sample (K,), or of `count` (count, K), in the default dtype."""
         std = jnp.sqrt(jnp.asarray(self.spectrum))

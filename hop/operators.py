@@ -6,6 +6,7 @@ import functools
 import math
 import numbers
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ _BLOCK = 8192  # functions per call at most
 _CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
+_UNRESOLVED = 0.01  # of a typical input function, that goes untold
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
 
@@ -81,7 +83,8 @@ class Operator:
           u0: (n, m) values of n functions at `op.sensors`, of any real dtype; or a function of
             places (m,), or a list of n such functions.
           x: query points (q, d) inside the domain; `op.grid` by default.
-          sensors: the places (m,) of other sensors; the functions are then fitted spectrally.
+          sensors: the places (m,) of other sensors; the functions are then fitted spectrally, with
+            a warning where the places are too few or too uneven for that.
 
         Returns:
           (n, q), or (q,) without an input function: NumPy for NumPy input, JAX for JAX.
@@ -198,6 +201,12 @@ class Operator:
         values = finite(u0, self.dtype)
         if sensors is None:
             return values
+        if (lost := law.unresolved(places)) > _UNRESOLVED:
+            warnings.warn(
+                f"sensors= leaves gaps: {100 * lost:.0f} % of a typical input function falls "
+                "through them, and the solution is as far off; give more, or more even ones",
+                stacklevel=4,
+            )
         if isinstance(u0, Array):
             fitted = Field.fit(values, places, law.basis, law.modes)
             return fitted(jnp.asarray(law.sensors, self.dtype))
@@ -332,7 +341,7 @@ def select(
     return found[-1:]
 
 
-def _label(problem: Problem, order: int | str) -> str:
+def _label(problem: Problem, order: Any) -> str:
     """The letters of a derivative, checked."""
     if not isinstance(order, int | str):
         raise UserError("the order of the derivative is missing; call op.derivative(u0, x, order)")

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -44,13 +45,22 @@ def test_blocks_of_functions_and_of_points_change_nothing(op, u0, monkeypatch):
     np.testing.assert_allclose(op(u0[:1], x), whole[:1], atol=2e-6)
 
 
+def test_sensors_that_do_not_tell_the_function_are_warned_of(op):
+    for places in (np.linspace(0, 0.5, 50), np.linspace(0, 1, 3)):
+        with pytest.warns(UserWarning, match="leaves gaps: .* % of a typical input function"):
+            op(np.sin(np.pi * places)[None], sensors=places)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        places = np.linspace(0, 1, 50)
+        op(np.sin(np.pi * places)[None], sensors=places)
+
+
 def test_slips_of_a_caller_are_told_in_one_line(op):
     u0 = np.zeros((1, len(op.sensors)))
     assert op(u0, np.zeros((0, 1))).shape == (1, 0)
     for call, words in (
         (lambda: op.derivative(u0), "the order of the derivative is missing"),
         (lambda: op([math.sin]), "numpy.sin and not math.sin"),
-        (lambda: hop.load("burgers-steady", eps="small"), "eps='small' must be a number"),
     ):
         with pytest.raises(hop.UserError, match=words):
             call()
