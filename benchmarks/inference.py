@@ -12,7 +12,6 @@ Writes inference.md and inference.json into the folder of --output, or prints th
 
 import argparse
 import hashlib
-import json
 import os
 import resource
 import signal
@@ -25,6 +24,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import report
 
 import hop
 from hop import files
@@ -160,11 +160,7 @@ def main() -> None:
     args = parser.parse_args()
     found = measure(args.functions, args.points)
     by = made("python benchmarks/inference.py")
-    text = page(found, by)
-    print(text)
-    if args.output:
-        files.write(args.output / "inference.md", text)
-        files.write(args.output / "inference.json", json.dumps(found | by, indent=1) + "\n")
+    report.keep(args.output, "inference", page(found, by), found | by)
 
 
 if __name__ == "__main__":

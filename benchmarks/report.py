@@ -1,4 +1,4 @@
-"""Writes the table of an evaluated workdir into a Markdown file, between two markers.
+"""Writes reports: here the table of an evaluated workdir into a Markdown file, between markers.
 
     hop evaluate --checkpoint=W --json | python benchmarks/report.py README.md NAME "COMMAND"
 
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hop import files
 from hop.tables.pages import provenance, table
 
 
@@ -34,6 +35,14 @@ def insert(path: Path, marker: str, text: str) -> None:
         raise SystemExit(f"{path} has no markers {begin} and {end}")
     head, _, rest = whole.partition(begin)
     path.write_text(f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+
+
+def keep(folder: Path | None, name: str, text: str, found: dict[str, Any]) -> None:
+    """Prints a benchmark's page; with a folder, writes it as NAME.md, its figures as NAME.json."""
+    print(text)
+    if folder:
+        files.write(folder / f"{name}.md", text)
+        files.write(folder / f"{name}.json", json.dumps(found, indent=1) + "\n")
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import report
 import train_step
 
 from hop import files
@@ -179,7 +180,7 @@ def first_step(cache: Path, folder: Path) -> float:
     """Seconds until `hop train` has logged its first step, with compiled programs in `cache`."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         words = ["--config=configs/burgers_steady.py", f"--workdir={name}/w"]
-        words += ["--config.train.dispatch=1", "--config.train.save_every=1000"]
+        words += ["--config.train.dispatch=1"]
         env = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -220,17 +221,17 @@ def rows(found: Found) -> list[list[str]]:
     return made
 
 
-def page(report: Found) -> str:
+def page(found: Found) -> str:
     parts = [
         "# Speed, side by side",
-        f"Milliseconds a training step, median (least–most) of {report['rounds']} rounds in which "
+        f"Milliseconds a training step, median (least–most) of {found['rounds']} rounds in which "
         "the contestants take turns; equal networks (tanh DeepONets), batches, points, float32, "
         "Adam. *Times hop* is the median of the ratios within a round. Memory is the most that the "
         "process took, libraries included; *ready* is from its start to the end of its second "
         "step, without a cache of compiled programs.",
     ]
     head = ["", "ms a step", "times hop", "memory, MiB", "ready, s"]
-    for case, found in zip(report["cases"], report["found"], strict=True):
+    for case, raced in zip(found["cases"], found["found"], strict=True):
         width = "-".join([str(case["width"])] * 4)
         equation = "Burgers in time" if case["equation"] == "time" else "steady Burgers"
         dim = 2 if case["equation"] == "time" else 1
@@ -238,7 +239,7 @@ def page(report: Found) -> str:
             f"## {equation}, {case['functions']} functions × {case['points']:,} points\n\n"
             f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
         )
-        parts.append(files.table(head, rows(found)))
+        parts.append(files.table(head, rows(raced)))
     parts += [
         "In time: u_t + u u_x − ε u_xx = 0 and soft values on 40 points of the boundary, functions "
         "drawn at every step from 1,000. Steady: the residual alone, u = x(1 − x) times the "
@@ -257,16 +258,16 @@ def page(report: Found) -> str:
         files.table(
             ["", "seconds"],
             [
-                ["`hop --help`", spread(report["start"]["hop --help"], ".2f")],
-                ["`import hop`", spread(report["start"]["import hop"], ".2f")],
+                ["`hop --help`", spread(found["start"]["hop --help"], ".2f")],
+                ["`import hop`", spread(found["start"]["import hop"], ".2f")],
                 ["`hop train` to its first step, nothing compiled before",
-                 spread(report["start"]["first step, cold"], ".2f")],
+                 spread(found["start"]["first step, cold"], ".2f")],
                 ["the same again, compiled programs from the cache",
-                 spread(report["start"]["first step, warm"], ".2f")],
+                 spread(found["start"]["first step, warm"], ".2f")],
             ],
         ),
-        f"{report['versions']}; {report['cores']} cores, load {report['load']:.1f} before the "
-        f"run. {provenance(report['command'], report)}",
+        f"{found['versions']}; {found['cores']} cores, load {found['load']:.1f} before the "
+        f"run. {provenance(found['command'], found)}",
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -287,7 +288,7 @@ def main() -> None:
     if not RIVALS.exists():
         raise SystemExit("the rivals are not installed: make bench-rivals does it, and runs this")
     load = os.getloadavg()[0]
-    report = {
+    found = {
         "rounds": args.rounds,
         "cases": CASES,
         "found": [race(case, args.rounds) for case in CASES],
@@ -296,11 +297,7 @@ def main() -> None:
         "cores": len(os.sched_getaffinity(0)),
         "load": load,
     } | made("make bench-rivals")
-    text = page(report)
-    print(text)
-    if args.output:
-        files.write(args.output / "speed.md", text)
-        files.write(args.output / "speed.json", json.dumps(report, indent=1) + "\n")
+    report.keep(args.output, "speed", page(found), found)
 
 
 if __name__ == "__main__":

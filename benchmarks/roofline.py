@@ -27,6 +27,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import report
 import train_step
 
 from hop import files
@@ -202,11 +203,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     found, by = measure(), made("python benchmarks/roofline.py --output=docs/results")
-    text = page(found, by)
-    print(text)
-    if args.output:
-        files.write(args.output / "roofline.md", text)
-        files.write(args.output / "roofline.json", json.dumps(found | by, indent=1) + "\n")
+    report.keep(args.output, "roofline", page(found, by), found | by)
 
 
 if __name__ == "__main__":

@@ -56,15 +56,6 @@ PARTS = (1, 2, 4)
 RATE, BANDWIDTH, LATENCY = 1e13, 4.5e10, 1e-6  # FLOP/s, bytes/s, s a hop
 
 
-# Measured by hand, since it has to be run, and the second way is not in the code.
-REMAT = (
-    "With a decoder at every function and point, parts cost nothing: a step of "
-    "configs/burgers_time.py with 200 functions needs 800 MiB and 0.64 s of one CPU core; in 2 "
-    "parts 512 MiB and 0.60 s, in 5 parts 228 MiB and 0.56 s. Recomputing the residual in the "
-    "backward pass (`jax.checkpoint`) needs 656 MiB, so there is no option for it."
-)
-
-
 def layers(model: Model, first: int) -> list[int]:
     return [first, *[model.width] * model.layers, model.rank]
 
@@ -236,7 +227,10 @@ def page() -> str:
             "`config.mesh.point` helps and parts do not. What that model needs on one device "
             "beside its arguments, by XLA's own count, and the FLOPs by the formula:",
             files.table(["accumulate", "MiB", "FLOPs, of those of one part"], memory(MODELS[1])),
-            REMAT,
+            "With a decoder at every function and point, as in `configs/burgers_time.py`, most of "
+            "the memory is that of functions × points, and parts cost next to nothing. Recomputing "
+            "the residual in the backward pass (`jax.checkpoint`) was tried there and saved less "
+            "than two parts do, so there is no option for it.",
             "## Predicted",
             f"For chips that sustain {RATE:.0e} FLOP/s in float32, an all-reduce as a ring at "
             f"{BANDWIDTH:.1e} bytes/s with {LATENCY:.0e} s a hop, nothing overlapped. Not "

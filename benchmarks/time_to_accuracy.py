@@ -13,7 +13,6 @@ Writes accuracy.md and accuracy.json into the folder of --output, or prints the 
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import statistics
@@ -24,12 +23,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from rivals import HERE, RIVALS
+import report
+from rivals import HERE, RIVALS, STEADY, spread
 
 from hop import config_files, files, training
 from hop.config import build
 from hop.datasets import load
-from hop.evaluation import Judge
 from hop.fields import Field
 from hop.progress import Console
 from hop.provenance import made
@@ -47,16 +46,15 @@ Found = dict[str, Any]
 
 def config(path: tuple[float, ...], steps: int, seed: int) -> Any:
     words = [f"path.eps={path}".replace(" ", ""), f"train.steps={steps}", f"seed={seed}"]
+    words += [f"train.validation={TESTED}"]
     return config_files.read(CONFIG, [f"--config.{word}" for word in words])
 
 
 def ours(path: tuple[float, ...], seed: int, limit: float) -> Found:
     """The first budget of steps a stage that ends below the goal."""
     for steps in BUDGETS:
-        made = config(path, steps, seed)
-        made = dataclasses.replace(made, train=dataclasses.replace(made.train, validation=TESTED))
         with tempfile.TemporaryDirectory() as folder, Console() as console:
-            stages = training.train(made, folder, console)
+            stages = training.train(config(path, steps, seed), folder, console)
         seconds, error = sum(s["seconds"] for s in stages), stages[-1]["l2re"]
         found = {"seconds": seconds, "steps": stages[-1]["total_steps"], "l2re": error}
         if error <= GOAL or seconds > limit:
@@ -65,10 +63,7 @@ def ours(path: tuple[float, ...], seed: int, limit: float) -> Found:
 
 
 def theirs(path: tuple[float, ...], seed: int, limit: float, folder: Path) -> Found:
-    case = {
-        "equation": "steady", "functions": 100, "points": 128, "width": 100, "sensors": 128,
-        "table": str(folder / "train.npy"),
-    }  # fmt: skip
+    case = STEADY | {"functions": 100, "points": 128, "table": str(folder / "train.npy")}
     command = [
         str(RIVALS), "to_accuracy.py", json.dumps(case), f"--test={folder / 'test.npz'}",
         f"--path={','.join(map(str, path))}", f"--steps={STAGE}", f"--goal={GOAL}",
@@ -85,9 +80,8 @@ def write_data(folder: Path) -> None:
     law = experiment.problem.random_field
     np.save(folder / "train.npy", load(law, "train", "", 1000)["values"].astype(np.float32))
     data = load(law, "test", "", TESTED)
-    judge = Judge(experiment.problem, data["values"], Field(data["coefficients"], law.basis))
     x, lam = np.linspace(0, 1, 1001)[:, None], experiment.path.places[0]
-    u = judge.problem.reference(judge.field, x, lam)
+    u = experiment.problem.reference(Field(data["coefficients"], law.basis), x, lam)
     values = data["values"].astype(np.float32)
     np.savez(folder / "test.npz", values=values, x=x.astype(np.float32), u=u)
 
@@ -112,7 +106,7 @@ def page(found: Found, by: dict[str, str]) -> str:
         reached = [run["seconds"] for run in runs if run["l2re"] <= GOAL]
         cell = f"not in {found['limit']:.0f} s"
         if reached:
-            cell = f"{statistics.median(reached):.1f} ({min(reached):.1f}–{max(reached):.1f})"
+            cell = spread(reached)
         if len(reached) < len(runs):
             cell += f", {len(runs) - len(reached)} of {len(runs)} seeds" + " not" * bool(reached)
         rows.append(
@@ -148,11 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     found = measure(args.seeds, args.limit)
     by = made("python benchmarks/time_to_accuracy.py --output=docs/results")
-    text = page(found, by)
-    print(text)
-    if args.output:
-        files.write(args.output / "accuracy.md", text)
-        files.write(args.output / "accuracy.json", json.dumps(found | by, indent=1) + "\n")
+    report.keep(args.output, "accuracy", page(found, by), found | by)
 
 
 if __name__ == "__main__":

@@ -359,7 +359,7 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     made = Experiment(config, ansatz, answer, strategy, solver, strategy.path(config.path.build()))
     _check_slow_mode(made)
     _check_dense(made)
-    _check_parts(made)
+    _check_functions(made)
     _check_points(made)
     _check_periodic(made)
     return made
@@ -403,7 +403,7 @@ def _check_dense(made: Experiment) -> None:
         raise UserError(f"'{name}' needs float64; set config.train.precision=float64")
 
 
-def _check_parts(made: Experiment) -> None:
+def _check_functions(made: Experiment) -> None:
     """Refuses to draw functions, or to split them, where there are none; or to no use."""
     train, solver = made.config.train, made.config.solver["name"]
     if made.config.data.fresh and made.problem.random_field is None:

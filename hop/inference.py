@@ -65,14 +65,13 @@ def infer(
     _check_targets(operator, input, output, plot)
     began = time.monotonic()
     source = read(input) if input else None
-    if source is not None:
-        _check_shape(operator, source, input)
     if source is None:
         u = operator(x)
         count, sink = 1, Sink.open(output, u.shape, u.dtype)
         sink.write(0, u)
         sink.finish()
     else:
+        _check_shape(operator, source, input)
         count = len(source)
         u = _all_shards(operator, source, _identity(input), x, output, progress)
     if plot and jax.process_index() == 0:
@@ -135,8 +134,7 @@ def _solved(operator: Operator, source: Any, first: int, last: int, x: np.ndarra
     try:
         return operator(rows, x)
     except UserError:
-        if rows.ndim == 2:
-            finite(rows, operator.dtype, first)
+        finite(rows, operator.dtype, first)
         raise
 
 
