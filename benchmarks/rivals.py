@@ -50,7 +50,7 @@ STEADY = {"equation": "steady", "width": 100, "sensors": 128}
 CASES = [
     TIME | {"functions": 50, "points": 1_000},
     TIME | {"functions": 100, "points": 2_500},
-    TIME | {"functions": 400, "points": 10_000},
+    TIME | {"functions": 400, "points": 10_000, "parts": 8},
     STEADY | {"functions": 100, "points": 128},
 ]
 MEMORY = 16  # GiB that a contestant may take
@@ -235,9 +235,14 @@ def page(found: Found) -> str:
         width = "-".join([str(case["width"])] * 4)
         equation = "Burgers in time" if case["equation"] == "time" else "steady Burgers"
         dim = 2 if case["equation"] == "time" else 1
+        how = f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
+        if "parts" in case:
+            how += (
+                f" hop works the points of a step through in {case['parts']} parts "
+                f"(`config.train.accumulate={case['parts']}`)."
+            )
         parts.append(
-            f"## {equation}, {case['functions']} functions × {case['points']:,} points\n\n"
-            f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
+            f"## {equation}, {case['functions']} functions × {case['points']:,} points\n\n{how}"
         )
         parts.append(files.table(head, rows(raced)))
     parts += [

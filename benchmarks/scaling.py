@@ -144,9 +144,9 @@ def memory(model: Model) -> list[list[str]]:
     rows = []
     for parts in PARTS:
         needed = compiled(model, 1, parts).memory_analysis().temp_size_in_bytes
-        trunk = parts * flops(model)["trunk"] / sum(flops(model).values())
-        share = trunk + 1 - flops(model)["trunk"] / sum(flops(model).values())
-        rows.append([f"{parts}", f"{needed / 2**20:,.0f}", f"{share:.1f}"])
+        branch = flops(model)["branch"] / sum(flops(model).values())
+        share = 1 + (parts - 1) * branch
+        rows.append([f"{parts}", f"{needed / 2**20:,.0f}", f"{share:.2f}"])
     return rows
 
 
@@ -220,17 +220,15 @@ def page() -> str:
                 rows,
             ),
             "## Memory",
-            "`config.train.accumulate` works a step's functions through in so many parts. That "
-            "serves where most of the memory is that of functions × points. A trunk that the "
-            "functions share is evaluated again for each part, and its cotangents are summed again "
-            "over the devices: where it is the larger part, as in the medium model, "
-            "`config.mesh.point` helps and parts do not. What that model needs on one device "
-            "beside its arguments, by XLA's own count, and the FLOPs by the formula:",
+            "`config.train.accumulate` works a step through in so many parts: of its points, and "
+            "only the branch is evaluated again for each. What the medium model needs on one "
+            "device beside its arguments, by XLA's own count, and the FLOPs by the formula:",
             files.table(["accumulate", "MiB", "FLOPs, of those of one part"], memory(MODELS[1])),
-            "With a decoder at every function and point, as in `configs/burgers_time.py`, most of "
-            "the memory is that of functions × points, and parts cost next to nothing. Recomputing "
-            "the residual in the backward pass (`jax.checkpoint`) was tried there and saved less "
-            "than two parts do, so there is no option for it.",
+            "Where the loss weighs the points of a function together (`strategy.slow`), the parts "
+            "are of the functions; the trunk, which they share, is then evaluated again for each. "
+            "Recomputing the residual in the backward pass (`jax.checkpoint`) was tried for "
+            "`configs/burgers_time.py` and saved less than two parts do, so there is no option for "
+            "it.",
             "## Predicted",
             f"For chips that sustain {RATE:.0e} FLOP/s in float32, an all-reduce as a ring at "
             f"{BANDWIDTH:.1e} bytes/s with {LATENCY:.0e} s a hop, nothing overlapped. Not "

@@ -45,8 +45,11 @@ class Bounded(BurgersTime):
         return Condition(at_first, None), Condition(np.concatenate(walls), zeros)
 
 
-def trainer(functions: int, points: int, equation: str = "time") -> Trainer:
-    """The program of a batch; "steady" is `configs/burgers_steady.py` with the residual alone."""
+def trainer(functions: int, points: int, equation: str = "time", parts: int = 1) -> Trainer:
+    """The program of a batch; "steady" is `configs/burgers_steady.py` with the residual alone.
+
+    A step is worked through in `parts` of its points, `config.train.accumulate`.
+    """
     config = config_lib.experiment(problem=f"burgers_{equation}", network="deeponet")
     if equation == "time":
         config.network.update(branch=(128,) * 3, trunk=(128,) * 3, rank=128, harmonics=1)
@@ -55,7 +58,7 @@ def trainer(functions: int, points: int, equation: str = "time") -> Trainer:
     config.path.eps = (EPS,)
     config.strategy.tangent = 0.0
     config.solver.update(optimizer="adam", learning_rate=1e-3)
-    config.train.update(functions=functions, points=points, dispatch=_WINDOW)
+    config.train.update(functions=functions, points=points, accumulate=parts, dispatch=_WINDOW)
     config.train.sampler = "uniform"
     made = config_lib.build(config_lib.parse(config.to_dict()))
     if equation == "time":

@@ -105,8 +105,9 @@ class TrainConfig:
       functions: input functions per step, drawn without replacement within an epoch; ignored
         without an input function.
       points: collocation points per step, shared by the functions.
-      accumulate: the parts that a step's functions are worked through in, one after the other: the
-        same step, in less memory where that of functions × points is the most of it.
+      accumulate: the parts that a step is worked through in, one after the other: the same step in
+        less memory. They are parts of its points; or of its functions, where the loss weighs a
+        function's points together (`strategy.slow`), which then costs a trunk for each.
       sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`); or, on an interval,
         "adaptive": denser where the last stage's network is steep (`hop.homotopy.adaptive`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
@@ -268,6 +269,11 @@ class Experiment:
         return self.config.mesh.layout(self.problem.random_field is not None)
 
     @property
+    def accumulates_over(self) -> str:
+        """What `config.train.accumulate` splits: "points" where it can, or "functions"."""
+        return "points" if self.plan.pointwise else "functions"
+
+    @property
     def criterion(self) -> Criterion:
         """When a stage ends. While the tangent term fades, the loss itself changes."""
         train, weights = self.config.train, self.plan.weights
@@ -410,12 +416,14 @@ def _check_functions(made: Experiment) -> None:
         raise UserError("config.data.fresh: this problem has no input functions; leave it out")
     if train.accumulate == 1:
         return
-    if made.problem.random_field is None:
-        why = "this problem has no input functions to split; set it to 1"
-    elif not made.solver.accumulates:
+    over = made.accumulates_over
+    count = getattr(train, over)
+    if not made.solver.accumulates:
         why = f"'{solver}' needs more of a step than its gradient; use solver.name=first_order"
-    elif train.functions % train.accumulate:
-        why = f"config.train.functions={train.functions} is no multiple of it; make it one"
+    elif over == "functions" and made.problem.random_field is None:
+        why = "strategy.slow weighs all points together, and there are no functions to split; use 1"
+    elif count % train.accumulate:
+        why = f"config.train.{over}={count} is no multiple of it; make it one"
     else:
         return
     raise UserError(f"config.train.accumulate={train.accumulate}: {why}")

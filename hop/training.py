@@ -218,9 +218,11 @@ class Trainer:
         x, spacing = self._points(state.anchor, inputs, self._key(state, stage), candidates)
         x, spacing = self.layout.constrain((x, spacing), POINT)
         share_done = state.step.astype(float) / self.train.steps
-        weights = self.experiment.plan.weights
-        made = Objective(self.ansatz, weights, state.anchor, inputs, x, spacing, stage, share_done)
-        return dataclasses.replace(made, parts=self.train.accumulate)
+        plan = self.experiment.plan
+        return Objective(
+            self.ansatz, plan.weights, state.anchor, inputs, x, spacing, stage, share_done,
+            parts=self.train.accumulate, split_points=plan.pointwise,
+        )  # fmt: skip
 
     def _key(self, state: TrainState, stage: Stage) -> Array:
         key = jax.random.fold_in(jax.random.key(self.experiment.config.seed), stage.index)
@@ -321,11 +323,17 @@ def provide(experiment: Experiment, reporter: Reporter) -> None:
 def check_batch(experiment: Experiment, layout: Layout) -> None:
     """Refuses, before anything is compiled or written, a batch that the mesh cannot split."""
     train, problem = experiment.config.train, experiment.problem
-    layout.check("config.train.points", train.points, POINT)
+    split = experiment.accumulates_over
+
+    def check(name: str, count: int, axis: str) -> None:
+        parts = train.accumulate if name == split else 1
+        words = f"config.train.{name}" + (f"/{parts}" if parts > 1 else "")
+        layout.check(words, count // parts, axis)
+
+    check("points", train.points, POINT)
     if problem.random_field is None:
         return
-    parts = f"/{train.accumulate}" if train.accumulate > 1 else ""
-    layout.check(f"config.train.functions{parts}", train.functions // train.accumulate, FUNCTION)
+    check("functions", train.functions, FUNCTION)
     available = datasets.SPLITS["train"]
     if train.functions > available and not experiment.config.data.fresh:
         raise UserError(

@@ -1,5 +1,6 @@
 """Training: invariant to the device count, resumed to the bit, compiled once, safe to fail."""
 
+import dataclasses
 import json
 import math
 
@@ -70,11 +71,15 @@ def test_losses_do_not_depend_on_the_mesh(kind, tiny, tiny_mlp):
     assert np.max(np.abs(other / reference - 1)) > 1e-2  # the comparison can fail
 
 
-def test_a_step_in_parts_is_the_same_step_in_less_memory(tiny):
+@pytest.mark.parametrize(("slow", "over"), [(0.0, "points"), (1e-3, "functions")])
+def test_a_step_in_parts_is_the_same_step_in_less_memory(slow, over, tiny):
     temporary, seen = {}, {}
     for parts in (1, 4):
         config = tiny(train__functions=512, train__points=128, train__accumulate=parts)
-        trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+        config = dataclasses.replace(config, strategy=config.strategy | {"slow": slow})
+        experiment = config_lib.build(config)
+        assert experiment.accumulates_over == over
+        trainer = Trainer(experiment, Layout.create(1, 1, jax.devices()[:1]))
         datasets.build("unit", config.data.data_dir)
         step = trainer.dispatch.lower(*arguments(trainer)).compile()
         temporary[parts] = step.memory_analysis().temp_size_in_bytes
@@ -91,10 +96,14 @@ def test_a_step_in_parts_is_the_same_step_in_less_memory(tiny):
 
 def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
     lbfgs = config_lib.to_json(tiny(train__accumulate=2)) | {"solver": {"name": "lbfgs"}}
+    slow, slow_mlp = (config_lib.to_json(made(train__accumulate=4)) for made in (tiny, tiny_mlp))
+    for values in (slow, slow_mlp):
+        values["strategy"]["slow"] = 1e-3
     for config, words in (
-        (tiny(train__accumulate=3), "functions=16 is no multiple of it"),
-        (tiny(train__accumulate=4), "functions/4=4 is not divisible by the 8 devices"),
-        (tiny_mlp(train__accumulate=2), "no input functions to split"),
+        (tiny(train__accumulate=3), "points=32 is no multiple of it"),
+        (tiny(train__accumulate=8, mesh__point=8, mesh__function=1), "points/8=4 is not divisible"),
+        (config_lib.parse(slow), "functions/4=4 is not divisible by the 8 devices"),
+        (config_lib.parse(slow_mlp), "no functions to split"),
         (tiny_mlp(data__fresh=True), "no input functions; leave it out"),
         (config_lib.parse(lbfgs), "'lbfgs' needs more of a step"),
     ):

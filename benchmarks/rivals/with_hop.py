@@ -11,7 +11,9 @@ import train_step
 
 
 def prepare(case: Case, _: argparse.Namespace) -> Steps:
-    return train_step.stepper(train_step.trainer(case.functions, case.points, case.equation))
+    return train_step.stepper(
+        train_step.trainer(case.functions, case.points, case.equation, case.parts)
+    )
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class Case:
       width: of all layers of branch and trunk, the last one too.
       sensors: values of an input function that the branch sees.
       table: a file of `values` (N, sensors), the input functions at equal distances on [0, 1].
+      parts: that hop works the points of a step through in.
     """
 
     equation: str
@@ -41,6 +42,7 @@ class Case:
     width: int
     sensors: int
     table: str
+    parts: int = 1
 
     @property
     def dim(self) -> int:

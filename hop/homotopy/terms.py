@@ -110,7 +110,9 @@ class Objective:
       stage: λ_k and λ_{k−1}.
       share_done: steps done of the stage's limit, in [0, 1].
       asked: which of the soft conditions are asked for, by number; all of them by default.
-      parts: that `gradient` works the functions through in.
+      parts: that `gradient` is the mean of.
+      split_points: whether a part holds some of the points, or some of the functions. Only if every
+        row belongs to a point, L is the mean of such parts.
     """
 
     ansatz: Ansatz
@@ -123,6 +125,7 @@ class Objective:
     share_done: ArrayLike = 0.0
     asked: Array | None = None
     parts: int = 1
+    split_points: bool = True
 
     def rows(self, params: Params) -> dict[str, Array]:
         """The rows of every term: (n, q), (n, b) for the soft conditions, (n, 1) for one row."""
@@ -143,24 +146,26 @@ class Objective:
         return jnp.asarray(total), terms
 
     def gradient(self, params: Params) -> tuple[tuple[Array, dict[str, Array]], Params]:
-        """L with its terms, and ∂L/∂θ: the mean of those of equal parts of the functions.
+        """L with its terms, and ∂L/∂θ: the mean of those of equal parts.
 
-        The parts follow each other, so memory is that of one. A part takes every `parts`-th
-        function: however the functions are split over devices, each holds a share of each part.
+        The parts follow each other, so memory is that of one. A part takes every `parts`-th point
+        or function: however they are split over devices, each holds a share of each part.
         """
+        names = ("x", "spacing") if self.split_points else ("inputs",)
 
-        def of(inputs: Inputs | None) -> Any:
-            part = dataclasses.replace(self, inputs=inputs)
+        def of(arrays: dict[str, Any]) -> Any:
+            part = dataclasses.replace(self, **arrays)
             return jax.value_and_grad(part.loss, has_aux=True)(params)
 
+        whole = {name: getattr(self, name) for name in names}
         if self.parts == 1:
-            return of(self.inputs)
+            return of(whole)
         split = jax.tree.map(
-            lambda a: jnp.moveaxis(a.reshape(-1, self.parts, a.shape[-1]), 1, 0), self.inputs
+            lambda a: jnp.moveaxis(a.reshape(-1, self.parts, *a.shape[1:]), 1, 0), whole
         )
         shapes = jax.eval_shape(of, jax.tree.map(lambda a: a[0], split))
         zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        sums, _ = jax.lax.scan(lambda s, i: (jax.tree.map(jnp.add, s, of(i)), None), zeros, split)
+        sums, _ = jax.lax.scan(lambda s, a: (jax.tree.map(jnp.add, s, of(a)), None), zeros, split)
         return jax.tree.map(lambda a: a / self.parts, sums)
 
     def vector(self, params: Params) -> Float[Array, " m"]:

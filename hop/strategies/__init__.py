@@ -35,6 +35,11 @@ class Plan:
     pin: float = 0.0
     resampling: ByResidual | None = None
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether every row of the loss belongs to a point, none to a function as a whole."""
+        return not (self.weights.slow or self.pin)
+
 
 @runtime_checkable
 class Strategy(Protocol):
