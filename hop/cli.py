@@ -83,6 +83,7 @@ def _keep_compiled() -> None:
     """Compiled programs are kept from one command to the next, where JAX's own setting is unset."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "hop"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 def _quiet() -> None:

@@ -1,7 +1,7 @@
 """The dataset `grf_burgers` of random initial conditions: building it and reading it.
 
-TensorFlow Datasets without TensorFlow: ArrayRecord files, read through grain. The builder
-registers itself on import, so `tfds.builder("grf_burgers/paper")` works after it.
+TensorFlow Datasets without TensorFlow: ArrayRecord files. The builder registers itself on import,
+so `tfds.builder("grf_burgers/paper")` works after it.
 """
 
 import contextlib
@@ -159,22 +159,19 @@ def load(
     wanted = SPLITS[split] if count is None else min(count, SPLITS[split])
     if not has_files(field):
         return examples(field, split, 0, wanted)
-    import grain
-
     path = folder(field.name, data_dir)
     _check_features(path)
     try:
         builder = tfds.builder_from_directory(str(path))
         source = builder.as_data_source(split)
         whole = len(source) == SPLITS[split]
-        batches = grain.MapDataset.source(source)[:wanted].batch(1000)
-        parts = [batches[i] for i in range(len(batches))]
+        rows = source.__getitems__(range(min(wanted, len(source))))
     except Exception as error:  # ArrayRecord and TFDS raise many kinds for a broken file
         raise RunError(
             f"the dataset {path} is damaged ({str(error).splitlines()[0][:100]}); "
             "delete that folder and build it again"
         ) from error
-    data = {k: np.concatenate([part[k] for part in parts]) for k in ("coefficients", "values")}
+    data = {k: np.stack([row[k] for row in rows]) for k in ("coefficients", "values")}
     if not whole or any(not np.isfinite(array).all() for array in data.values()):
         raise RunError(
             f"the dataset {path} is damaged (split '{split}' is not whole); "

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
-from scipy.stats import qmc
 
 RANDOM_SAMPLERS = ("uniform", "stratified")
 SAMPLERS = ("grid", *RANDOM_SAMPLERS)
@@ -105,5 +104,7 @@ def sobol(dim: int, count: int) -> Float[np.ndarray, "count dim"]:
     The shift moves the sequence's start off the corner (Cranley, Patterson, *SIAM J. Numer. Anal.*
     13 (1976), 904–914). Powers of two are the well-balanced counts.
     """
+    from scipy.stats import qmc  # half a second to import, and few domains need it
+
     points = qmc.Sobol(dim, scramble=False).random_base2(max(0, (count - 1).bit_length()))[:count]
     return (points + np.random.default_rng(0).random(dim)) % 1.0

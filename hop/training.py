@@ -184,12 +184,14 @@ class Trainer:
 
         candidates = self._candidates(state, stage, drawn(0))
 
+        one = jax.jit(self._step, inline=True)  # traced once: for its shapes, and in the loop
+
         def step(i: Array, carry: tuple[TrainState, dict[str, Array]]) -> Any:
             state, sums = carry
-            state, losses = self._step(state, stage, window, drawn(i), candidates)
+            state, losses = one(state, stage, window, drawn(i), candidates)
             return state, jax.tree.map(jnp.add, sums, losses)
 
-        shapes = jax.eval_shape(self._step, state, stage, window, drawn(0), candidates)[1]
+        shapes = jax.eval_shape(one, state, stage, window, drawn(0), candidates)[1]
         zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
         state, sums = jax.lax.fori_loop(0, window.count, step, (state, zeros))
         return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums)
