@@ -80,7 +80,7 @@ def homotopy() -> plt.Figure:
     for op, name, color in zip(
         (start, predicted, corrected), names, ("C0", "C1", "C2"), strict=True
     ):
-        loss = 0.5 * np.mean(op.residual(x=x) ** 2)
+        loss = 0.5 * np.mean(op.residual(x) ** 2)
         left.plot(x, op(x), color=color, lw=2, label=name)
         right.semilogy(
             x, np.abs(op(x) - truth), color=color, lw=2, label=f"{name}, loss {loss:.0e}"

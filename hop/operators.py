@@ -30,10 +30,13 @@ from hop.sharding import FUNCTION
 _ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
 _BLOCK = 8192  # functions per call at most
 _CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
+_POINTS = 2**17  # points per call at most: a network is wide
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 _UNRESOLVED = 0.01  # of a typical input function, that goes untold
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
+
+Program = Callable[[Params, Array | None, Array], Array]  # θ, sensor values, points → (n, q)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity, for jax.jit(op)
@@ -92,7 +95,7 @@ class Operator:
         Raises:
           UserError: wrong shapes, complex or non-finite values, points outside the domain.
         """
-        return self._evaluate("", args, x, sensors)
+        return self._evaluate(self._derivative(""), args, x, sensors)
 
     def derivative(
         self, *args: Any, order: int | str = "", x: Any = None, sensors: Any = None
@@ -112,10 +115,36 @@ class Operator:
         """
         if order == "" and args:
             *args, order = args  # type: ignore
-        return self._evaluate(_label(self.ansatz.problem, order), tuple(args), x, sensors)
+        label = _label(self.ansatz.problem, order)
+        return self._evaluate(self._derivative(label), tuple(args), x, sensors)
 
-    def _evaluate(self, label: str, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
-        """The derivative of a label; "" is the solution itself."""
+    def residual(self, *args: Any, x: Any = None, sensors: Any = None) -> Any:
+        """H(u_θ; s, ε) at the stage's own (s, ε), zero for an exact solution: `op.residual(u0, x)`.
+
+        It tells errors without a reference, but for those along a slow mode, which leave next to
+        none: `hop.gauge` says how far it can be trusted.
+
+        Args:
+          u0, x, sensors: as in a call of the operator.
+
+        Returns:
+          As a call of the operator.
+
+        Raises:
+          UserError: as in a call.
+        """
+        lam = Lam(*(np.asarray(v, self.dtype) for v in self.lam))
+
+        def program(params: Params, values: Array | None, x: Array) -> Array:
+            return _residual(self.ansatz, params, values, x, lam)
+
+        return self._evaluate(program, args, x, sensors)
+
+    def _derivative(self, label: str) -> Program:
+        return lambda params, values, x: apply(self.ansatz, label, params, values, x)
+
+    def _evaluate(self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
+        """What a program makes of the arguments of a call."""
         takes = 1 if self.sensors is None else 2
         if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
             raise UserError(f"call op({'x' if takes == 1 else 'u0, x'})")
@@ -129,18 +158,15 @@ class Operator:
         with jax.enable_x64(dtype == np.float64):
             x = jnp.asarray(x, dtype)
             if takes == 1:
-                u = apply(self.ansatz, label, self.params, None, x)[0]
+                made = [program(self.params, None, part)[0] for part in _parts(x, _POINTS)]
+                u = made[0] if len(made) == 1 else jnp.concatenate(made)[: len(x)]
                 return u if in_jax else np.asarray(u)
             values = self._checked_values(u0, sensors)
             if in_jax:
-                return apply(self.ansatz, label, self.params, jnp.asarray(values, dtype), x)
-            return self._in_blocks(
-                lambda params, a, x: apply(self.ansatz, label, params, a, x), values, x
-            )
+                return program(self.params, jnp.asarray(values, dtype), x)
+            return self._in_blocks(program, values, x)
 
-    def _in_blocks(
-        self, program: Callable[[Params, Array, Array], Array], values: np.ndarray, x: Array
-    ) -> np.ndarray:
+    def _in_blocks(self, program: Program, values: np.ndarray, x: Array) -> np.ndarray:
         """A program's (n, q) by blocks of functions and of points, padded to few shapes.
 
         The functions of a block are split over the local devices.
@@ -149,10 +175,8 @@ class Operator:
         n, q, devices = len(values), len(x), len(split.mesh.devices)
         few = 1 << max(1, _ENTRIES // max(1, min(q, _CHUNK))).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
-        chunk = max(1, min(q, _ENTRIES // most))
-        parts = [x[i : i + chunk] for i in range(0, q, chunk)]
-        if len(parts) > 1:
-            parts[-1] = jnp.pad(parts[-1], ((0, chunk - len(parts[-1])), (0, 0)), "edge")
+        chunk = max(1, min(q, _POINTS, _ENTRIES // most))
+        parts = _parts(x, chunk)
         out, made = np.empty((n, q), values.dtype), collections.deque[tuple[int, int, Array]]()
 
         def keep() -> None:
@@ -214,35 +238,13 @@ class Operator:
             fitted = Field.fit(jnp.asarray(u0, np.float64), places, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
 
-    def residual(self, u0: Any = None, x: np.ndarray | None = None) -> np.ndarray:
-        """H(u_θ; s, ε) (n, q) at the stage's own (s, ε): zero for an exact solution.
-
-        It tells errors without a reference, but for those along a slow mode, which leave next to
-        none: `hop.gauge` says how far it can be trusted.
-
-        Args:
-          u0, x: as in a call of the operator.
-        """
-        dtype = self.dtype
-        x = self.grid if x is None else x
-        with jax.enable_x64(dtype == np.float64):
-            points = jnp.asarray(x, dtype)
-            lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
-            if u0 is None:
-                return np.asarray(_residual(self.ansatz, self.params, None, points, lam))
-            return self._in_blocks(
-                lambda params, a, x: _residual(self.ansatz, params, a, x, lam),
-                np.asarray(self._checked_values(u0, None)),
-                points,
-            )
-
     def jets(
-        self, u0: np.ndarray | None, x: np.ndarray, dtype: Any = None
+        self, u0: Any, x: np.ndarray, dtype: Any = None, sensors: Any = None
     ) -> tuple[Jet, Jet | None]:
         """The jets of u_θ and of the input functions at x (q, d): label → (n, q).
 
         Args:
-          u0: (n, m) values at `op.sensors`; None without an input function.
+          u0, sensors: as in a call of the operator; u0 is None without an input function.
           x: points inside the domain.
           dtype: where to compute, with θ and u0 as they are; by default the operator's own.
 
@@ -257,7 +259,7 @@ class Operator:
             )
         dtype = np.dtype(dtype or self.dtype)
         with jax.enable_x64(dtype == np.float64):
-            values = None if u0 is None else self._checked_values(u0, None).astype(dtype)
+            values = None if u0 is None else self._checked_values(u0, sensors).astype(dtype)
             params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
             return _jets(
                 self.ansatz, params, values, _checked_points(x, self.ansatz.problem).astype(dtype)
@@ -413,6 +415,14 @@ def default_grid(problem: Problem) -> np.ndarray:
     if domain.dim > TENSOR_DIM:
         return domain.quadrature(_QUASI_RANDOM)[0]
     return domain.grid(*(_GRID[domain.dim - 1],) * domain.dim)
+
+
+def _parts(x: Array, size: int) -> list[Array]:
+    """The points in parts of a size, the last padded to it; all in one if they are fewer."""
+    parts = [x[i : i + size] for i in range(0, max(1, len(x)), size)]
+    if len(parts) > 1:
+        parts[-1] = jnp.pad(parts[-1], ((0, size - len(parts[-1])), (0, 0)), "edge")
+    return parts
 
 
 def _checked_points(x: Any, problem: Problem) -> Any:

@@ -27,7 +27,7 @@ Three things make the figures right where σ is small.
 import dataclasses
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -86,12 +86,12 @@ class Gauge:
     nodes: int
 
 
-def gauge(op: Operator, u0: np.ndarray | None = None, nodes: int | None = None) -> Gauge:
+def gauge(op: Operator, u0: Any = None, nodes: int | None = None, *, sensors: Any = None) -> Gauge:
     """How far the residual of a trained solution places it.
 
     Args:
       op: the operator of a stage.
-      u0: values (n, m) of input functions at `op.sensors`; None for a problem without them.
+      u0, sensors: input functions as in a call of the operator; None for a problem without them.
       nodes: the degree N of the collocation; by default 32 + 8/ε, in [144, 800]. Where the
         cap leaves a layer unresolved (ε < 0.01), `floor` holds what that does to σ.
 
@@ -113,7 +113,7 @@ def gauge(op: Operator, u0: np.ndarray | None = None, nodes: int | None = None) 
     ends = (float(problem.domain.lower[0]), float(problem.domain.upper[0]))
     x = lobatto(ends, n)
     with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
-        u, a = op.jets(u0, x[:, None], np.float64)
+        u, a = op.jets(u0, x[:, None], np.float64, sensors)
         lam = Lam(*(np.float64(v) for v in op.lam))
         grid = jnp.asarray(x)[:, None]
         if not np.all(_linearise(problem, u, a, grid, lam)[1][2]):

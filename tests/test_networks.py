@@ -76,7 +76,7 @@ def test_features_and_their_gradients_are_those_of_nested_forward_mode(
         jax.tree.map(close, features(params), nested(params))
         jax.tree.map(close, jax.grad(loss(features))(params), jax.grad(loss(nested))(params))
         hidden = {k: jnp.zeros((8, 4)) for k in labels}
-        assert net._branch_first(jnp.zeros((1, functions, 4)), hidden) == (functions == 2)
+        assert net._branch_first(jnp.zeros((functions, 1, 4)), hidden) == (functions == 2)
 
 
 def close(a, b):

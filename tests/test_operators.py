@@ -156,6 +156,10 @@ def test_functions_are_sampled(op):
     np.testing.assert_array_equal(op(waves, x), op(values, x))
     np.testing.assert_array_equal(op(waves[0], x), op(values[:1], x))
     np.testing.assert_array_equal(op.residual(waves), op.residual(values, op.grid))
+    elsewhere = np.linspace(0, 1, 101)
+    there = np.stack([wave(elsewhere) for wave in waves])
+    seen = op.residual(there, x, sensors=elsewhere)
+    np.testing.assert_allclose(seen, op.residual(values, x), atol=1e-4)
     for wrong in (lambda y: 1.0, [np.sin, lambda y: y[:2]]):
         with pytest.raises(hop.UserError, match=r"function [01] of u0 gives shape"):
             op(wrong, x)

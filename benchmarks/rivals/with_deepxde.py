@@ -17,7 +17,7 @@ os.environ["DDE_BACKEND"] = "pytorch"
 import deepxde as dde
 import numpy as np
 import torch
-from worker import EPS, Case, Steps, serve
+from worker import EPS, HARMONICS, Case, Steps, serve
 
 
 class Table(dde.data.function_spaces.FunctionSpace):
@@ -34,6 +34,12 @@ class Table(dde.data.function_spaces.FunctionSpace):
 
     def eval_batch(self, features: np.ndarray, xs: np.ndarray) -> np.ndarray:
         return np.stack([self.eval_one(f, xs[:, 0]) for f in features]).astype(np.float32)
+
+
+def on_circle(points: Any) -> Any:
+    """(x, t) as cos 2πmx, sin 2πmx and t."""
+    angle = 2 * math.pi * points[:, :1] * torch.arange(1, HARMONICS + 1)
+    return torch.cat([torch.cos(angle), torch.sin(angle), points[:, 1:]], dim=1)
 
 
 def prepare(case: Case, args: argparse.Namespace) -> Steps:
@@ -72,11 +78,14 @@ def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tupl
         walls = dde.icbc.DirichletBC(domain, lambda x: 0, lambda _, on: on)
         initial = dde.icbc.IC(domain, lambda _, aux: aux, lambda _, on: on)
         # The residual is taken on the 40 points of the boundary too: `points` in all.
+        asked, edge, start, weights = [walls, initial], 20, 20, None
+        if case.periodic:
+            asked, edge, start, weights = [initial], 0, 100, [1, 100]
         problem = dde.data.TimePDE(
-            domain, pde, [walls, initial], case.points - 40, num_boundary=20, num_initial=20
+            domain, pde, asked, case.points - edge - start, num_boundary=edge, num_initial=start
         )
     else:
-        problem = dde.data.PDE(interval, pde, [], num_domain=case.points)
+        problem, weights = dde.data.PDE(interval, pde, [], num_domain=case.points), None
     values = case.values()
     product = dde.zcs.PDEOperatorCartesianProd if args.zcs else dde.data.PDEOperatorCartesianProd
     data = product(
@@ -100,8 +109,10 @@ def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tupl
             return x * (1 - x) * u
 
         net.apply_output_transform(lift)
+    if case.periodic:
+        net.apply_feature_transform(on_circle)
     model = (dde.zcs.Model if args.zcs else dde.Model)(data, net)
-    model.compile("adam", lr=1e-3, verbose=0)
+    model.compile("adam", lr=1e-3, loss_weights=weights, verbose=0)
     state = model.train_state
 
     def steps(count: int) -> None:

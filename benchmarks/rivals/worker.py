@@ -19,6 +19,7 @@ import numpy as np
 Steps = Callable[[int], None]  # takes as many training steps, and waits for them
 
 EPS = 0.01
+HARMONICS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Case:
       sensors: values of an input function that the branch sees.
       table: a file of `values` (N, sensors), the input functions at equal distances on [0, 1].
       parts: that hop works the points of a step through in.
+      periodic: in time, whether the trunk sees x on the circle, by `HARMONICS` of it, and nothing
+        but the initial values is asked for.
     """
 
     equation: str
@@ -43,6 +46,7 @@ class Case:
     sensors: int
     table: str
     parts: int = 1
+    periodic: bool = False
 
     @property
     def dim(self) -> int:
@@ -54,7 +58,8 @@ class Case:
 
     @property
     def trunk(self) -> list[int]:
-        return [self.dim, *[self.width] * 4]
+        first = 2 * HARMONICS + 1 if self.periodic else self.dim
+        return [first, *[self.width] * 4]
 
     def values(self) -> np.ndarray:
         return np.load(self.table)

@@ -76,8 +76,8 @@ class DeepONet:
 
     def features(self, params: Params, values: Array, y: Array, labels: Sequence[str]) -> Jet:
         def split(outputs: Array) -> Array:
-            """(·, Q p) → (Q, ·, p)."""
-            return jnp.moveaxis(outputs.reshape(-1, self._channels, self.rank), 1, 0)
+            """(·, Q p) → (·, Q, p)."""
+            return outputs.reshape(-1, self._channels, self.rank)
 
         def embed(points: Array) -> Array:
             return on_circle(points, self.harmonics)
@@ -85,15 +85,18 @@ class DeepONet:
         weights = split(evaluate(self._branch, params["branch"], values))
         h = hidden(self._trunk, params["trunk"], embed, y, labels)
         last = params["trunk"][f"Dense_{len(self.trunk)}"]
-        if self._branch_first(weights, h):
-            kernel, bias = split(last["kernel"]), split(last["bias"])
-            folded = jnp.matmul(weights, jnp.swapaxes(kernel, 1, 2))
-            out = {label: jnp.matmul(folded, value.T) for label, value in h.items()}
-            return out | {"": out[""] + jnp.matmul(weights, jnp.swapaxes(bias, 1, 2))}
-        return {
-            label: jnp.matmul(weights, jnp.swapaxes(split(t), 1, 2))
-            for label, t in dense(last, h).items()
+        if not self._branch_first(weights, h):
+            return {
+                label: jnp.einsum("ncp,qcp->cnq", weights, split(t))
+                for label, t in dense(last, h).items()
+            }
+        folded = jnp.einsum("ncp,wcp->ncw", weights, split(last["kernel"]))
+        flat = folded.reshape(-1, folded.shape[-1])  # a matrix, whose products need no copies
+        out = {
+            label: jnp.moveaxis((flat @ value.T).reshape(*weights.shape[:2], -1), 1, 0)
+            for label, value in h.items()
         }
+        return out | {"": out[""] + jnp.einsum("ncp,wcp->cnw", weights, split(last["bias"]))}
 
     def _branch_first(self, weights: Array, h: Jet) -> bool:
         """Whether the trunk's last kernel W acts on the branch, (B Wᵀ) hᵀ, and not on h, B (h W)ᵀ.
@@ -105,7 +108,7 @@ class DeepONet:
         if len(h) == 1:
             return False
         points, width = h[""].shape
-        return width <= self.rank and weights.shape[1] < len(h) * points
+        return width <= self.rank and len(weights) < len(h) * points
 
     def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
         return features[0] + params["bias"]
