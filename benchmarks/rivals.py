@@ -37,13 +37,22 @@ ROOT = Path(__file__).parents[1]
 HERE = ROOT / "benchmarks" / "rivals"
 RIVALS = ROOT / ".venv-rivals" / "bin" / "python"
 
-HOP, ZCS, ALIGNED = "hop", "DeepXDE, zero coordinate shift", "DeepXDE, aligned"
+HOP, ZCS, FORWARD = "hop", "DeepXDE, zero coordinate shift", "DeepXDE, forward mode"
+ALIGNED, PLAIN, NESTED = "DeepXDE, aligned", "DeepXDE", "JAX, nested `grad` under `vmap`"
 CONTESTANTS: dict[str, list[str]] = {
     HOP: [sys.executable, "with_hop.py"],
     ZCS: [str(RIVALS), "with_deepxde.py", "--zcs"],
-    "DeepXDE, forward mode": [str(RIVALS), "with_deepxde.py", "--forward"],
+    FORWARD: [str(RIVALS), "with_deepxde.py", "--forward"],
     ALIGNED: [str(RIVALS), "with_deepxde.py"],
-    "JAX, nested `grad` under `vmap`": [sys.executable, "jaxpi_style.py"],
+    PLAIN: [str(RIVALS), "with_deepxde.py"],
+    NESTED: [sys.executable, "jaxpi_style.py"],
+}
+# equation → its name, and who takes part
+EQUATIONS = {
+    "time": ("Burgers in time", [HOP, ZCS, FORWARD, ALIGNED, NESTED]),
+    "steady": ("steady Burgers", [HOP, ZCS, FORWARD]),
+    "plane": ("Allen–Cahn in the plane", [HOP, PLAIN, NESTED]),
+    "helmholtz": ("Helmholtz, d = 20", [HOP, PLAIN, NESTED]),
 }
 TIME = {"equation": "time", "width": 128, "sensors": 101}
 STEADY = {"equation": "steady", "width": 100, "sensors": 128}
@@ -52,6 +61,8 @@ CASES = [
     TIME | {"functions": 100, "points": 2_500, "parts": 2},
     TIME | {"functions": 400, "points": 10_000, "parts": 8},
     STEADY | {"functions": 100, "points": 128},
+    {"equation": "plane", "width": 64, "points": 10_000},
+    {"equation": "helmholtz", "width": 64, "points": 1_000},
 ]
 MEMORY = 16  # GiB that a contestant may take
 PATIENCE = 150  # seconds that it may take to be ready, its first two steps included
@@ -67,11 +78,11 @@ class FailedError(Exception):
 class Contestant:
     """A process that takes training steps when it is told to."""
 
-    def __init__(self, command: list[str], case: Found):
+    def __init__(self, command: list[str], case: Found, folder: Path):
         program, script, *flags = command
         words = [program, script, json.dumps(case), f"--memory={MEMORY}", *flags]
         began = time.perf_counter()
-        self.errors = Path(case["table"]).with_suffix(f".{script}{''.join(flags)}.txt")
+        self.errors = folder / f"{script}{''.join(flags)}.txt"
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
                 words, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
@@ -127,21 +138,23 @@ class Contestant:
 def race(case: Found, rounds: int) -> Found:
     """contestant → its milliseconds a step in every round, or why it took none."""
     found: Found = {}
-    names = list(CONTESTANTS) if case["equation"] == "time" else [HOP, ZCS, "DeepXDE, forward mode"]
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        table = Path(folder) / "values.npy"
-        program = train_step.trainer(case["functions"], case["points"], case["equation"])
-        law = program.ansatz.problem.random_field
-        assert law is not None
-        np.save(table, np.asarray(train_step.resident(law).values))
+    _, names = EQUATIONS[case["equation"]]
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        if "functions" in case:
+            case = case | {"table": str(folder / "values.npy")}
+            program = train_step.trainer(case["functions"], case["points"], case["equation"])
+            law = program.ansatz.problem.random_field
+            assert law is not None
+            np.save(case["table"], np.asarray(train_step.resident(law).values))
         running: dict[str, Contestant] = {}
-        for name in names:
+        for who in names:
             try:
-                running[name] = Contestant(CONTESTANTS[name], case | {"table": str(table)})
-                stack.callback(running[name].kill)
+                running[who] = Contestant(CONTESTANTS[who], case, folder)
+                stack.callback(running[who].kill)
             except FailedError as why:
-                found[name] = {"failed": str(why)}
-                print(f"{name}: {why}", flush=True)
+                found[who] = {"failed": str(why)}
+                print(f"{who}: {why}", flush=True)
         times: dict[str, list[float]] = {name: [] for name in running}
         for _ in range(rounds):
             for name, contestant in running.items():
@@ -232,29 +245,35 @@ def page(found: Found) -> str:
     ]
     head = ["", "ms a step", "times hop", "memory, MiB", "ready, s"]
     for case, raced in zip(found["cases"], found["found"], strict=True):
-        width = "-".join([str(case["width"])] * 4)
-        equation = "Burgers in time" if case["equation"] == "time" else "steady Burgers"
-        dim = 2 if case["equation"] == "time" else 1
-        how = f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
+        equation, _ = EQUATIONS[case["equation"]]
+        if "functions" in case:
+            width = "-".join([str(case["width"])] * 4)
+            dim = 2 if case["equation"] == "time" else 1
+            how = f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
+            size = f"{case['functions']} functions × {case['points']:,} points"
+        else:
+            dim, width = (2 if case["equation"] == "plane" else 20), case["width"]
+            how = f"Layers {dim}-{width}-{width}-{width}-1."
+            size = f"{case['points']:,} points"
         if "parts" in case:
             how += (
                 f" hop works the points of a step through in {case['parts']} parts "
                 f"(`config.train.accumulate={case['parts']}`)."
             )
-        parts.append(
-            f"## {equation}, {case['functions']} functions × {case['points']:,} points\n\n{how}"
-        )
+        parts.append(f"## {equation}, {size}\n\n{how}")
         parts.append(files.table(head, rows(raced)))
     parts += [
         "In time: u_t + u u_x − ε u_xx = 0 and soft values on 40 points of the boundary, functions "
-        "drawn at every step from 1,000. Steady: the residual alone, u = x(1 − x) times the "
-        "network. hop and the JAX code draw fresh points at every step; DeepXDE keeps its own, "
-        "which costs it nothing.",
+        "drawn at every step from 1,000. The others: the residual alone, of the steady equation "
+        "with u = x(1 − x) times the network, and in the plane with u = (1 − x²)(1 − y²) times it. "
+        "hop and the JAX code draw fresh points at every step; DeepXDE keeps its own, which costs "
+        "it nothing.",
         "* *DeepXDE, zero coordinate shift*: `deepxde.zcs`, on PyTorch, as its documentation has "
         "it ([Leng et al.](https://arxiv.org/abs/2311.00860)).\n"
         "* *DeepXDE, forward mode*: `PDEOperatorCartesianProd` after "
         '`dde.config.set_default_autodiff("forward")`.\n'
         "* *DeepXDE, aligned*: `PDEOperatorCartesianProd` as it is, function by function.\n"
+        "* *DeepXDE*: `dde.data.PDE`, reverse mode.\n"
         "* *JAX, nested `grad` under `vmap`*: point by point, as "
         "[jaxpi](https://github.com/PredictiveIntelligenceLab/jaxpi) takes derivatives; written "
         "for this page (`benchmarks/rivals/jaxpi_style.py`).\n"

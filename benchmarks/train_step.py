@@ -1,6 +1,7 @@
 """The training step alone: Burgers in time by a plain DeepONet.
 
-    python benchmarks/train_step.py [--functions=100] [--points=2500] [--steps=50] [--json]
+    python benchmarks/train_step.py [--functions=100] [--points=2500] [--parts=1] [--steps=50]
+        [--json]
 
 Branch 101-128-128-128-128, trunk 2-128-128-128-128 on raw (x, t), tanh, float32, Adam. The loss is
 the residual on fresh random points plus u = u₀ and u = 0 on 40 points of the boundary, weight 1.
@@ -12,7 +13,7 @@ import argparse
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -23,6 +24,7 @@ from hop.fields import Field, RandomField
 from hop.homotopy.terms import Stage
 from hop.problems import Condition, Lam
 from hop.problems.burgers_time import BurgersTime
+from hop.problems.helmholtz import Helmholtz
 from hop.sharding import FUNCTION, Layout
 from hop.training import Trainer, Window
 
@@ -68,6 +70,32 @@ def trainer(functions: int, points: int, equation: str = "time", parts: int = 1)
     return Trainer(made, Layout.create(1, -1, jax.devices()[:1]))
 
 
+@dataclasses.dataclass(frozen=True)
+class Inside(Helmholtz):
+    """The Helmholtz equation without its boundary."""
+
+    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
+        return ()
+
+
+def of_one_function(equation: str, points: int, widths: Sequence[int]) -> Trainer:
+    """The program without input functions: "plane", Allen–Cahn, or "helmholtz", d = 20."""
+    problem = {"plane": "allen_cahn_2d", "helmholtz": "helmholtz"}[equation]
+    config = config_lib.experiment(problem=problem, network="mlp")
+    if equation == "plane":
+        config.problem.symmetry = "none"
+    config.network.widths = tuple(widths)
+    config.path.eps = (EPS,)
+    config.strategy.tangent = 0.0
+    config.solver.update(optimizer="adam", learning_rate=1e-3)
+    config.train.update(points=points, dispatch=_WINDOW, sampler="uniform")
+    made = config_lib.build(config_lib.parse(config.to_dict()))
+    if equation == "helmholtz":
+        ansatz = dataclasses.replace(made.ansatz, problem=Inside())
+        made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)
+    return Trainer(made, Layout.create(1, 1, jax.devices()[:1]))
+
+
 def resident(law: RandomField) -> Inputs:
     """The functions that batches are drawn from."""
     coefficients = law.sample(jax.random.key(1), _RESIDENT)
@@ -78,8 +106,7 @@ def resident(law: RandomField) -> Inputs:
 def stepper(program: Trainer) -> Callable[[int], None]:
     """Takes as many steps, in dispatches of at most `_WINDOW`, and waits for them."""
     law, layout = program.ansatz.problem.random_field, program.layout
-    assert law is not None
-    pool, functions = layout.put(resident(law)), program.train.functions
+    pool, functions = law and layout.put(resident(law)), program.train.functions
     lam = Lam(np.float32(0), np.float32(EPS))
     stage = Stage(np.int32(0), lam, lam, np.float32(0))
     rng, state = np.random.default_rng(0), program.init()
@@ -87,9 +114,10 @@ def stepper(program: Trainer) -> Callable[[int], None]:
     def steps(count: int) -> None:
         nonlocal state
         for first in range(0, count, _WINDOW):
-            drawn = [rng.choice(_RESIDENT, functions, replace=False) for _ in range(_WINDOW)]
-            window = Window(np.int32(min(_WINDOW, count - first)), np.float32(np.inf))
-            draws = layout.put(np.stack(drawn).astype(np.int32), None, FUNCTION)
+            window, draws = Window(np.int32(min(_WINDOW, count - first)), np.float32(np.inf)), None
+            if law:
+                drawn = [rng.choice(_RESIDENT, functions, replace=False) for _ in range(_WINDOW)]
+                draws = layout.put(np.stack(drawn).astype(np.int32), None, FUNCTION)
             state, losses = program.dispatch(state, stage, window, pool, draws)
             if not np.isfinite(float(losses["total"])):
                 raise SystemExit("the loss is not finite")
@@ -97,9 +125,9 @@ def stepper(program: Trainer) -> Callable[[int], None]:
     return steps
 
 
-def measure(functions: int, points: int, steps: int, repeats: int = 5) -> float:
+def measure(functions: int, points: int, parts: int, steps: int, repeats: int = 5) -> float:
     """Milliseconds a step."""
-    run, taken = stepper(trainer(functions, points)), []
+    run, taken = stepper(trainer(functions, points, parts=parts)), []
     for _ in range(repeats + 1):  # the first compiles
         began = time.perf_counter()
         run(steps)
@@ -109,11 +137,12 @@ def measure(functions: int, points: int, steps: int, repeats: int = 5) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("functions", 100), ("points", 2500), ("steps", 50), ("repeats", 5)):
+    defaults = {"functions": 100, "points": 2500, "parts": 1, "steps": 50, "repeats": 5}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    ms = measure(args.functions, args.points, args.steps, args.repeats)
+    ms = measure(args.functions, args.points, args.parts, args.steps, args.repeats)
     print(f"{args.functions} functions × {args.points} points: {ms:.1f} ms a step")
     if args.json:
         print(json.dumps({"ms_per_step": round(ms, 3)}))

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,7 +65,7 @@ def signals(listener):
     return Signals
 
 
-@pytest.mark.parametrize("window", [1, 4, 5])  # 4 is the last of a stage
+@pytest.mark.parametrize("window", [1, 4])  # 4 is the last of a stage
 def test_sigterm_saves_and_the_rest_is_the_same_to_the_bit(
     tiny, tmp_path, listener, signals, whole, window
 ):
@@ -91,12 +92,22 @@ def flip(folder: Path) -> None:
     path.write_bytes(data)
 
 
+THREE = {"path__eps": (0.5, 0.4, 0.3), "train__save_seconds": 0.0}
+
+
+@pytest.fixture(scope="module")
+def interrupted(data_dir, tmp_path_factory):
+    """A workdir left in stage 2, before its first rolling checkpoint."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config("burgers_steady", "deeponet", data_dir, THREE), folder, Listener(9))
+    return folder
+
+
 @pytest.mark.parametrize("damage", ["bit", "missing", "truncated", "metadata"])
-def test_fallback_takes_the_checkpoint_before(tiny, tmp_path, listener, whole, damage):
-    config = tiny(path__eps=(0.5, 0.4, 0.3), train__save_seconds=0.0)
-    folder = tmp_path / "w"
-    with pytest.raises(KeyboardInterrupt):  # in stage 2, before its first rolling checkpoint
-        train(config, folder, listener(interrupt_after=9))
+def test_fallback_takes_the_checkpoint_before(tiny, tmp_path, listener, whole, interrupted, damage):
+    config = tiny(**THREE)
+    folder = shutil.copytree(interrupted, tmp_path / "w")
     newest = folder / "stages/1"
     if damage == "bit":
         flip(newest / "state")
@@ -290,6 +301,7 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     same_networks(job.finish("w", 2), whole)
 
 
+@pytest.mark.slow  # what the processes do is a part of the test on one, tests/test_training.py
 def test_two_processes_hold_half_of_the_parameters_each(tmp_path, data_dir):
     """The losses are those of one process, and what the two save together is whole."""
     job, adam = Job(tmp_path, data_dir, 20), "--config.solver.optimizer=adam"

@@ -1,8 +1,8 @@
-"""The step of Burgers in time as the JAX codes of jaxpi's kind write it.
+"""The step as the JAX codes of jaxpi's kind write it.
 
-The network is a function of one input function and one point; `jax.grad`, nested, differentiates it
-at the point; `jax.vmap` takes it over functions and points (Wang et al., arXiv 2308.08468, whose
-code is jaxpi). Written here for a DeepONet.
+The network is a function of one point, and of one input function; `jax.grad`, nested,
+differentiates it at the point; `jax.vmap` takes it over points and functions (Wang et al., arXiv
+2308.08468, whose code is jaxpi). Written here for a DeepONet, Burgers in time, and a perceptron.
 """
 
 import argparse
@@ -76,22 +76,47 @@ def loss(params: Params, u0: Array, initial: Array, x: Array, eps: float | Array
     return 0.5 * (jnp.mean(everywhere(residual, *x.T) ** 2) + jnp.mean(boundary**2))
 
 
+def loss_of_one(case: Any, params: Params, x: Array, eps: float) -> Array:
+    """½ mean of the squared residual of one function at the points x (q, d) of [−1, 1]^d."""
+
+    def u(*x: Array) -> Array:
+        network = perceptron(params, jnp.stack(x))[0]
+        return (1 - x[0] ** 2) * (1 - x[1] ** 2) * network if case.equation == "plane" else network
+
+    def residual(x: Array) -> Array:
+        curved = sum(jax.grad(jax.grad(u, k), k)(*x) for k in range(case.dim))
+        value = u(*x)
+        return (
+            value**3 - value if case.equation == "plane" else -value / case.dim
+        ) - eps**2 * curved
+
+    return 0.5 * jnp.mean(jax.vmap(residual)(x) ** 2)
+
+
 def prepare(case: Any, _: argparse.Namespace) -> Callable[[int], None]:
     from worker import EPS
 
-    values = jnp.asarray(case.values(), jnp.float32)
-    at, grid = np.linspace(0, 1, 20), np.linspace(0, 1, case.sensors)
-    initial = jnp.asarray(np.stack([np.interp(at, grid, v) for v in np.asarray(values)]))
-    params = init(jax.random.key(0), case.branch, case.trunk)
+    key = jax.random.key(0)
+    if case.functions:
+        values = jnp.asarray(case.values(), jnp.float32)
+        at, grid = np.linspace(0, 1, 20), np.linspace(0, 1, case.sensors)
+        initial = jnp.asarray(np.stack([np.interp(at, grid, v) for v in np.asarray(values)]))
+        params = init(key, case.branch, case.trunk)
+    else:
+        params = init(key, [1, 1], case.perceptron)["trunk"]
     adam = optax.adam(1e-3)
+
+    def objective(params: Params, key: Array) -> Array:
+        here, there = jax.random.split(key)
+        x = jax.random.uniform(here, (case.points, case.dim))
+        if not case.functions:
+            return loss_of_one(case, params, 2 * x - 1, EPS)
+        drawn = jax.random.choice(there, len(values), (case.functions,))
+        return loss(params, values[drawn], initial[drawn], x, EPS)
 
     @jax.jit
     def step(params: Params, state: Any, key: Array) -> Any:
-        here, there = jax.random.split(key)
-        x = jax.random.uniform(here, (case.points, 2))
-        drawn = jax.random.choice(there, len(values), (case.functions,))
-        gradient = jax.grad(loss)(params, values[drawn], initial[drawn], x, EPS)
-        updates, state = adam.update(gradient, state, params)
+        updates, state = adam.update(jax.grad(objective)(params, key), state, params)
         return optax.apply_updates(params, updates), state
 
     carry, keys = (params, adam.init(params)), iter(range(10**9))

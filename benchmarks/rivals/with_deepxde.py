@@ -1,6 +1,7 @@
 """The step by DeepXDE on PyTorch, as its own demos write it (in the environment of the rivals).
 
-* by default `PDEOperatorCartesianProd`, which differentiates function by function ("aligned");
+* by default `PDEOperatorCartesianProd`, which differentiates function by function ("aligned"), or
+  `PDE` where there are no input functions;
 * --zcs: with zero coordinate shift (Leng et al., arXiv 2311.00860), `deepxde.zcs`;
 * --forward: `deepxde.config.set_default_autodiff("forward")`.
 
@@ -43,7 +44,33 @@ def on_circle(points: Any) -> Any:
 
 
 def prepare(case: Case, args: argparse.Namespace) -> Steps:
-    return training(case, args, {"eps": EPS})[1]
+    if case.functions:
+        return training(case, args, {"eps": EPS})[1]
+    cube = dde.geometry.Hypercube([-1] * case.dim, [1] * case.dim)
+
+    def pde(x: Any, u: Any) -> Any:
+        curved = sum(dde.grad.hessian(u, x, i=k, j=k) for k in range(case.dim))
+        rest = u**3 - u if case.equation == "plane" else -u / case.dim
+        return rest - EPS**2 * curved
+
+    data = dde.data.PDE(cube, pde, [], num_domain=case.points)
+    net = dde.nn.FNN(case.perceptron, "tanh", "Glorot normal")
+    if case.equation == "plane":
+        net.apply_output_transform(lambda x, u: (1 - x**2).prod(dim=1, keepdim=True) * u)
+    model = dde.Model(data, net)
+    model.compile("adam", lr=1e-3, verbose=0)
+    return stepper(model, data)
+
+
+def stepper(model: Any, data: Any) -> Steps:
+    state = model.train_state
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            state.set_data_train(*data.train_next_batch())
+            model._train_step(state.X_train, state.y_train, state.train_aux_vars)
+
+    return steps
 
 
 def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tuple[Any, Steps]:
@@ -113,14 +140,7 @@ def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tupl
         net.apply_feature_transform(on_circle)
     model = (dde.zcs.Model if args.zcs else dde.Model)(data, net)
     model.compile("adam", lr=1e-3, loss_weights=weights, verbose=0)
-    state = model.train_state
-
-    def steps(count: int) -> None:
-        for _ in range(count):
-            state.set_data_train(*data.train_next_batch())
-            model._train_step(state.X_train, state.y_train, state.train_aux_vars)
-
-    return model, steps
+    return model, stepper(model, data)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import train_step
 
 
 def prepare(case: Case, _: argparse.Namespace) -> Steps:
-    return train_step.stepper(
-        train_step.trainer(case.functions, case.points, case.equation, case.parts)
-    )
+    if case.functions:
+        made = train_step.trainer(case.functions, case.points, case.equation, case.parts)
+    else:
+        made = train_step.of_one_function(case.equation, case.points, case.perceptron[1:-1])
+    return train_step.stepper(made)
 
 
 if __name__ == "__main__":

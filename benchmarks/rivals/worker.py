@@ -20,18 +20,21 @@ Steps = Callable[[int], None]  # takes as many training steps, and waits for the
 
 EPS = 0.01
 HARMONICS = 4
+DIMS = {"time": 2, "steady": 1, "plane": 2, "helmholtz": 20}
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A DeepONet, an equation and a batch.
+    """A network, an equation and a batch: a DeepONet where there are functions, else a perceptron.
 
     Attributes:
-      equation: "time", u_t + u u_x − ε u_xx = 0 with soft data on the boundary; or "steady",
-        u u_x − ε u_xx = (π/2) sin 2πx, where x(1 − x) times the network vanishes on it.
-      functions: in a batch, drawn at every step from all of `values`.
+      equation: of operators "time", u_t + u u_x − ε u_xx = 0 with soft data on the boundary, or
+        "steady", u u_x − ε u_xx = (π/2) sin 2πx, where x(1 − x) times the network vanishes on it;
+        of functions "plane", −ε² Δu + u³ − u = 0 with u = (1 − x²)(1 − y²) times the network, or
+        "helmholtz", −ε² Δu − u/d = 0 without boundary, both on [−1, 1]^d.
       points: where the residual is taken, the same for all functions.
-      width: of all layers of branch and trunk, the last one too.
+      width: of all hidden layers; of branch and trunk the last layer's too.
+      functions: in a batch, drawn at every step from all of `values`.
       sensors: values of an input function that the branch sees.
       table: a file of `values` (N, sensors), the input functions at equal distances on [0, 1].
       parts: that hop works the points of a step through in.
@@ -40,17 +43,17 @@ class Case:
     """
 
     equation: str
-    functions: int
     points: int
     width: int
-    sensors: int
-    table: str
+    functions: int = 0
+    sensors: int = 0
+    table: str = ""
     parts: int = 1
     periodic: bool = False
 
     @property
     def dim(self) -> int:
-        return 2 if self.equation == "time" else 1
+        return DIMS[self.equation]
 
     @property
     def branch(self) -> list[int]:
@@ -60,6 +63,10 @@ class Case:
     def trunk(self) -> list[int]:
         first = 2 * HARMONICS + 1 if self.periodic else self.dim
         return [first, *[self.width] * 4]
+
+    @property
+    def perceptron(self) -> list[int]:
+        return [self.dim, *[self.width] * 3, 1]
 
     def values(self) -> np.ndarray:
         return np.load(self.table)
