@@ -62,7 +62,7 @@ CASES = [
     TIME | {"functions": 400, "points": 10_000, "parts": 8},
     STEADY | {"functions": 100, "points": 128},
     {"equation": "plane", "width": 64, "points": 10_000},
-    {"equation": "helmholtz", "width": 64, "points": 1_000},
+    {"equation": "helmholtz", "width": 64, "points": 1_000, "parts": 8},
 ]
 MEMORY = 16  # GiB that a contestant may take
 PATIENCE = 150  # seconds that it may take to be ready, its first two steps included

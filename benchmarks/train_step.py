@@ -78,7 +78,7 @@ class Inside(Helmholtz):
         return ()
 
 
-def of_one_function(equation: str, points: int, widths: Sequence[int]) -> Trainer:
+def of_one_function(equation: str, points: int, widths: Sequence[int], parts: int = 1) -> Trainer:
     """The program without input functions: "plane", Allen–Cahn, or "helmholtz", d = 20."""
     problem = {"plane": "allen_cahn_2d", "helmholtz": "helmholtz"}[equation]
     config = config_lib.experiment(problem=problem, network="mlp")
@@ -88,7 +88,7 @@ def of_one_function(equation: str, points: int, widths: Sequence[int]) -> Traine
     config.path.eps = (EPS,)
     config.strategy.tangent = 0.0
     config.solver.update(optimizer="adam", learning_rate=1e-3)
-    config.train.update(points=points, dispatch=_WINDOW, sampler="uniform")
+    config.train.update(points=points, accumulate=parts, dispatch=_WINDOW, sampler="uniform")
     made = config_lib.build(config_lib.parse(config.to_dict()))
     if equation == "helmholtz":
         ansatz = dataclasses.replace(made.ansatz, problem=Inside())

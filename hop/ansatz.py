@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from hop.derivatives import LAPLACIAN, Jet, closure, jet, mirror, push, rescale
+from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, jet, mirror, push, rescale
 from hop.errors import UserError
 from hop.fields import Field, RandomField
 from hop.networks import Network, Params
@@ -73,16 +73,19 @@ class Ansatz:
     ) -> Jet:
         """u_θ and its derivatives: label → (n, q); n = 1 without inputs."""
         labels = self.labels if labels is None else closure(labels)
+        problem, network, domain = self.problem, self.network, self.problem.domain
+        within = labels  # of the features
         if LAPLACIAN in labels:
             self._check_laplacian()
-            return jet(lambda p: self.jet(params, None, p, ())[""], x, labels)
-        problem, network, domain = self.problem, self.network, self.problem.domain
+            if np.ptp(domain.scale):  # no cube: Δ in y is not Δ in x
+                return jet(lambda p: self.jet(params, None, p, ())[""], x, labels)
+            within = (*labels, GRADIENT)
         values = None if inputs is None else inputs.values / self._law.rms
         images = self._images()
         features, seen = [], []
         for signs in images:
             y = domain.to_reference(x) * jnp.asarray(signs, x.dtype)[None, :]
-            jets = network.features(params, values, y, labels)
+            jets = network.features(params, values, y, within)
             features.append(rescale(jets, signs * domain.scale))
             if inputs is not None:
                 jets = self.input_jet(inputs, domain.reflect(x, signs), labels)

@@ -3,7 +3,7 @@
 A **jet** is the value of a function with some of its derivatives, as a dict from a label to an
 array. The label spells the derivative: `""` is the value, `"x"` is u_x, `"xx"` is u_xx, `"xt"` is
 u_xt. The letters x, y, z name the first, second and third column of the points, t the last.
-`LAPLACIAN` is Δu over all the columns.
+`LAPLACIAN` is Δu over all the columns, `GRADIENT` all first derivatives, (d, …).
 
 For an operator u(a)(y) = Σ_p B_p(a) T_p(y) only the trunk T is differentiated (`jet`), and one
 matrix product per derivative carries it to every function. A pointwise map of such sums (a lift,
@@ -13,6 +13,7 @@ a nonlinear decoder) is differentiated by `push`, which needs no derivative of t
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from jax import Array
 
 Jet = dict[str, Array]
 
-LAPLACIAN = "Δ"
+LAPLACIAN, GRADIENT = "Δ", "∇"
 
 _AXES = {"x": 0, "y": 1, "z": 2, "t": -1}
 
@@ -40,6 +41,11 @@ def closure(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda label: (len(label), label)))
 
 
+def spelled(labels: Iterable[str]) -> tuple[str, ...]:
+    """The closure of the labels that letters spell, without Δ and ∇."""
+    return closure(label for label in labels if label not in (LAPLACIAN, GRADIENT))
+
+
 def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
     """Value and derivatives of `f` at `x`, by nested forward mode.
 
@@ -51,10 +57,11 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
     Returns:
       label → array of the shape of `f(x)`.
     """
-    wanted = closure(labels)
-    if LAPLACIAN in wanted:
-        rest = [label for label in wanted if label != LAPLACIAN]
-        return jet(f, x, rest) | {LAPLACIAN: laplacian(f, x)}
+    wanted, rest = closure(labels), spelled(labels)
+    if rest != wanted:
+        over_axes = {GRADIENT: gradient, LAPLACIAN: laplacian}
+        found = {k: of(f, x) for k, of in over_axes.items() if k in wanted}
+        return jet(f, x, rest) | found
     letters = sorted({label[0] for label in wanted if label})
     if not letters:
         return {"": f(x)}
@@ -67,11 +74,22 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
     return {label: out[label] for label in wanted}
 
 
+def gradient(f: Callable[[Array], Array], x: Array) -> Array:
+    """∇f at x (..., d), the axes first: (d, …)."""
+
+    def along(axis: Array) -> Array:
+        return jax.jvp(f, (x,), (jnp.broadcast_to(axis, x.shape),))[1]
+
+    return jax.vmap(along)(jnp.eye(x.shape[-1], dtype=x.dtype))
+
+
 def laplacian(f: Callable[[Array], Array], x: Array) -> Array:
     """Δf at x: the sum of the second derivatives along the axes, one axis after the other.
 
-    The sum keeps one axis in memory at a time, and reverse mode computes each anew, which is three
-    times as fast as all of them side by side in d = 20 (`benchmarks/laplacian.py`).
+    It serves any f. The sum keeps one axis in memory at a time, and reverse mode computes each
+    anew, which is three times as fast as all of them side by side in d = 20; where value, gradient
+    and Laplacian can pass the layers of a network together (`activate`, `push`), that is faster
+    still (`benchmarks/laplacian.py`).
 
     Args:
       f: as in `jet`.
@@ -104,13 +122,60 @@ def push(
       f: a pointwise map of arrays (…, q) and of the points (q, d).
       jets: the jets of F_1 … F_r, each holding the closure of `labels`.
       x: points (q, d).
-      labels: the derivatives asked for, but not Δ; the result holds their closure.
+      labels: the derivatives asked for; the result holds their closure. Δ needs ∇ of the F_i.
     """
+    names = spelled(labels)
 
     def displaced(h: Array) -> Array:
-        return f(*(_taylor(j, h) for j in jets), x + h[None, :])
+        return f(*(_taylor({k: j[k] for k in names}, h) for j in jets), x + h[None, :])
 
-    return jet(displaced, jnp.zeros(x.shape[-1], x.dtype), labels)
+    out = jet(displaced, jnp.zeros(x.shape[-1], x.dtype), names)
+    if closure(labels) == names:
+        return out
+
+    def along(axis: Array, slopes: tuple[Array, ...]) -> tuple[Array, Array]:
+        """First and second derivative of h ↦ f(F + h F_k, x + h e_k)."""
+
+        def slope(h: Array) -> Array:
+            at = [j[""] + h * s for j, s in zip(jets, slopes, strict=True)]
+            return jax.jvp(lambda *args: f(*args), (*at, x + h * axis[None, :]), (*slopes, moved))[
+                1
+            ]
+
+        moved = jnp.broadcast_to(axis, x.shape)
+        return jax.jvp(slope, (jnp.zeros((), x.dtype),), (jnp.ones((), x.dtype),))
+
+    axes = jnp.eye(x.shape[-1], dtype=x.dtype)
+    first, second = jax.vmap(along)(axes, tuple(j[GRADIENT] for j in jets))
+    if GRADIENT in labels:
+        out[GRADIENT] = first
+    if LAPLACIAN in labels:
+        values = (*(j[""] for j in jets), x)
+        curved = (*(j[LAPLACIAN] for j in jets), jnp.zeros_like(x))
+        out[LAPLACIAN] = second.sum(axis=0) + jax.jvp(f, values, curved)[1]
+    return out
+
+
+def activate(f: Callable[[Array], Array], jet: Jet, x: Array) -> Jet:
+    """The jet of x ↦ f(F(x)) from that of F, an f of one array; as `push`, but quicker for Δ.
+
+    ∂_k f(F) = f′(F) F_k and Δ f(F) = f″(F) Σ_k F_k² + f′(F) ΔF.
+    """
+    names = spelled(jet)
+    out = push(lambda z, _: f(z), (jet,), x, names)
+    if GRADIENT in jet:
+        first = _slope(f)
+        slope = first(jet[""])
+        out[GRADIENT] = slope[None] * jet[GRADIENT]
+        if LAPLACIAN in jet:
+            squared = jnp.sum(jet[GRADIENT] ** 2, axis=0)
+            out[LAPLACIAN] = _slope(first)(jet[""]) * squared + slope * jet[LAPLACIAN]
+    return out
+
+
+def _slope(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """f′ of a pointwise f."""
+    return lambda z: jax.jvp(f, (z,), (jnp.ones_like(z),))[1]
 
 
 def partials(f: Callable[[Jet], Array], jet: Jet) -> Jet:
@@ -123,11 +188,16 @@ def partials(f: Callable[[Jet], Array], jet: Jet) -> Jet:
 
 
 def rescale(jet: Mapping[str, Array], scale: np.ndarray) -> Jet:
-    """The jet in x from the jet in y = scale · x + constant, `scale` (d,), but not Δ."""
-    return {
-        label: value * math.prod(float(scale[_AXES[c]]) for c in label)
-        for label, value in jet.items()
-    }
+    """The jet in x from the jet in y = scale · x + constant, `scale` (d,); Δ needs a cube's."""
+
+    def factor(label: str, value: Array) -> Any:
+        if label == GRADIENT:
+            return jnp.asarray(scale, value.dtype).reshape(-1, *(1,) * (value.ndim - 1))
+        if label == LAPLACIAN:
+            return float(scale[0]) ** 2
+        return math.prod(float(scale[_AXES[c]]) for c in label)
+
+    return {label: value * factor(label, value) for label, value in jet.items()}
 
 
 def mirror(letter: str, dim: int) -> np.ndarray:

@@ -262,13 +262,16 @@ class Job:
 
     def wait_for_a_checkpoint(self, name: str, beyond: int = 0) -> int:
         """Until a checkpoint of more than `beyond` steps is whole; returns its steps."""
-        rolling = self.folder / name / "rolling"
         for _ in range(1200):
-            steps = [int(p.name) for p in rolling.glob("*") if p.name.isdigit()]
-            if max(steps, default=0) > beyond:
-                return max(steps)
+            if (steps := self.newest(name)) > beyond:
+                return steps
             time.sleep(0.1)
-        raise AssertionError(f"no checkpoint in {rolling}")
+        raise AssertionError(f"no checkpoint in {name}")
+
+    def newest(self, name: str) -> int:
+        """The steps of the newest checkpoint within a stage; 0 without one."""
+        rolling = self.folder / name / "rolling"
+        return max((int(p.name) for p in rolling.glob("*") if p.name.isdigit()), default=0)
 
 
 def end(process: subprocess.Popen, seconds: float = 60) -> tuple[int, str]:
@@ -331,15 +334,16 @@ def test_killed_five_times_at_random(tmp_path, data_dir, processes):
 
     But once all have joined the job: until then a process waits minutes for the others.
     """
-    job, rng, reached = Job(tmp_path, data_dir, 600), np.random.default_rng(0), 0
+    job, rng = Job(tmp_path, data_dir, 600), np.random.default_rng(0)
     whole = job.finish("whole", processes)
     for _ in range(5):
+        reached = job.newest("w")
         started = job.start("w", processes)
-        reached = job.wait_for_a_checkpoint("w", reached)
+        job.wait_for_a_checkpoint("w", reached)
         time.sleep(rng.uniform(0, 2))
         started[int(rng.integers(processes))].kill()
         for process in started:
-            assert end(process, 120)[0] != 0
+            assert end(process, 200)[0] != 0
     same_networks(job.finish("w", processes), whole)
 
 

@@ -14,7 +14,9 @@ def prepare(case: Case, _: argparse.Namespace) -> Steps:
     if case.functions:
         made = train_step.trainer(case.functions, case.points, case.equation, case.parts)
     else:
-        made = train_step.of_one_function(case.equation, case.points, case.perceptron[1:-1])
+        made = train_step.of_one_function(
+            case.equation, case.points, case.perceptron[1:-1], case.parts
+        )
     return train_step.stepper(made)
 
 

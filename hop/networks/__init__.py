@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hop.derivatives import Jet, jet, push
+from hop.derivatives import Jet, activate, jet
 from hop.errors import UserError
 
 Params = Any  # a pytree of arrays
@@ -118,13 +118,13 @@ def hidden(
     """
     act, h = _ACTIVATIONS[module.activation], jet(embed, y, labels)
     for i in range(len(module.widths) - 1):
-        h = push(lambda z, _: act(z), (dense(params[f"Dense_{i}"], h),), y, labels)
+        h = activate(act, dense(params[f"Dense_{i}"], h), y)
     return h
 
 
 def dense(layer: Params, h: Jet) -> Jet:
     """A layer's affine map of a jet."""
-    out = {label: value @ layer["kernel"] for label, value in h.items()}
+    out = {label: jnp.tensordot(value, layer["kernel"], 1) for label, value in h.items()}
     return out | {"": out[""] + layer["bias"][None, :]}
 
 

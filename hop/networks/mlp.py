@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from hop.derivatives import Jet, jet
+from hop.derivatives import LAPLACIAN, Jet, jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, check_architecture, evaluate
+from hop.networks import Params, Perceptron, check_architecture, dense, evaluate, hidden
 
 __all__ = ["MLP"]
 
@@ -54,12 +54,16 @@ class MLP:
     def features(
         self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
     ) -> Jet:
-        def apply(points: Array) -> Array:
+        def embed(points: Array) -> Array:
             waves = jnp.sin(math.pi * points[:, : self.sines])
-            seen = jnp.concatenate([waves, points[:, self.sines :]], axis=1)
-            return evaluate(self._module, params, seen)[:, 0]
+            return jnp.concatenate([waves, points[:, self.sines :]], axis=1)
 
-        return {label: value[None, None, :] for label, value in jet(apply, y, labels).items()}
+        if LAPLACIAN in labels:
+            h = hidden(self._module, params, embed, y, labels)
+            jets = dense(params[f"Dense_{len(self.widths)}"], h)
+        else:
+            jets = jet(lambda points: evaluate(self._module, params, embed(points)), y, labels)
+        return {label: value[..., None, None, :, 0] for label, value in jets.items()}
 
     def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
         return features[0]

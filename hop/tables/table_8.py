@@ -20,7 +20,7 @@ from hop.tables.unit import UNIT
 
 RUNS = {
     "steady": Run(f"{STEADY}:quickstart", [], ["train.steps=150"]),
-    "unit": Run(UNIT, ["train.steps=2500"], ["train.steps=75"]),
+    "unit": Run(UNIT, ["train.steps=2500"], ["train.steps=50"]),
 }
 CASES = (("steady", 0.0, 0.5), ("steady", 0.0, 0.1), ("steady", 0.0, 0.05), ("unit", 0.2, 0.2))
 PAPER = {

@@ -26,7 +26,7 @@ def page(results: Results, _: Any) -> list[str]:
 
 TABLE = Table(
     "The steady Burgers operator at s > 0",
-    {"runs": seeds("burgers_steady_unit", UNIT, [], ["train.steps=75"])},
+    {"runs": seeds("burgers_steady_unit", UNIT, [], ["train.steps=50"])},
     page,
     draw=runs.picture_of("burgers_steady_unit"),
 )
