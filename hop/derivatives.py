@@ -67,9 +67,9 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
         return {"": f(x)}
     out: Jet = {}
     for letter in letters:
-        rest = [label[1:] for label in wanted if label.startswith(letter)]
+        inner = [label[1:] for label in wanted if label.startswith(letter)]
         tangent = jnp.zeros_like(x).at[..., _AXES[letter]].set(1)
-        values, slopes = jax.jvp(lambda y, rest=rest: jet(f, y, rest), (x,), (tangent,))
+        values, slopes = jax.jvp(lambda y, inner=inner: jet(f, y, inner), (x,), (tangent,))
         out |= values | {letter + label: slope for label, slope in slopes.items()}
     return {label: out[label] for label in wanted}
 
