@@ -129,7 +129,7 @@ class Clock(Console):
 
 def config(file: str, path: tuple[float, ...], steps: int, seed: int) -> Config:
     words = [f"path.eps={path}".replace(" ", ""), f"train.steps={steps}", f"seed={seed}"]
-    words += [f"train.validation={TESTED}", f"train.dispatch={min(50, steps // 2)}"]
+    words += [f"train.validation={TESTED}", f"train.dispatch={max(1, min(50, steps // 2))}"]
     return config_files.read(file, [f"--config.{word}" for word in words])
 
 

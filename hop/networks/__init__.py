@@ -114,7 +114,9 @@ def hidden(
 
     The jet passes the layers as one, a matrix product for each label. Forward mode nested around
     the whole network carries some labels twice: u_x, and its products, for the sake of u_xx. In
-    narrow layers pointwise work decides, and Jacobians are quicker by nesting: `MLP` does that.
+    narrow layers pointwise work decides, and Jacobians are quicker by nesting: `MLP` does that,
+    but for Δ, which in many dimensions passes with ∇ (the forward Laplacian: Li et al., *Nature
+    Machine Intelligence* 6 (2024), 209–219).
     """
     act, h = _ACTIVATIONS[module.activation], jet(embed, y, labels)
     for i in range(len(module.widths) - 1):

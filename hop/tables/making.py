@@ -92,7 +92,9 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
     if table.measure is not None and folders:
         try:
             results |= {"measured": table.measure(folders, quick), "made": provenance(command)}
-        except (UserError, RunError, KeyError) as error:
+        except KeyError as run:
+            print(f"table {name} could not be measured: its run {run} is not there")
+        except (UserError, RunError) as error:
             print(f"table {name} could not be measured: {error}")
     if table.draw is not None and folders:
         try:
