@@ -238,7 +238,7 @@ def page(found: Found) -> str:
     parts = [
         "# Speed, side by side",
         f"Milliseconds a training step, median (least–most) of {found['rounds']} rounds in which "
-        "the contestants take turns; equal networks (tanh DeepONets), batches, points, float32, "
+        "the contestants take turns; equal networks (tanh), batches, points, float32, "
         "Adam. *Times hop* is the median of the ratios within a round. Memory is the most that the "
         "process took, libraries included; *ready* is from its start to the end of its second "
         "step, without a cache of compiled programs.",
@@ -265,9 +265,9 @@ def page(found: Found) -> str:
     parts += [
         "In time: u_t + u u_x − ε u_xx = 0 and soft values on 40 points of the boundary, functions "
         "drawn at every step from 1,000. The others: the residual alone, of the steady equation "
-        "with u = x(1 − x) times the network, and in the plane with u = (1 − x²)(1 − y²) times it. "
-        "hop and the JAX code draw fresh points at every step; DeepXDE keeps its own, which costs "
-        "it nothing.",
+        "with u = x(1 − x) times the network, in the plane with u = (1 − x²)(1 − y²) times it, and "
+        "of −ε² Δu − u/d = 0 without its boundary. hop and the JAX code draw fresh points at every "
+        "step; DeepXDE keeps its own, which costs it nothing.",
         "* *DeepXDE, zero coordinate shift*: `deepxde.zcs`, on PyTorch, as its documentation has "
         "it ([Leng et al.](https://arxiv.org/abs/2311.00860)).\n"
         "* *DeepXDE, forward mode*: `PDEOperatorCartesianProd` after "
@@ -277,7 +277,8 @@ def page(found: Found) -> str:
         "* *JAX, nested `grad` under `vmap`*: point by point, as "
         "[jaxpi](https://github.com/PredictiveIntelligenceLab/jaxpi) takes derivatives; written "
         "for this page (`benchmarks/rivals/jaxpi_style.py`).\n"
-        "* jinns 1.10.2 is left out: it has no DeepONet among its networks.",
+        "* jinns 1.10.2 is left out: it has no DeepONet among its networks, and in the other cases "
+        "it was not tried.",
         "## Start-up of hop",
         files.table(
             ["", "seconds"],

@@ -221,8 +221,9 @@ def page() -> str:
             ),
             "## Memory",
             "`config.train.accumulate` works a step through in so many parts: of its points, and "
-            "only the branch is evaluated again for each. What the medium model needs on one "
-            "device beside its arguments, by XLA's own count, and the FLOPs by the formula:",
+            "the branch is evaluated again for each. Every part has its own sum over the devices, "
+            "of the gradients and of the cotangents of its own points. What the medium model needs "
+            "on one device beside its arguments, by XLA's own count, and the FLOPs by the formula:",
             files.table(["accumulate", "MiB", "FLOPs, of those of one part"], memory(MODELS[1])),
             "Where the loss weighs the points of a function together (`strategy.slow`), the parts "
             "are of the functions; the trunk, which they share, is then evaluated again for each. "

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, jet, mirror, push, rescale
 from hop.errors import UserError
 from hop.fields import Field, RandomField
-from hop.networks import Network, Params
+from hop.networks import Network, Params, Propagating
 from hop.problems import Lam, Problem
 
 
@@ -74,18 +74,21 @@ class Ansatz:
         """u_θ and its derivatives: label → (n, q); n = 1 without inputs."""
         labels = self.labels if labels is None else closure(labels)
         problem, network, domain = self.problem, self.network, self.problem.domain
-        within = labels  # of the features
         if LAPLACIAN in labels:
             self._check_laplacian()
-            if np.ptp(domain.scale):  # no cube: Δ in y is not Δ in x
+            if np.ptp(domain.scale) or not isinstance(network, Propagating):
+                # Δ in y is Δ in x on a cube alone.
                 return jet(lambda p: self.jet(params, None, p, ())[""], x, labels)
-            within = (*labels, GRADIENT)
         values = None if inputs is None else inputs.values / self._law.rms
         images = self._images()
         features, seen = [], []
         for signs in images:
             y = domain.to_reference(x) * jnp.asarray(signs, x.dtype)[None, :]
-            jets = network.features(params, values, y, within)
+            if LAPLACIAN in labels:
+                assert isinstance(network, Propagating)
+                jets = network.propagate(params, y, (*labels, GRADIENT))
+            else:
+                jets = network.features(params, values, y, labels)
             features.append(rescale(jets, signs * domain.scale))
             if inputs is not None:
                 jets = self.input_jet(inputs, domain.reflect(x, signs), labels)

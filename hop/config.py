@@ -107,7 +107,8 @@ class TrainConfig:
       points: collocation points per step, shared by the functions.
       accumulate: the parts that a step is worked through in, one after the other: the same step in
         less memory. They are parts of its points; or of its functions, where the loss weighs a
-        function's points together (`strategy.slow`), which then costs a trunk for each.
+        function's points together (`strategy.slow`). What the parts share is evaluated for each: a
+        branch, or a trunk, and the soft conditions.
       sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`); or, on an interval,
         "adaptive": denser where the last stage's network is steep (`hop.homotopy.adaptive`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
@@ -416,14 +417,13 @@ def _check_functions(made: Experiment) -> None:
         raise UserError("config.data.fresh: this problem has no input functions; leave it out")
     if train.accumulate == 1:
         return
-    over = made.accumulates_over
-    count = getattr(train, over)
     if not made.solver.accumulates:
         why = f"'{solver}' needs more of a step than its gradient; use solver.name=first_order"
-    elif over == "functions" and made.problem.random_field is None:
-        why = "strategy.slow weighs all points together, and there are no functions to split; use 1"
-    elif count % train.accumulate:
-        why = f"config.train.{over}={count} is no multiple of it; make it one"
+    elif made.accumulates_over == "functions" and made.problem.random_field is None:
+        why = (
+            "strategy.slow and strategy.pin weigh all points together, and there are no functions "
+            "to split; use 1"
+        )
     else:
         return
     raise UserError(f"config.train.accumulate={train.accumulate}: {why}")

@@ -171,7 +171,7 @@ def load(
             f"the dataset {path} is damaged ({str(error).splitlines()[0][:100]}); "
             "delete that folder and build it again"
         ) from error
-    data = {k: np.stack([row[k] for row in rows]) for k in ("coefficients", "values")}
+    data = {k: np.array([row[k] for row in rows]) for k in ("coefficients", "values")}
     if not whole or any(not np.isfinite(array).all() for array in data.values()):
         raise RunError(
             f"the dataset {path} is damaged (split '{split}' is not whole); "

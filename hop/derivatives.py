@@ -55,7 +55,7 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
       labels: the derivatives asked for; the result holds their closure.
 
     Returns:
-      label → array of the shape of `f(x)`.
+      label → array of the shape of `f(x)`; ∇ has the axes before it, (d, …).
     """
     wanted, rest = closure(labels), spelled(labels)
     if rest != wanted:
@@ -135,14 +135,13 @@ def push(
 
     def along(axis: Array, slopes: tuple[Array, ...]) -> tuple[Array, Array]:
         """First and second derivative of h ↦ f(F + h F_k, x + h e_k)."""
+        moved = jnp.broadcast_to(axis, x.shape)
 
         def slope(h: Array) -> Array:
             at = [j[""] + h * s for j, s in zip(jets, slopes, strict=True)]
-            return jax.jvp(lambda *args: f(*args), (*at, x + h * axis[None, :]), (*slopes, moved))[
-                1
-            ]
+            _, change = jax.jvp(f, (*at, x + h * axis[None, :]), (*slopes, moved))
+            return change
 
-        moved = jnp.broadcast_to(axis, x.shape)
         return jax.jvp(slope, (jnp.zeros((), x.dtype),), (jnp.ones((), x.dtype),))
 
     axes = jnp.eye(x.shape[-1], dtype=x.dtype)
@@ -158,6 +157,8 @@ def push(
 
 def activate(f: Callable[[Array], Array], jet: Jet, x: Array) -> Jet:
     """The jet of x ↦ f(F(x)) from that of F, an f of one array; as `push`, but quicker for Δ.
+
+    A jet with Δ holds ∇ too.
 
     ∂_k f(F) = f′(F) F_k and Δ f(F) = f″(F) Σ_k F_k² + f′(F) ΔF.
     """
@@ -188,7 +189,7 @@ def partials(f: Callable[[Jet], Array], jet: Jet) -> Jet:
 
 
 def rescale(jet: Mapping[str, Array], scale: np.ndarray) -> Jet:
-    """The jet in x from the jet in y = scale · x + constant, `scale` (d,); Δ needs a cube's."""
+    """The jet in x from the jet in y = scale · x + constant, `scale` (d,), equal in size for Δ."""
 
     def factor(label: str, value: Array) -> Any:
         if label == GRADIENT:

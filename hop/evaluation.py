@@ -25,7 +25,8 @@ from hop.trust import gauge
 # where a tensor grid is out of reach.
 _POINTS = (1001, 201, 65)
 _PER_EPS = (20, 20, 0)
-_SPARSE = 0.25  # of those per ε, for the loss: a mean of derivatives, which cost more
+# For the loss, a mean that nothing is measured against, fewer do where points are many.
+_PER_EPS_OF_LOSS = (20, 5, 0)
 _POINTS_IN_TIME = 101  # along each axis, as is customary
 _FINE = (1e-3, 2048)  # in time, the ε up to which x has so many points instead
 _QUASI_RANDOM = 2**13
@@ -58,7 +59,7 @@ class Judge:
 
     def loss(self, operator: Operator) -> float:
         """L_H = ½ mean |H|² on held-out functions and quadrature points."""
-        points, weights = self.quadrature(operator.eps, _SPARSE)
+        points, weights = self.quadrature(operator.eps, _PER_EPS_OF_LOSS)
         asked = (points,) if self.values is None else (self.values, points)
         h = operator.residual(*asked).astype(np.float64)
         return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))
@@ -114,10 +115,12 @@ class Judge:
             "resolved": bool(np.all(found.resolved)),
         }
 
-    def quadrature(self, eps: float, share: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    def quadrature(
+        self, eps: float, per_eps: tuple[int, ...] = _PER_EPS
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The points (q, d) and weights (q,) on which stages of this ε are scored.
 
-        `share` is how many points there are per ε, of those that an error takes.
+        `per_eps` is how many there are per ε along an axis, in 1, 2, 3 dimensions.
         """
         domain = self.problem.domain
         if domain.dim > TENSOR_DIM:
@@ -125,9 +128,9 @@ class Judge:
         if in_time(self.problem):
             space = _FINE[1] if eps <= _FINE[0] else _POINTS_IN_TIME
             return domain.quadrature(*(space,) * (domain.dim - 1), _POINTS_IN_TIME)
-        count, per_eps = _POINTS[domain.dim - 1], _PER_EPS[domain.dim - 1]
+        count, dense = _POINTS[domain.dim - 1], per_eps[domain.dim - 1]
         width = max(np.subtract(domain.upper, domain.lower))
-        return domain.quadrature(max(count, 1 + math.ceil(share * per_eps * width / eps)))
+        return domain.quadrature(max(count, 1 + math.ceil(dense * width / eps)))
 
     def __hash__(self) -> int:
         return id(self)

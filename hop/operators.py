@@ -19,7 +19,7 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import StageInfo, Store
 from hop.config import Config
-from hop.derivatives import Jet
+from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.fields import Field
@@ -30,7 +30,7 @@ from hop.sharding import FUNCTION
 _ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
 _BLOCK = 8192  # functions per call at most
 _CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
-_POINTS = 2**17  # points per call at most: a network is wide
+_POINTS = 2**17  # points per call at most: each takes a row of every layer, for Δ another d of them
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 _UNRESOLVED = 0.01  # of a typical input function, that goes untold
@@ -158,7 +158,8 @@ class Operator:
         with jax.enable_x64(dtype == np.float64):
             x = jnp.asarray(x, dtype)
             if takes == 1:
-                made = [program(self.params, None, part)[0] for part in _parts(x, _POINTS)]
+                most = _POINTS // (x.shape[1] if LAPLACIAN in self.ansatz.labels else 1)
+                made = [program(self.params, None, part)[0] for part in _parts(x, most)]
                 u = made[0] if len(made) == 1 else jnp.concatenate(made)[: len(x)]
                 return u if in_jax else np.asarray(u)
             values = self._checked_values(u0, sensors)

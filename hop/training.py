@@ -184,14 +184,14 @@ class Trainer:
 
         candidates = self._candidates(state, stage, drawn(0))
 
-        one = jax.jit(self._step, inline=True)  # traced once: for its shapes, and in the loop
+        advance = jax.jit(self._step, inline=True)  # traced once: for its shapes, in the loop
 
         def step(i: Array, carry: tuple[TrainState, dict[str, Array]]) -> Any:
             state, sums = carry
-            state, losses = one(state, stage, window, drawn(i), candidates)
+            state, losses = advance(state, stage, window, drawn(i), candidates)
             return state, jax.tree.map(jnp.add, sums, losses)
 
-        shapes = jax.eval_shape(one, state, stage, window, drawn(0), candidates)[1]
+        shapes = jax.eval_shape(advance, state, stage, window, drawn(0), candidates)[1]
         zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
         state, sums = jax.lax.fori_loop(0, window.count, step, (state, zeros))
         return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums)
@@ -329,6 +329,11 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
 
     def check(name: str, count: int, axis: str) -> None:
         parts = train.accumulate if name == split else 1
+        if count % parts:
+            raise UserError(
+                f"config.train.accumulate={parts}: config.train.{name}={count} is no multiple of "
+                "it; make it one"
+            )
         words = f"config.train.{name}" + (f"/{parts}" if parts > 1 else "")
         layout.check(words, count // parts, axis)
 

@@ -110,6 +110,11 @@ def test_rows_are_half_a_sum_of_squares_and_their_jacobian_is_exact(case):
     total, parts = jax.jit(goal.loss)(params)
     assert 0.5 * float(r @ r) == pytest.approx(float(total), rel=1e-12)
     assert all(float(part) > 0 for part in parts.values())
+    if not (weights.slow or pinned):  # the mean over parts of the points is the same
+        whole, halves = (
+            jax.jit(dataclasses.replace(goal, parts=n).gradient)(params) for n in (1, 2)
+        )
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), whole, halves)
     if case == "slow":  # its mode is held fixed in the gradient of the loss, as it is here
         expected = jax.jit(jax.grad(lambda t: goal.loss(unravel(t))[0]))(theta)
         np.testing.assert_allclose(r @ jacobian, expected, rtol=1e-9, atol=1e-12)

@@ -304,7 +304,7 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     same_networks(job.finish("w", 2), whole)
 
 
-@pytest.mark.slow  # what the processes do is a part of the test on one, tests/test_training.py
+@pytest.mark.slow  # in one process: test_a_model_axis_splits_parameters_and_state
 def test_two_processes_hold_half_of_the_parameters_each(tmp_path, data_dir):
     """The losses are those of one process, and what the two save together is whole."""
     job, adam = Job(tmp_path, data_dir, 20), "--config.solver.optimizer=adam"

@@ -190,6 +190,8 @@ def test_every_function_has_its_own_gauge():
     assert np.all(found.resolved)
     alone = Operator(op.ansatz, {"c": op.params["c"][1:2]}, op.lam)
     assert hop.gauge(alone, u0[1:2]).sigma[0] == pytest.approx(found.sigma[1], rel=1e-9)
+    again = hop.gauge(op, u0, sensors=op.sensors)
+    np.testing.assert_allclose(again.sigma, found.sigma, rtol=1e-6)
 
 
 def test_what_it_does_not_serve_is_refused():

@@ -187,7 +187,7 @@ def test_bad_calls_are_refused(op, args, words):
         op(*args)
 
 
-def test_a_problem_without_input(tiny_mlp, tmp_path, listener):
+def test_a_problem_without_input(tiny_mlp, tmp_path, listener, monkeypatch):
     train(tiny_mlp(), tmp_path / "w", listener())
     sol = hop.load(tmp_path / "w", eps=0.5)
     x = np.linspace(0, 1, 7)[:, None]
@@ -196,6 +196,10 @@ def test_a_problem_without_input(tiny_mlp, tmp_path, listener):
     assert isinstance(sol(jnp.asarray(x, jnp.float32)), jax.Array)
     with pytest.raises(hop.UserError, match=r"op\(x\)"):
         sol(x, x)
+    whole = sol(x), sol.residual(x)
+    monkeypatch.setattr(operators, "_POINTS", 3)  # in blocks of points
+    for one, other in zip(whole, (sol(x), sol.residual(x)), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
 
 
 def test_a_problem_object_of_ones_own(run, replace):

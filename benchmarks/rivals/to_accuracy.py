@@ -1,4 +1,4 @@
-"""Steady Burgers by DeepXDE until it is accurate (in the environment of the rivals).
+"""Burgers, steady or in time, by DeepXDE until it is accurate (in the environment of the rivals).
 
     python to_accuracy.py CASE --test=TEST.npz --path=0.5,0.1,0.05 --goal=0.01 --limit=100
 

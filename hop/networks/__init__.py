@@ -65,6 +65,18 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
+class Propagating(Network, Protocol):
+    """A network without input function whose layers pass on value, gradient and Δ together.
+
+    Others are differentiated axis by axis for Δ, which takes longer.
+    """
+
+    def propagate(self, params: Params, y: Array, labels: Sequence[str]) -> Jet:
+        """The jet of F with ∇ and Δ: label → (Q, 1, q), and ∇ (d, Q, 1, q)."""
+        ...
+
+
 class Perceptron(nn.Module):
     """A fully connected network: Xavier-normal kernels, zero biases, linear output.
 
@@ -110,13 +122,13 @@ def evaluate(module: nn.Module, params: Params, x: Array) -> Array:
 def hidden(
     module: Perceptron, params: Params, embed: Callable[[Array], Array], y: Array, labels: Labels
 ) -> Jet:
-    """The jet of y ↦ the last hidden layer at embed(y): label → (q, width).
+    """The jet of y ↦ the last hidden layer at embed(y): label → (q, width), ∇ (d, q, width).
 
     The jet passes the layers as one, a matrix product for each label. Forward mode nested around
     the whole network carries some labels twice: u_x, and its products, for the sake of u_xx. In
     narrow layers pointwise work decides, and Jacobians are quicker by nesting: `MLP` does that,
-    but for Δ, which in many dimensions passes with ∇ (the forward Laplacian: Li et al., *Nature
-    Machine Intelligence* 6 (2024), 209–219).
+    but for Δ, which passes with ∇ (the forward Laplacian: Li et al., *Nature Machine Intelligence*
+    6 (2024), 209–219).
     """
     act, h = _ACTIVATIONS[module.activation], jet(embed, y, labels)
     for i in range(len(module.widths) - 1):

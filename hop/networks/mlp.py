@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from hop.derivatives import LAPLACIAN, Jet, jet
+from hop.derivatives import Jet, jet
 from hop.errors import UserError
 from hop.networks import Params, Perceptron, check_architecture, dense, evaluate, hidden
 
@@ -54,16 +54,19 @@ class MLP:
     def features(
         self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
     ) -> Jet:
-        def embed(points: Array) -> Array:
-            waves = jnp.sin(math.pi * points[:, : self.sines])
-            return jnp.concatenate([waves, points[:, self.sines :]], axis=1)
+        def apply(points: Array) -> Array:
+            return evaluate(self._module, params, self._embed(points))[:, 0]
 
-        if LAPLACIAN in labels:
-            h = hidden(self._module, params, embed, y, labels)
-            jets = dense(params[f"Dense_{len(self.widths)}"], h)
-        else:
-            jets = jet(lambda points: evaluate(self._module, params, embed(points)), y, labels)
+        return {label: value[None, None, :] for label, value in jet(apply, y, labels).items()}
+
+    def propagate(self, params: Params, y: Array, labels: Sequence[str]) -> Jet:
+        h = hidden(self._module, params, self._embed, y, labels)
+        jets = dense(params[f"Dense_{len(self.widths)}"], h)
         return {label: value[..., None, None, :, 0] for label, value in jets.items()}
+
+    def _embed(self, points: Array) -> Array:
+        waves = jnp.sin(math.pi * points[:, : self.sines])
+        return jnp.concatenate([waves, points[:, self.sines :]], axis=1)
 
     def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
         return features[0]

@@ -37,7 +37,10 @@ class Plan:
 
     @property
     def pointwise(self) -> bool:
-        """Whether every row of the loss belongs to a point, none to a function as a whole."""
+        """Whether L is the mean of that of parts of the points.
+
+        Then no row weighs all points of a function. Soft conditions have points of their own.
+        """
         return not (self.weights.slow or self.pin)
 
 

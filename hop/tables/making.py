@@ -92,10 +92,10 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
     if table.measure is not None and folders:
         try:
             results |= {"measured": table.measure(folders, quick), "made": provenance(command)}
-        except KeyError as run:
-            print(f"table {name} could not be measured: its run {run} is not there")
         except (UserError, RunError) as error:
             print(f"table {name} could not be measured: {error}")
+        except KeyError as missing:  # of `folders`
+            print(f"table {name} could not be measured: its run {missing} is not there")
     if table.draw is not None and folders:
         try:
             table.draw(page.with_suffix(".png"), folders)
