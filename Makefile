@@ -44,7 +44,7 @@ bench: install
 	$(BIN)/python benchmarks/roofline.py --output=docs/results
 	$(MAKE) bench-rivals
 
-# hop's training step beside that of other codes, which live in ./.venv-rivals (20 minutes)
+# hop's training step beside that of other codes, which live in ./.venv-rivals (half an hour)
 bench-rivals: install .venv-rivals/installed
 	$(BIN)/python benchmarks/rivals.py --output=docs/results
 	$(BIN)/python benchmarks/time_to_accuracy.py --output=docs/results
