@@ -340,7 +340,9 @@ def select(
         given = {"eps": eps, "s": s, "stage": stage}
         asked = ", ".join(f"{k}={v:g}" for k, v in given.items() if v is not None)
         have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={i.eps:g}" for i in stages)
-        raise UserError(f"no stage with {asked}; there are {have}")
+        elsewhere = [i.s for i in stages if eps and math.isclose(i.eps, eps, rel_tol=1e-6)]
+        hint = f"; name s too, as s={elsewhere[0]:g}" if s == 0 and elsewhere else ""
+        raise UserError(f"no stage with {asked}{hint}; there are {have}")
     return found[-1:]
 
 

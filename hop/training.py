@@ -331,8 +331,8 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
         parts = train.accumulate if name == split else 1
         if count % parts:
             raise UserError(
-                f"config.train.accumulate={parts}: config.train.{name}={count} is no multiple of "
-                "it; make it one"
+                f"config.train.accumulate={parts} does not divide config.train.{name}={count}; "
+                "change either of them"
             )
         words = f"config.train.{name}" + (f"/{parts}" if parts > 1 else "")
         layout.check(words, count // parts, axis)

@@ -46,7 +46,7 @@ left="$processes" code=0
 while [ "$left" -gt 0 ]; do
   status=0 ended=""
   wait -n -p ended || status=$?
-  [ -n "$ended" ] || continue # woken by a signal
+  [ -n "${ended:-}" ] || continue # woken by a signal, which unsets it
   left=$((left - 1))
   [ "$code" -ne 0 ] || code="$status"
   if [ "$status" -ne 0 ] && [ "$status" -ne 75 ] && [ "$left" -gt 0 ]; then

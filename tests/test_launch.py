@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -143,6 +144,7 @@ def refusals():
     yield "tpu_vm", [*REQUIRED["tpu_vm"], "--type=x9-1", "--", *BUCKET], "give --runtime"
     yield "gke", [*REQUIRED["gke"], "--name=A_b", "--", *BUCKET], "cannot name a pod's host"
     yield "gke", [*REQUIRED["gke"], "--image=a b", "--", *BUCKET], "a character that none"
+    yield "gke", [*REQUIRED["gke"], "--accelerator=tpu7x", "--", *BUCKET], "name the slice too"
 
 
 @pytest.mark.parametrize(("name", "words", "message"), refusals())
@@ -176,6 +178,28 @@ def test_local_trains_with_the_words_given(tools):
     done = tools.run("bash", tools.folder / "launch/local.sh", "--", *MOUNTED, *NASTY)
     assert done.returncode == 0, done.stderr
     assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
+
+
+def test_local_waits_until_all_have_saved(tools):
+    for path in ("launch/local.sh", "launch/common.sh"):
+        (tools.folder / path).parent.mkdir(exist_ok=True)
+        (tools.folder / path).write_text((ROOT / path).read_text())
+    (tools.folder / "python").symlink_to(sys.executable)
+    saves = f"trap 'sleep 0.5; echo >> {tools.folder}/saved; exit 75' TERM\n"
+    (tools.folder / "hop").write_text(
+        f"#!/bin/bash\n{saves}echo >> {tools.folder}/begun\nwhile :; do sleep 0.05; done\n"
+    )
+    words = ["bash", tools.folder / "launch/local.sh", "--processes", "2", "--", *MOUNTED]
+    env = os.environ | {"PATH": f"{tools.folder}:{os.environ['PATH']}"}
+    job = subprocess.Popen(words, env=env, stderr=subprocess.PIPE)
+    begun, saved = tools.folder / "begun", tools.folder / "saved"
+    while not (begun.exists() and begun.read_text() == "\n\n"):
+        assert job.poll() is None
+        time.sleep(0.05)
+    job.terminate()
+    _, said = job.communicate(timeout=30)
+    assert (job.returncode, said) == (75, b"")
+    assert saved.read_text() == "\n\n"
 
 
 # SLURM

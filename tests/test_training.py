@@ -100,7 +100,7 @@ def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
     for values in (slow, slow_mlp):
         values["strategy"]["slow"] = 1e-3
     for config, words in (
-        (tiny(train__accumulate=3), "points=32 is no multiple of it"),
+        (tiny(train__accumulate=3), "accumulate=3 does not divide config.train.points=32"),
         (tiny(train__accumulate=8, mesh__point=8, mesh__function=1), "points/8=4 is not divisible"),
         (config_lib.parse(slow), "functions/4=4 is not divisible by the 8 devices"),
         (config_lib.parse(slow_mlp), "no functions to split"),

@@ -35,6 +35,8 @@ in_bucket
   fail "--name=$name cannot name a pod's host; use at most 32 of a-z, 0-9 and -, a letter first"
 [[ "$image$accelerator$topology$service_account" =~ ^[A-Za-z0-9_./:@-]+$ ]] ||
   fail "--image, --accelerator, --topology or --service-account has a character that none can have"
+[[ -n "$topology" || "$accelerator" != tpu* ]] ||
+  fail "--accelerator=$accelerator is a TPU; name the slice too, as --topology 4x4"
 installed kubectl
 
 rendered() { # JSON is YAML; Kubernetes reads $$ in an argument as $
