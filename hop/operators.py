@@ -218,10 +218,10 @@ class Operator:
         if places.ndim != 1 or not np.all((places >= low) & (places <= high)):
             raise UserError(f"sensors must be a list of places in [{low:g}, {high:g}]")
         if u0.ndim != 2 or u0.shape[1] != len(places):
+            elsewhere = "; for values elsewhere than at op.sensors name their places, sensors=places"
             raise UserError(
                 f"u0 has shape {tuple(u0.shape)} and must be (n, {len(places)}): the values "
-                f"of n functions at the {len(places)} sensors; for values elsewhere than at "
-                "op.sensors name their places, op(u0, sensors=places)"
+                f"of n functions at the {len(places)} sensors" + elsewhere * (sensors is None)
             )
         values = finite(u0, self.dtype)
         if sensors is None:
