@@ -218,7 +218,7 @@ class Operator:
         if places.ndim != 1 or not np.all((places >= low) & (places <= high)):
             raise UserError(f"sensors must be a list of places in [{low:g}, {high:g}]")
         if u0.ndim != 2 or u0.shape[1] != len(places):
-            elsewhere = "; for values elsewhere than at op.sensors name their places, sensors=places"
+            elsewhere = "; for values elsewhere than at op.sensors name the places, sensors=places"
             raise UserError(
                 f"u0 has shape {tuple(u0.shape)} and must be (n, {len(places)}): the values "
                 f"of n functions at the {len(places)} sensors" + elsewhere * (sensors is None)
