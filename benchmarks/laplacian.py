@@ -47,7 +47,7 @@ def ways(network: MLP) -> dict[str, Way]:
         return jnp.sum(jax.vmap(second)(jnp.eye(x.shape[1])), axis=0)
 
     def layer_by_layer(params: Params, x: Array) -> Array:
-        jets = network.features(params, None, x, ("", derivatives.GRADIENT, derivatives.LAPLACIAN))
+        jets = network.propagate(params, x, (derivatives.GRADIENT, derivatives.LAPLACIAN))
         return jets[derivatives.LAPLACIAN][0, 0]
 
     found: dict[str, Way] = {

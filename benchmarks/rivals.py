@@ -47,12 +47,12 @@ CONTESTANTS: dict[str, list[str]] = {
     PLAIN: [str(RIVALS), "with_deepxde.py"],
     NESTED: [sys.executable, "jaxpi_style.py"],
 }
-# equation → its name, and who takes part
+# equation → its name, its dimension, and who takes part
 EQUATIONS = {
-    "time": ("Burgers in time", [HOP, ZCS, FORWARD, ALIGNED, NESTED]),
-    "steady": ("steady Burgers", [HOP, ZCS, FORWARD]),
-    "plane": ("Allen–Cahn in the plane", [HOP, PLAIN, NESTED]),
-    "helmholtz": ("Helmholtz, d = 20", [HOP, PLAIN, NESTED]),
+    "time": ("Burgers in time", 2, [HOP, ZCS, FORWARD, ALIGNED, NESTED]),
+    "steady": ("steady Burgers", 1, [HOP, ZCS, FORWARD]),
+    "plane": ("Allen–Cahn in the plane", 2, [HOP, PLAIN, NESTED]),
+    "helmholtz": ("Helmholtz, d = 20", 20, [HOP, PLAIN, NESTED]),
 }
 TIME = {"equation": "time", "width": 128, "sensors": 101}
 STEADY = {"equation": "steady", "width": 100, "sensors": 128}
@@ -138,9 +138,9 @@ class Contestant:
 def race(case: Found, rounds: int) -> Found:
     """contestant → its milliseconds a step in every round, or why it took none."""
     found: Found = {}
-    _, names = EQUATIONS[case["equation"]]
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
+    *_, names = EQUATIONS[case["equation"]]
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        folder = Path(place)
         if "functions" in case:
             case = case | {"table": str(folder / "values.npy")}
             program = train_step.trainer(case["functions"], case["points"], case["equation"])
@@ -148,13 +148,13 @@ def race(case: Found, rounds: int) -> Found:
             assert law is not None
             np.save(case["table"], np.asarray(train_step.resident(law).values))
         running: dict[str, Contestant] = {}
-        for who in names:
+        for name in names:
             try:
-                running[who] = Contestant(CONTESTANTS[who], case, folder)
-                stack.callback(running[who].kill)
+                running[name] = Contestant(CONTESTANTS[name], case, folder)
+                stack.callback(running[name].kill)
             except FailedError as why:
-                found[who] = {"failed": str(why)}
-                print(f"{who}: {why}", flush=True)
+                found[name] = {"failed": str(why)}
+                print(f"{name}: {why}", flush=True)
         times: dict[str, list[float]] = {name: [] for name in running}
         for _ in range(rounds):
             for name, contestant in running.items():
@@ -245,14 +245,13 @@ def page(found: Found) -> str:
     ]
     head = ["", "ms a step", "times hop", "memory, MiB", "ready, s"]
     for case, raced in zip(found["cases"], found["found"], strict=True):
-        equation, _ = EQUATIONS[case["equation"]]
+        equation, dim, _ = EQUATIONS[case["equation"]]
         if "functions" in case:
             width = "-".join([str(case["width"])] * 4)
-            dim = 2 if case["equation"] == "time" else 1
             how = f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
             size = f"{case['functions']} functions × {case['points']:,} points"
         else:
-            dim, width = (2 if case["equation"] == "plane" else 20), case["width"]
+            width = case["width"]
             how = f"Layers {dim}-{width}-{width}-{width}-1."
             size = f"{case['points']:,} points"
         if "parts" in case:

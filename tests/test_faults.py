@@ -65,7 +65,7 @@ def signals(listener):
     return Signals
 
 
-@pytest.mark.parametrize("window", [1, 4])  # 4 is the last of a stage
+@pytest.mark.parametrize("window", [1, 4, 5])  # 4 is the last of a stage
 def test_sigterm_saves_and_the_rest_is_the_same_to_the_bit(
     tiny, tmp_path, listener, signals, whole, window
 ):
