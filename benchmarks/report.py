@@ -8,15 +8,20 @@ command, machine and date.
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hop import files
+from hop.provenance import made
 from hop.tables.pages import provenance, table
 
+Figures = dict[str, Any]
 
-def evaluation(report: dict[str, Any]) -> str:
+
+def evaluation(report: Figures) -> str:
     """The table of `hop evaluate --json`."""
     keys = ("loss", "l2re", "l2re_median", "l2re_worst")
     rows = [
@@ -37,7 +42,43 @@ def insert(path: Path, marker: str, text: str) -> None:
     path.write_text(f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
-def keep(folder: Path | None, name: str, text: str, found: dict[str, Any]) -> None:
+def sections(
+    folder: Path | None,
+    name: str,
+    measures: dict[str, Callable[[], Figures]],
+    only: str,
+    command: str,
+) -> dict[str, Figures]:
+    """Title → a section's figures, with command, machine and date, and load and cores before it.
+
+    Args:
+      folder: where NAME.json has those measured before.
+      measures: title → what measures it.
+      only: numbers of the sections to measure, from 1, as "3,7"; "" for all. Others are as they
+        were, or measured where they are missing.
+    """
+    asked = {int(word) for word in only.split(",")} if only else set(range(1, len(measures) + 1))
+    if not asked <= set(range(1, len(measures) + 1)):
+        raise SystemExit(f"--only={only}: the sections are 1 to {len(measures)}")
+    path = folder / f"{name}.json" if folder else None
+    before = json.loads(path.read_text()) if path and path.exists() else {}
+    found = {}
+    for number, (title, measure) in enumerate(measures.items(), 1):
+        if number in asked or title not in before:
+            print(f"{number}. {title}", flush=True)
+            state = {"cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
+            found[title] = measure() | state | made(command)
+        else:
+            found[title] = before[title]
+    return found
+
+
+def caption(found: Figures) -> str:
+    """Command, machine and date of a section."""
+    return f"{provenance(found['command'], found)}; load {found['load']:.1f} before it."
+
+
+def keep(folder: Path | None, name: str, text: str, found: Figures) -> None:
     """Prints a benchmark's page; with a folder, writes it as NAME.md, its figures as NAME.json."""
     print(text)
     if folder:
@@ -53,8 +94,8 @@ def main() -> None:
     args = parser.parse_args()
     report = json.load(sys.stdin)
     text = evaluation(report)
-    caption = f"{report['functions']:,} test functions; {provenance(args.command)}."
-    insert(args.file, args.marker, f"{text}\n\n{caption}")
+    by = f"{report['functions']:,} test functions; {provenance(args.command)}."
+    insert(args.file, args.marker, f"{text}\n\n{by}")
 
 
 if __name__ == "__main__":

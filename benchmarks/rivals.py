@@ -1,13 +1,15 @@
 """hop's training step beside that of other codes, alternating in one run.
 
     make bench-rivals, or: python benchmarks/rivals.py [--output=docs/results] [--rounds=5]
+        [--only=4,7]
 
 Equal networks, batches, points, precision (float32) and optimiser (Adam). Every contestant of
 `benchmarks/rivals` is a process of its own; in each round they take their steps one after the
 other, so that whatever else the machine does meets them alike. A ratio is the median over rounds
 of the ratios within a round. Also what memory they take, and how soon hop has taken a step.
 
-Writes speed.md and speed.json into the folder of --output, or prints the page without one.
+Writes speed.md and speed.json into the folder of --output, or prints the page without one; --only
+measures some of its sections again, by their numbers, and leaves the others as they are there.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +33,12 @@ import report
 import train_step
 
 from hop import files
-from hop.provenance import made
-from hop.tables.pages import provenance
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "benchmarks" / "rivals"
 RIVALS = ROOT / ".venv-rivals" / "bin" / "python"
+sys.path.append(str(HERE))
+from worker import CHANNELS, Case  # noqa: E402
 
 HOP, ZCS, FORWARD = "hop", "DeepXDE, zero coordinate shift", "DeepXDE, forward mode"
 ALIGNED, PLAIN, NESTED = "DeepXDE, aligned", "DeepXDE", "JAX, nested `grad` under `vmap`"
@@ -47,12 +50,12 @@ CONTESTANTS: dict[str, list[str]] = {
     PLAIN: [str(RIVALS), "with_deepxde.py"],
     NESTED: [sys.executable, "jaxpi_style.py"],
 }
-# equation → its name, its dimension, and who takes part
+# equation → its name, and who takes part
 EQUATIONS = {
-    "time": ("Burgers in time", 2, [HOP, ZCS, FORWARD, ALIGNED, NESTED]),
-    "steady": ("steady Burgers", 1, [HOP, ZCS, FORWARD]),
-    "plane": ("Allen–Cahn in the plane", 2, [HOP, PLAIN, NESTED]),
-    "helmholtz": ("Helmholtz, d = 20", 20, [HOP, PLAIN, NESTED]),
+    "time": ("Burgers in time", [HOP, ZCS, FORWARD, ALIGNED, NESTED]),
+    "steady": ("steady Burgers", [HOP, ZCS, FORWARD]),
+    "plane": ("Allen–Cahn in the plane", [HOP, PLAIN, NESTED]),
+    "helmholtz": ("Helmholtz, d = 20", [HOP, PLAIN, NESTED]),
 }
 TIME = {"equation": "time", "width": 128, "sensors": 101}
 STEADY = {"equation": "steady", "width": 100, "sensors": 128}
@@ -60,6 +63,7 @@ CASES = [
     TIME | {"functions": 50, "points": 1_000},
     TIME | {"functions": 100, "points": 2_500, "parts": 2},
     TIME | {"functions": 400, "points": 10_000, "parts": 8},
+    TIME | {"functions": 50, "points": 1_000, "nonlinear": True},
     STEADY | {"functions": 100, "points": 128},
     {"equation": "plane", "width": 64, "points": 10_000},
     {"equation": "helmholtz", "width": 64, "points": 1_000, "parts": 8},
@@ -67,6 +71,7 @@ CASES = [
 MEMORY = 16  # GiB that a contestant may take
 PATIENCE = 150  # seconds that it may take to be ready, its first two steps included
 ROUND = 1.0  # seconds of steps in a round, about
+START = "Start-up of hop"
 
 Found = dict[str, Any]
 
@@ -138,7 +143,7 @@ class Contestant:
 def race(case: Found, rounds: int) -> Found:
     """contestant → its milliseconds a step in every round, or why it took none."""
     found: Found = {}
-    *_, names = EQUATIONS[case["equation"]]
+    _, names = EQUATIONS[case["equation"]]
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         folder = Path(place)
         if "functions" in case:
@@ -216,6 +221,10 @@ def spread(values: list[float], form: str = ".1f") -> str:
     return f"{middle:{form}} ({low:{form}}–{high:{form}})"
 
 
+def dashes(widths: list[int]) -> str:
+    return "-".join(map(str, widths))
+
+
 def ratio(found: Found, name: str) -> float:
     """How many times as long a step takes as hop's: the median over the rounds."""
     pairs = zip(found[name]["ms"], found[HOP]["ms"], strict=True)
@@ -234,36 +243,52 @@ def rows(found: Found) -> list[list[str]]:
     return made
 
 
-def page(found: Found) -> str:
+def title(case: Found) -> str:
+    equation, _ = EQUATIONS[case["equation"]]
+    net, size = Case(**case), f"{case['points']:,} points"
+    size = f"{net.functions} functions × {size}" if net.functions else size
+    return ", ".join([equation, *(["nonlinear decoder"] if net.nonlinear else []), size])
+
+
+def about(case: Found) -> str:
+    net = Case(**case)
+    if not net.functions:
+        how = f"Layers {dashes(net.perceptron)}."
+    else:
+        how = f"Branch {dashes(net.branch)}, trunk {dashes(net.trunk)}"
+        if net.nonlinear:
+            how += f" on x on the circle, decoder {dashes(net.decoder)} of {CHANNELS} features"
+        how += "."
+    if net.parts > 1:
+        how += (
+            f" hop works the points of a step through in {net.parts} parts "
+            f"(`config.train.accumulate={net.parts}`)."
+        )
+    return how
+
+
+def page(found: dict[str, Found]) -> str:
+    start = found[START]
     parts = [
         "# Speed, side by side",
-        f"Milliseconds a training step, median (least–most) of {found['rounds']} rounds in which "
-        "the contestants take turns; equal networks (tanh), batches, points, float32, "
+        "Milliseconds a training step, median (least–most) of the rounds in which the contestants "
+        "take turns; equal networks (tanh), batches, points, float32, "
         "Adam. *Times hop* is the median of the ratios within a round. Memory is the most that the "
         "process took, libraries included; *ready* is from its start to the end of its second "
         "step, without a cache of compiled programs.",
     ]
     head = ["", "ms a step", "times hop", "memory, MiB", "ready, s"]
-    for case, raced in zip(found["cases"], found["found"], strict=True):
-        equation, dim, _ = EQUATIONS[case["equation"]]
-        if "functions" in case:
-            width = "-".join([str(case["width"])] * 4)
-            how = f"Branch {case['sensors']}-{width}, trunk {dim}-{width}."
-            size = f"{case['functions']} functions × {case['points']:,} points"
-        else:
-            width = case["width"]
-            how = f"Layers {dim}-{width}-{width}-{width}-1."
-            size = f"{case['points']:,} points"
-        if "parts" in case:
-            how += (
-                f" hop works the points of a step through in {case['parts']} parts "
-                f"(`config.train.accumulate={case['parts']}`)."
-            )
-        parts.append(f"## {equation}, {size}\n\n{how}")
-        parts.append(files.table(head, rows(raced)))
+    for case in CASES:
+        section = found[title(case)]
+        parts.append(f"## {title(case)}\n\n{about(case)}")
+        parts.append(files.table(head, rows(section["contestants"])))
+        by = f"{section['rounds']} rounds; {section['versions']}; {report.caption(section)}"
+        parts.append(by)
     parts += [
+        "## What they do",
         "In time: u_t + u u_x − ε u_xx = 0 and soft values on 40 points of the boundary, functions "
-        "drawn at every step from 1,000. The others: the residual alone, of the steady equation "
+        "drawn at every step from 1,000; with the nonlinear decoder u = u₀ + t·network and the "
+        "residual alone. The others: the residual alone, of the steady equation "
         "with u = x(1 − x) times the network, in the plane with u = (1 − x²)(1 − y²) times it, and "
         "of −ε² Δu − u/d = 0 without its boundary. hop and the JAX code draw fresh points at every "
         "step; DeepXDE keeps its own, which costs it nothing.",
@@ -278,20 +303,19 @@ def page(found: Found) -> str:
         "for this page (`benchmarks/rivals/jaxpi_style.py`).\n"
         "* jinns 1.10.2 is left out: it has no DeepONet among its networks, and in the other cases "
         "it was not tried.",
-        "## Start-up of hop",
+        f"## {START}",
         files.table(
             ["", "seconds"],
             [
-                ["`hop --help`", spread(found["start"]["hop --help"], ".2f")],
-                ["`import hop`", spread(found["start"]["import hop"], ".2f")],
+                ["`hop --help`", spread(start["hop --help"], ".2f")],
+                ["`import hop`", spread(start["import hop"], ".2f")],
                 ["`hop train` to its first step, nothing compiled before",
-                 spread(found["start"]["first step, cold"], ".2f")],
+                 spread(start["first step, cold"], ".2f")],
                 ["the same again, compiled programs from the cache",
-                 spread(found["start"]["first step, warm"], ".2f")],
+                 spread(start["first step, warm"], ".2f")],
             ],
         ),
-        f"{found['versions']}; {found['cores']} cores, load {found['load']:.1f} before the "
-        f"run. {provenance(found['command'], found)}",
+        report.caption(start),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -308,19 +332,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--only", default="")
     args = parser.parse_args()
     if not RIVALS.exists():
         raise SystemExit("the rivals are not installed: make bench-rivals does it, and runs this")
-    load = os.getloadavg()[0]
-    found = {
-        "rounds": args.rounds,
-        "cases": CASES,
-        "found": [race(case, args.rounds) for case in CASES],
-        "start": start_up(),
-        "versions": versions(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": load,
-    } | made("make bench-rivals")
+
+    def measured(case: Found) -> Found:
+        contestants = race(case, args.rounds)
+        return {"contestants": contestants, "rounds": args.rounds, "versions": versions()}
+
+    measures = {title(case): partial(measured, case) for case in CASES} | {START: start_up}
+    found = report.sections(args.output, "speed", measures, args.only, "make bench-rivals")
     report.keep(args.output, "speed", page(found), found)
 
 

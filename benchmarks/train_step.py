@@ -47,14 +47,20 @@ class Bounded(BurgersTime):
         return Condition(at_first, None), Condition(np.concatenate(walls), zeros)
 
 
-def trainer(functions: int, points: int, equation: str = "time", parts: int = 1) -> Trainer:
+def trainer(
+    functions: int, points: int, equation: str = "time", parts: int = 1, nonlinear: bool = False
+) -> Trainer:
     """The program of a batch; "steady" is `configs/burgers_steady.py` with the residual alone.
 
-    A step is worked through in `parts` of its points, `config.train.accumulate`.
+    A step is worked through in `parts` of its points, `config.train.accumulate`. With `nonlinear`,
+    the network and the loss of `configs/burgers_time.py`, but for tanh.
     """
-    config = config_lib.experiment(problem=f"burgers_{equation}", network="deeponet")
+    network = "nonlinear_deeponet" if nonlinear else "deeponet"
+    config = config_lib.experiment(problem=f"burgers_{equation}", network=network)
     if equation == "time":
         config.network.update(branch=(128,) * 3, trunk=(128,) * 3, rank=128, harmonics=1)
+        if nonlinear:
+            config.network.update(rank=32, harmonics=4)
     else:
         config.problem.field = "paper"
     config.path.eps = (EPS,)
@@ -63,7 +69,7 @@ def trainer(functions: int, points: int, equation: str = "time", parts: int = 1)
     config.train.update(functions=functions, points=points, accumulate=parts, dispatch=_WINDOW)
     config.train.sampler = "uniform"
     made = config_lib.build(config_lib.parse(config.to_dict()))
-    if equation == "time":
+    if equation == "time" and not nonlinear:
         raw = dataclasses.replace(made.ansatz.network, harmonics=0)
         ansatz = Ansatz(Bounded(), raw)
         made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)

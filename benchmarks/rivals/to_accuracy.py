@@ -1,10 +1,11 @@
-"""Burgers, steady or in time, by DeepXDE until it is accurate (in the environment of the rivals).
+"""A solution, or an operator, by DeepXDE until it is accurate (in the environment of the rivals).
 
     python to_accuracy.py CASE --test=TEST.npz --path=0.5,0.1,0.05 --goal=0.01 --limit=100
 
-Adam at 1e-3, zero coordinate shift. Every ε of the path but the last is trained for --steps steps,
-each from where the one before ended; at the last, the error on the test functions is measured every
-100 steps, which is not timed, until the goal is reached or the time is up. Prints a JSON line.
+Adam at 1e-3, operators with zero coordinate shift. Every ε of the path but the last is trained for
+--steps steps, each from where the one before ended; at the last, the error on the test is measured
+every 100 steps, which is not timed, until the goal is reached or the time is up. Prints a JSON
+line.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import time
 
 import deepxde as dde
 import numpy as np
-from with_deepxde import training
+from with_deepxde import of_one_function, training
 from worker import Case
 
 _EVERY = 100  # steps from one look at the error to the next
@@ -22,7 +23,9 @@ _EVERY = 100  # steps from one look at the error to the next
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", help="a Case, as JSON")
-    parser.add_argument("--test", help="an .npz of values (n, m), x (q, 1) and solutions (n, q)")
+    parser.add_argument(
+        "--test", help="an .npz of values (n, m) if any, x (q, d) and solutions u (n, q)"
+    )
     parser.add_argument("--path", type=lambda text: [float(eps) for eps in text.split(",")])
     for name, kind in (("steps", int), ("goal", float), ("limit", float), ("seed", int)):
         parser.add_argument(f"--{name}", type=kind)
@@ -30,7 +33,9 @@ def main() -> None:
     args.zcs, args.forward = True, False
     dde.config.set_random_seed(args.seed)
     at, test = {"eps": args.path[0]}, np.load(args.test)
-    model, steps = training(Case(**json.loads(args.case)), args, at)
+    case = Case(**json.loads(args.case))
+    model, steps = training(case, args, at) if case.functions else of_one_function(case, at)
+    seen = (test["values"], test["x"]) if case.functions else test["x"]
     began = time.perf_counter()
     steps(1)
     start = time.perf_counter() - began
@@ -44,7 +49,7 @@ def main() -> None:
             steps(_EVERY)
             seconds, taken = seconds + time.perf_counter() - began, taken + _EVERY
             if eps == args.path[-1]:
-                u = model.predict((test["values"], test["x"]))
+                u = model.predict(seen).reshape(test["u"].shape)
                 gap, size = np.square(u - test["u"]).mean(axis=1), np.square(test["u"]).mean(axis=1)
                 error = float(np.sqrt(gap / size).mean())
                 if error <= args.goal:

@@ -18,7 +18,7 @@ os.environ["DDE_BACKEND"] = "pytorch"
 import deepxde as dde
 import numpy as np
 import torch
-from worker import EPS, HARMONICS, Case, Steps, serve
+from worker import CHANNELS, EPS, HARMONICS, Case, Steps, serve, waves_of
 
 
 class Table(dde.data.function_spaces.FunctionSpace):
@@ -37,29 +37,61 @@ class Table(dde.data.function_spaces.FunctionSpace):
         return np.stack([self.eval_one(f, xs[:, 0]) for f in features]).astype(np.float32)
 
 
-def on_circle(points: Any) -> Any:
+def on_circle(points: Any, harmonics: int = HARMONICS) -> Any:
     """(x, t) as cos 2πmx, sin 2πmx and t."""
-    angle = 2 * math.pi * points[:, :1] * torch.arange(1, HARMONICS + 1)
+    angle = 2 * math.pi * points[:, :1] * torch.arange(1, harmonics + 1)
     return torch.cat([torch.cos(angle), torch.sin(angle), points[:, 1:]], dim=1)
 
 
+class NonlinearDeepONet(dde.nn.NN):
+    """u = u₀ + t·D(features, u₀, t), u₀ the trigonometric interpolant of the sensor values."""
+
+    def __init__(self, case: Case):
+        super().__init__()
+        networks = (case.branch, case.trunk, case.decoder)
+        made = [dde.nn.FNN(widths, "tanh", "Glorot normal") for widths in networks]
+        self.branch, self.trunk, self.decoder = made
+        self.waves = torch.as_tensor(waves_of(case.sensors))
+
+    def forward(self, inputs: Any) -> Any:
+        values, points = inputs
+        b = self.branch(values).unflatten(1, (CHANNELS, -1))
+        p = self.trunk(on_circle(points)).unflatten(1, (CHANNELS, -1))
+        features = torch.einsum("ncp,qcp->nqc", b, p)
+        waves = on_circle(points, self.waves.shape[1] // 2)[:, :-1]
+        a, t = (values @ self.waves) @ waves.T, points[:, 1].expand(len(values), -1)
+        seen = torch.cat([features, a[..., None], t[..., None]], dim=2)
+        return a + t * self.decoder(seen.flatten(0, 1)).view_as(a)
+
+
 def prepare(case: Case, args: argparse.Namespace) -> Steps:
-    if case.functions:
-        return training(case, args, {"eps": EPS})[1]
+    at = {"eps": EPS}
+    return (training(case, args, at) if case.functions else of_one_function(case, at))[1]
+
+
+def of_one_function(case: Case, at: dict[str, float]) -> tuple[Any, Steps]:
+    """The model, and what takes its steps, at the ε that `at` holds just then."""
+    front = case.equation == "front"
     cube = dde.geometry.Hypercube([-1] * case.dim, [1] * case.dim)
 
     def pde(x: Any, u: Any) -> Any:
         curved = sum(dde.grad.hessian(u, x, i=k, j=k) for k in range(case.dim))
-        rest = u**3 - u if case.equation == "plane" else -u / case.dim
-        return rest - EPS**2 * curved
+        rest = -u / case.dim if case.equation == "helmholtz" else u**3 - u
+        return rest - at["eps"] ** 2 * curved
 
-    data = dde.data.PDE(cube, pde, [], num_domain=case.points)
+    def lift(x: Any, u: Any) -> Any:
+        if front:
+            return 2 * x - 1 + x * (1 - x) * u
+        return (1 - x**2).prod(dim=1, keepdim=True) * u
+
+    domain = dde.geometry.Interval(0, 1) if front else cube
+    data = dde.data.PDE(domain, pde, [], num_domain=case.points)
     net = dde.nn.FNN(case.perceptron, "tanh", "Glorot normal")
-    if case.equation == "plane":
-        net.apply_output_transform(lambda x, u: (1 - x**2).prod(dim=1, keepdim=True) * u)
+    if case.equation != "helmholtz":
+        net.apply_output_transform(lift)
     model = dde.Model(data, net)
     model.compile("adam", lr=1e-3, verbose=0)
-    return stepper(model, data)
+    return model, stepper(model, data)
 
 
 def stepper(model: Any, data: Any) -> Steps:
@@ -108,6 +140,8 @@ def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tupl
         asked, edge, start, weights = [walls, initial], 20, 20, None
         if case.periodic:
             asked, edge, start, weights = [initial], 0, 100, [1, 100]
+        if case.nonlinear:
+            asked, edge, start = [], 0, 0
         problem = dde.data.TimePDE(
             domain, pde, asked, case.points - edge - start, num_boundary=edge, num_initial=start
         )
@@ -128,7 +162,10 @@ def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tupl
     source = (math.pi / 2) * torch.sin(2 * math.pi * points)
     if not (args.zcs or args.forward):
         source = source[:, None]
-    net = dde.nn.DeepONetCartesianProd(case.branch, case.trunk, "tanh", "Glorot normal")
+    if case.nonlinear:
+        net = NonlinearDeepONet(case)
+    else:
+        net = dde.nn.DeepONetCartesianProd(case.branch, case.trunk, "tanh", "Glorot normal")
     if case.equation == "steady":
 
         def lift(inputs: Any, u: Any) -> Any:

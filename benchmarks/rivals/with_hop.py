@@ -12,7 +12,9 @@ import train_step
 
 def prepare(case: Case, _: argparse.Namespace) -> Steps:
     if case.functions:
-        made = train_step.trainer(case.functions, case.points, case.equation, case.parts)
+        made = train_step.trainer(
+            case.functions, case.points, case.equation, case.parts, case.nonlinear
+        )
     else:
         made = train_step.of_one_function(
             case.equation, case.points, case.perceptron[1:-1], case.parts

@@ -19,8 +19,8 @@ import numpy as np
 Steps = Callable[[int], None]  # takes as many training steps, and waits for them
 
 EPS = 0.01
-HARMONICS = 4
-DIMS = {"time": 2, "steady": 1, "plane": 2, "helmholtz": 20}
+HARMONICS, CHANNELS = 4, 8
+DIMS = {"time": 2, "steady": 1, "front": 1, "plane": 2, "helmholtz": 20}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Case:
     Attributes:
       equation: of operators "time", u_t + u u_x − ε u_xx = 0 with soft data on the boundary, or
         "steady", u u_x − ε u_xx = (π/2) sin 2πx, where x(1 − x) times the network vanishes on it;
-        of functions "plane", −ε² Δu + u³ − u = 0 with u = (1 − x²)(1 − y²) times the network, or
-        "helmholtz", −ε² Δu − u/d = 0 without boundary, both on [−1, 1]^d.
+        of functions "plane", −ε² Δu + u³ − u = 0 with u = (1 − x²)(1 − y²) times the network, and
+        "helmholtz", −ε² Δu − u/d = 0 without boundary, both on [−1, 1]^d, and "front", the former
+        on [0, 1] with u = 2x − 1 + x(1 − x) times the network.
       points: where the residual is taken, the same for all functions.
       width: of all hidden layers; of branch and trunk the last layer's too.
       functions: in a batch, drawn at every step from all of `values`.
@@ -40,6 +41,9 @@ class Case:
       parts: that hop works the points of a step through in.
       periodic: in time, whether the trunk sees x on the circle, by `HARMONICS` of it, and nothing
         but the initial values is asked for.
+      nonlinear: in time, whether u = u₀ + t·D(F, u₀, t), with `CHANNELS` features F that the
+        products of branch and trunk sum to, and a perceptron D; then too the trunk sees x on the
+        circle, and there is nothing but the residual.
     """
 
     equation: str
@@ -50,6 +54,7 @@ class Case:
     table: str = ""
     parts: int = 1
     periodic: bool = False
+    nonlinear: bool = False
 
     @property
     def dim(self) -> int:
@@ -57,12 +62,21 @@ class Case:
 
     @property
     def branch(self) -> list[int]:
-        return [self.sensors, *[self.width] * 4]
+        return [self.sensors, *[self.width] * 3, self.products]
 
     @property
     def trunk(self) -> list[int]:
-        first = 2 * HARMONICS + 1 if self.periodic else self.dim
-        return [first, *[self.width] * 4]
+        first = 2 * HARMONICS + 1 if self.periodic or self.nonlinear else self.dim
+        return [first, *[self.width] * 3, self.products]
+
+    @property
+    def products(self) -> int:
+        """Of branch and trunk, over all features."""
+        return CHANNELS * self.width // 4 if self.nonlinear else self.width
+
+    @property
+    def decoder(self) -> list[int]:
+        return [CHANNELS + 2, 32, 32, 1]
 
     @property
     def perceptron(self) -> list[int]:
@@ -70,6 +84,17 @@ class Case:
 
     def values(self) -> np.ndarray:
         return np.load(self.table)
+
+
+def waves_of(sensors: int) -> np.ndarray:
+    """The matrix (m, 2k) from sensor values to their trigonometric interpolant, cosines first.
+
+    The sensors are at equal distances on [0, 1], both ends included; the second repeats the first.
+    """
+    count, at = (sensors - 2) // 2, np.arange(sensors - 1) / (sensors - 1)
+    angle = 2 * np.pi * at[:, None] * np.arange(1, count + 1)
+    matrix = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * 2 / (sensors - 1)
+    return np.pad(matrix, ((0, 1), (0, 0))).astype(np.float32)
 
 
 def serve(prepare: Callable[[Case, argparse.Namespace], Steps], *flags: str) -> None:
