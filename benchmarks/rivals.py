@@ -41,21 +41,23 @@ sys.path.append(str(HERE))
 from worker import CHANNELS, Case  # noqa: E402
 
 HOP, ZCS, FORWARD = "hop", "DeepXDE, zero coordinate shift", "DeepXDE, forward mode"
-ALIGNED, PLAIN, NESTED = "DeepXDE, aligned", "DeepXDE", "JAX, nested `grad` under `vmap`"
+ALIGNED, PLAIN, JINNS = "DeepXDE, aligned", "DeepXDE", "jinns"
+NESTED = "JAX, nested `grad` under `vmap`"
 CONTESTANTS: dict[str, list[str]] = {
     HOP: [sys.executable, "with_hop.py"],
     ZCS: [str(RIVALS), "with_deepxde.py", "--zcs"],
     FORWARD: [str(RIVALS), "with_deepxde.py", "--forward"],
     ALIGNED: [str(RIVALS), "with_deepxde.py"],
     PLAIN: [str(RIVALS), "with_deepxde.py"],
+    JINNS: [str(RIVALS), "with_jinns.py"],
     NESTED: [sys.executable, "jaxpi_style.py"],
 }
 # equation → its name, and who takes part
 EQUATIONS = {
     "time": ("Burgers in time", [HOP, ZCS, FORWARD, ALIGNED, NESTED]),
     "steady": ("steady Burgers", [HOP, ZCS, FORWARD]),
-    "plane": ("Allen–Cahn in the plane", [HOP, PLAIN, NESTED]),
-    "helmholtz": ("Helmholtz, d = 20", [HOP, PLAIN, NESTED]),
+    "plane": ("Allen–Cahn in the plane", [HOP, PLAIN, JINNS, NESTED]),
+    "helmholtz": ("Helmholtz, d = 20", [HOP, PLAIN, JINNS, NESTED]),
 }
 TIME = {"equation": "time", "width": 128, "sensors": 101}
 STEADY = {"equation": "steady", "width": 100, "sensors": 128}
@@ -301,8 +303,7 @@ def page(found: dict[str, Found]) -> str:
         "* *JAX, nested `grad` under `vmap`*: point by point, as "
         "[jaxpi](https://github.com/PredictiveIntelligenceLab/jaxpi) takes derivatives; written "
         "for this page (`benchmarks/rivals/jaxpi_style.py`).\n"
-        "* jinns 1.10.2 is left out: it has no DeepONet among its networks, and in the other cases "
-        "it was not tried.",
+        "* *jinns*: `LossPDEStatio` with `laplacian_rev`; it has no DeepONet among its networks.",
         f"## {START}",
         files.table(
             ["", "seconds"],
@@ -321,11 +322,12 @@ def page(found: dict[str, Found]) -> str:
 
 
 def versions() -> str:
-    show = "import deepxde, torch; print('DeepXDE', deepxde.__version__, 'PyTorch', "
-    show += "torch.__version__, sep=' ')"
+    show = "import deepxde, torch; from importlib.metadata import version; "
+    show += "print(f'DeepXDE {version(\"deepxde\")}, PyTorch {torch.__version__}, '"
+    show += "f'jinns {version(\"jinns\")}')"
     env = os.environ | {"DDE_BACKEND": "pytorch"}
     said = subprocess.run([RIVALS, "-c", show], env=env, capture_output=True, text=True, check=True)
-    return f"{said.stdout.splitlines()[-1].replace(' PyTorch', ', PyTorch')}, jax {jax.__version__}"
+    return f"{said.stdout.splitlines()[-1]}, jax {jax.__version__}"
 
 
 def main() -> None:
