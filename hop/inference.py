@@ -63,7 +63,7 @@ def infer(
     """
     x = _query(operator, at, points)
     _check_targets(operator, input, output, plot)
-    began = time.monotonic()
+    began, kept = time.monotonic(), 0
     source = read(input) if input else None
     if source is None:
         u = operator(x)
@@ -73,13 +73,14 @@ def infer(
     else:
         _check_shape(operator, source, input)
         count = len(source)
-        u = _all_shards(operator, source, _identity(input), x, output, progress)
+        u, kept = _all_shards(operator, source, _identity(input), x, output, progress)
     if plot and jax.process_index() == 0:
         from hop import plotting
 
         shown = None if source is None else np.array(source[:_SHOWN])
         plotting.inference(plot, operator, shown, x, np.asarray(u))
     what = "1 solution" if source is None else f"{count:,} solutions"
+    what += f", {kept:,} of them made before," if kept else ""
     return f"{what} at {len(x):,} points in {time.monotonic() - began:.1f} s: {output}" + (
         f"\npicture: {plot}" if plot else ""
     )
@@ -87,8 +88,8 @@ def infer(
 
 def _all_shards(
     operator: Operator, source: Any, name: Any, x: np.ndarray, output: str, progress: Progress
-) -> np.ndarray:
-    """Makes every shard that no journal holds; returns the first few solutions."""
+) -> tuple[np.ndarray, int]:
+    """Makes every shard that no journal holds; the first few solutions, and how many it held."""
     count, points = len(source), len(x)
     rows = 1 << max(0, (_SHARD // max(1, points)).bit_length() - 1)
     # Bad input is refused before anything is written, if it shows at once.
@@ -125,7 +126,7 @@ def _all_shards(
             )
         sink.finish()
     wait_for_all("the output of inference")
-    return first
+    return first, sum(min(rows, count - k * rows) for k in done)
 
 
 def _solved(operator: Operator, source: Any, first: int, last: int, x: np.ndarray) -> np.ndarray:
