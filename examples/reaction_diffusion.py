@@ -41,13 +41,11 @@ class ReactionDiffusion:
 
 def get_config():
     roles = {"strategy": "predictor_corrector", "solver": "levenberg_marquardt"}
-    # Any problem will do here: `problem=` below takes its place.
-    config = experiment(problem="high_frequency", network="mlp", **roles)
+    config = experiment(network="mlp", **roles)
     config.network.widths = (20, 20)
     config.path.eps = (0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01)
     config.train.update(precision="float64", steps=100, dispatch=5)
     config.train.update(points=320, sampler="adaptive", goal=1e-11)
-    config.mesh.update(function=1, point=-1)
     return config
 
 

@@ -289,13 +289,20 @@ class Experiment:
 
 
 def experiment(
-    *, problem: str, network: str, strategy: str = "homotopy_loss", solver: str = "first_order"
+    *,
+    network: str,
+    problem: str = "",
+    strategy: str = "homotopy_loss",
+    solver: str = "first_order",
 ) -> Any:
-    """A ConfigDict with every field of the schema at its default, for a config file to fill in."""
+    """A ConfigDict with every field of the schema at its default, for a config file to fill in.
+
+    Without `problem` it is for a problem object of the caller's (`build`, `hop.train`).
+    """
     from ml_collections import config_dict
 
     fields: dict[str, Any] = {
-        "problem": _options("problem", problem),
+        "problem": _options("problem", problem) if problem else {},
         "network": _options("network", network),
         "strategy": _options("strategy", strategy),
         "solver": _options("solver", solver),
@@ -330,6 +337,8 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     found = to_json(parse(values))
     del found["train"]["save_seconds"]
     for kind in KINDS:
+        if kind == "problem" and not found[kind]:
+            continue  # an object of the caller's
         found[kind] = json.loads(json.dumps(_options(kind, found[kind]["name"]))) | found[kind]
     return found
 
@@ -520,7 +529,8 @@ def _options(kind: str, name: str) -> dict[str, Any]:
 
 def _build(kind: str, options: Options) -> Any:
     if not isinstance(options.get("name"), str):
-        raise UserError(f"config.{kind}.name is missing; name a module of {KINDS[kind]}")
+        hint = ", or pass an object as problem= in Python" if kind == "problem" else ""
+        raise UserError(f"config.{kind}.name is missing; name a module of {KINDS[kind]}{hint}")
     rest = {key: value for key, value in options.items() if key != "name"}
     cls = find(kind, options["name"])
     return _parse(cls, rest, f"config.{kind}", partial=True)
