@@ -91,13 +91,15 @@ def tiny(tmp_path, monkeypatch):
 
 
 def make(**changes):
-    options = {"only": "", "quick": False, "workdir": "runs", "output": "", "report": False}
+    options = {"only": None, "quick": False, "workdir": "runs", "output": "", "report": False}
     making.make(**(options | changes))
 
 
 def test_a_table_end_to_end(tiny, capsys, monkeypatch):
-    make(report=True)
+    with pytest.raises(hop.RunError, match="no page for table tiny: no runs found in runs; with"):
+        make(report=True)
     assert not list(tiny.glob("runs/*"))  # nothing was trained
+    assert not list(tiny.glob("hop-tables/*"))
     make()
     page = tiny / "hop-tables" / "tiny.md"
     text = page.read_text()
@@ -139,7 +141,8 @@ def test_a_run_cut_short_is_finished(tiny, monkeypatch, listener):
     with pytest.raises(KeyboardInterrupt):
         make()
     (folder,) = (tiny / "runs").iterdir()
-    make(report=True)
+    with pytest.raises(hop.RunError, match="no page for table tiny"):
+        make(report=True)
     assert not (folder / "scores.json").exists()  # a report leaves it unfinished
     first = folder / "stages" / "0" / "_CHECKPOINT_METADATA"
     made = first.stat().st_mtime_ns
@@ -178,6 +181,26 @@ def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):
     assert "`hop tables --only=tiny`, a cluster, " in page.read_text()
 
 
-def test_an_unknown_table_is_one_line(capfd):
+def test_an_unknown_table_is_one_line(capfd, monkeypatch):
+    monkeypatch.setattr(making, "_make", None)
     assert main(["tables", "--only=99"]) == 2
     assert "no table '99'; use one of 1, 2, 4" in capfd.readouterr().err
+    assert main(["tables", "--only="]) == 2
+    assert "no table ''; use one of 1, 2, 4" in capfd.readouterr().err
+    assert main(["tables", "--only=1, table_4"]) == 2
+    assert "no table 'table_4'; did you mean '4'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["workdir", "output"])
+@pytest.mark.parametrize("folder", ["/proc/nope", "tiny.py"])
+def test_folders_are_tried_before_training(tiny, monkeypatch, flag, folder):
+    monkeypatch.setattr(running.training, "train", None)
+    with pytest.raises(hop.UserError, match=f"--{flag}={folder} cannot be written to: .*; give"):
+        make(**{flag: folder})
+
+
+def test_a_command_names_each_field_once():
+    run = Run("c.py", ["train.steps=9", "path.eps=(0.5,)", "train.steps=7"], ["train.steps=3"])
+    eps = "--config.path.eps=(0.5,)"
+    assert run.words(False) == ["--config.train.steps=7", eps]
+    assert run.words(True)[:2] == ["--config.train.steps=3", eps]
