@@ -204,3 +204,17 @@ def test_a_command_names_each_field_once():
     eps = "--config.path.eps=(0.5,)"
     assert run.words(False) == ["--config.train.steps=7", eps]
     assert run.words(True)[:2] == ["--config.train.steps=3", eps]
+
+
+def test_the_worst_stage_of_each_path_is_told():
+    def run(*errors):
+        return {"stages": [{"eps": 1 / k, "l2re": e} for k, e in enumerate(errors, 1)]}
+
+    runs = {"tanh, seed 0": run(1e-5, 3e-2, 1e-4), "tanh, seed 1": run(1e-3, None), "alone": run(1)}
+    assert pages.worst_stages(runs).endswith("shown or not: tanh: 3.0e-02 at ε = 0.5.")
+
+
+def test_durations_have_two_digits():
+    assert [pages.duration(s) for s in (0.0019, 0.1996, 0.996, 2.67, 241)] == [
+        "1.9 ms", "200 ms", "1 s", "2.7 s", "240 s",
+    ]  # fmt: skip
