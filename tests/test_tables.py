@@ -172,7 +172,7 @@ def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):
     with Workdir.open(home, True):
         make()
     assert f"tiny: good: {home}" in (said := capsys.readouterr().out)
-    assert "good stays as the page has it: " in said
+    assert "good is left out: " in said
     assert "wild failed" in page.read_text()  # the others went on
     with monkeypatch.context() as there:
         there.setattr(provenance, "machine", lambda: "a cluster")
