@@ -212,6 +212,7 @@ def test_the_worst_stage_of_each_path_is_told():
 
     runs = {"tanh, seed 0": run(1e-5, 3e-2, 1e-4), "tanh, seed 1": run(1e-3, None), "alone": run(1)}
     assert pages.worst_stages(runs).endswith("shown or not: tanh: 3.0e-02 at ε = 0.5.")
+    assert pages.worst_stages({"alone": run(1)}) == ""
 
 
 def test_durations_have_two_digits():

@@ -69,7 +69,8 @@ def worst_stages(runs: Mapping[str, Mapping[str, Any]]) -> str:
         if any(len(run["stages"]) > 1 for run in mine) and rows:
             worst = max(rows, key=lambda row: row["l2re"])
             found.append(f"{name}: {worst['l2re']:.1e} at ε = {worst['eps']:.3g}")
-    return f"The worst L2RE of all stages and seeds, shown or not: {'; '.join(found)}."
+    text = f"The worst L2RE of all stages and seeds, shown or not: {'; '.join(found)}."
+    return text if found else ""
 
 
 def loss_and_error(runs: Sequence[Mapping[str, Any]], eps: float, worst_of: str = "l2re") -> str:
