@@ -443,7 +443,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
 def _tables(argv: list[str]) -> None:
     def define(values: flags.FlagValues) -> None:
         for name, default, text in (
-            ("only", "", "the tables to make, as in --only=5,8; default: all"),
+            ("only", None, "the tables to make, as in --only=5,8; default: all"),
             ("workdir", "runs/tables", "where runs are kept: what is there is not trained again"),
             ("output", "", "where pages go; default: docs/results in the repository, else "
              "hop-tables, and their folder quick with --quick"),

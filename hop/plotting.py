@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from matplotlib import animation
 
 from hop import kernels
 from hop.ansatz import Ansatz
-from hop.checkpoints import Store
+from hop.checkpoints import StageInfo, Store
 from hop.errors import RunError
 from hop.fields import Field
 from hop.networks.mlp import MLP
@@ -40,21 +41,26 @@ _STYLE: Any = {
 }
 
 
-def path(workdir: str) -> Path:
-    """Draws W/plots/path.png: the solutions along the path beside the reference, and the loss.
+def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
+    """Draws the solutions along a workdir's path beside the reference, and the loss.
 
     In two dimensions the last stage alone: its fields, or in time its solution at some moments.
+
+    Args:
+      workdir: W.
+      target: the picture; by default W/plots/path.png.
+      run: what the picture calls it, if anything.
     """
     store = Store.find(workdir)
     stages = store.stages()
-    target = store.root / "plots" / "path.png"
+    target = target or store.root / "plots" / "path.png"
     target.parent.mkdir(exist_ok=True)
     colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
     last = open_stage(store, stages[-1])
     problem = last.ansatz.problem
     plane, time = problem.domain.dim == 2, in_time(problem)
     with plt.rc_context(_STYLE):
-        count, width = (4, 16) if plane and not time else (2, 10)
+        count, width = (4, 16) if plane and not time else (2, 11)
         figure, axes = plt.subplots(1, count, figsize=(width, 3.8), layout="constrained")
         if plane and time:
             _in_time(axes[0], last)
@@ -62,14 +68,15 @@ def path(workdir: str) -> Path:
             _fields(axes[:-1], last)
         else:
             shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
-            stays = len({(info.s, info.eps) for info in stages}) < len(stages)
+            stays = len({_place(info) for info in stages}) < len(stages)
             operators = {}
             for k in shown:
-                operator = open_stage(store, stages[k])
-                name = f"stage {k}, {_place(operator)}" if stays else _place(operator)
-                operators[name] = operator
+                name = f"stage {k}, {_place(stages[k])}" if stays else _place(stages[k])
+                operators[name] = open_stage(store, stages[k])
             _lines(axes[0], operators, colors[shown])
         _losses(axes[-1], store.root / "metrics.jsonl", colors)
+        if run:
+            figure.suptitle(run)
         figure.savefig(target)
         plt.close(figure)
     return target
@@ -93,16 +100,13 @@ def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray
     for k, (name, (u, r), color) in enumerate(zip(operators, pairs, colors, strict=True)):
         axes.plot(line[:, 0], u - k * rise, color=color, lw=2, label=name)
         axes.plot(line[:, 0], r - k * rise, color="black", lw=0.8, ls=(0, (4, 3)))
-        if waves:
-            axes.annotate(f"  {name}", (line[-1, 0], -k * rise), fontsize=8, va="center")
     what = "solutions" if problem.random_field is None else "one u₀, solutions"
     where = "x" if dim == 1 else "mean coordinate of x, on the box's diagonal"
-    axes.set(xlabel=where, ylabel="u", title=f"{type(problem).__name__}: {what} along the path")
+    axes.set(xlabel=where, ylabel="u", title=f"{_name(problem)}: {what} along the path")
     if waves:
         axes.set(yticks=(), ylabel="u, one stage below the other")
-    else:
-        axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
-        axes.legend(fontsize=8)
+    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _fields(axes: np.ndarray, operator: Operator) -> None:
@@ -110,7 +114,7 @@ def _fields(axes: np.ndarray, operator: Operator) -> None:
     problem = operator.ansatz.problem
     low, high = problem.domain.lower, problem.domain.upper
     u, r = _example(operator, problem.domain.grid(_PIXELS, _PIXELS))
-    name = type(problem).__name__
+    name = _name(problem)
     titles = (f"{name}, {_place(operator)}: u", "reference", "u − reference")
     top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
     for panel, title, values, limit in zip(
@@ -129,9 +133,15 @@ def _fields(axes: np.ndarray, operator: Operator) -> None:
         panel.figure.colorbar(image, ax=panel)
 
 
-def _place(operator: Operator) -> str:
-    s, eps = operator.s, operator.eps
-    return f"s = {s:g}, ε = {eps:g}" if s else f"ε = {eps:g}"
+def _place(stage: Operator | StageInfo) -> str:
+    s, eps = stage.s, stage.eps
+    return f"s = {s:.3g}, ε = {eps:.3g}" if s else f"ε = {eps:.3g}"
+
+
+def _name(problem: Problem) -> str:
+    """The words of a problem's class: "Burgers Steady"."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z\d])", " ", type(problem).__name__)
+    return words.replace("Allen Cahn", "Allen–Cahn")
 
 
 def _in_time(axes: plt.Axes, operator: Operator) -> None:
@@ -139,7 +149,7 @@ def _in_time(axes: plt.Axes, operator: Operator) -> None:
     x = operator.ansatz.problem.domain.grid(1001, _MOMENTS)
     u, r = (values.reshape(_MOMENTS, -1) for values in _example(operator, x))
     _moments(axes, x.reshape(_MOMENTS, -1, 2), u, r)
-    name = type(operator.ansatz.problem).__name__
+    name = _name(operator.ansatz.problem)
     axes.set(xlabel="x", ylabel="u", title=f"{name}: one u₀ in time at ε = {operator.eps:g}")
 
 
@@ -183,7 +193,7 @@ def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
         if moves:
             _animate(target, figure, axes[0], at, u, r)
         else:
-            figure.suptitle(f"{type(problem).__name__}, {_place(operator)}")
+            figure.suptitle(f"{_name(problem)}, {_place(operator)}")
             figure.savefig(target)
         plt.close(figure)
 
@@ -292,7 +302,10 @@ def planes(target: str, operators: Mapping[str, Operator]) -> None:
                 vmax=top,
             )
             panel.set_title(name, fontsize=8)
-            panel.set(xticks=(), yticks=())
+            panel.set(xticks=(left, 0.5 * (left + right), right), xlabel="x")
+            panel.set(yticks=(bottom, 0.5 * (bottom + upper), upper), ylabel="y")
+            panel.label_outer(remove_inner_ticks=True)
+        figure.suptitle(f"{_name(first.ansatz.problem)}, {_place(first)}")
         figure.colorbar(image, ax=axes, shrink=0.6, label="u")
         figure.savefig(target)
         plt.close(figure)
@@ -313,8 +326,8 @@ def spectra(target: str, eps: Sequence[float] = (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
         for (name, problem), marker in zip(problems.items(), "os^", strict=True):
             left.loglog(eps, kernels.largest(problem, eps, n), marker=marker, ms=4, label=name)
-        title = f"largest |eigenvalue| of the linearised operator,\nat h = length/{n + 1} an axis"
-        left.set(xlabel="ε", ylabel="λ_max(D_ε)", title=title)
+        title = f"D_ε, the linearised operator by differences,\nat h = length/{n + 1} an axis"
+        left.set(xlabel="parameter ε of the equation", ylabel="largest |eigenvalue|", title=title)
         left.legend(fontsize=8)
         index, s = np.arange(1, points + 1), fresh.s
         for dtype, color in (("float32", "C2"), ("float64", "C1")):
@@ -329,6 +342,7 @@ def spectra(target: str, eps: Sequence[float] = (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0
         label = f"singular values of V, squared: rank {s.rank}"
         right.text(40, 8 * floor, label, color="C0", ha="right", fontsize=8)
         title = f"eigenvalues of S at {points} points,\n3×30 tanh network, Xavier start"
-        right.set(xlabel="i", ylabel="|λ_i| / λ_1", title=title, xlim=(0, 41), ylim=(1e-36, 1e2))
+        right.set(xlabel="number of the eigenvalue", ylabel="|eigenvalue|, the largest being 1")
+        right.set(title=title, xlim=(0, 41), ylim=(1e-36, 1e2))
         figure.savefig(target)
         plt.close(figure)

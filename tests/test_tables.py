@@ -91,13 +91,15 @@ def tiny(tmp_path, monkeypatch):
 
 
 def make(**changes):
-    options = {"only": "", "quick": False, "workdir": "runs", "output": "", "report": False}
+    options = {"only": None, "quick": False, "workdir": "runs", "output": "", "report": False}
     making.make(**(options | changes))
 
 
 def test_a_table_end_to_end(tiny, capsys, monkeypatch):
-    make(report=True)
+    with pytest.raises(hop.RunError, match="no page for table tiny: no runs found in runs; with"):
+        make(report=True)
     assert not list(tiny.glob("runs/*"))  # nothing was trained
+    assert not list(tiny.glob("hop-tables/*"))
     make()
     page = tiny / "hop-tables" / "tiny.md"
     text = page.read_text()
@@ -139,7 +141,8 @@ def test_a_run_cut_short_is_finished(tiny, monkeypatch, listener):
     with pytest.raises(KeyboardInterrupt):
         make()
     (folder,) = (tiny / "runs").iterdir()
-    make(report=True)
+    with pytest.raises(hop.RunError, match="no page for table tiny"):
+        make(report=True)
     assert not (folder / "scores.json").exists()  # a report leaves it unfinished
     first = folder / "stages" / "0" / "_CHECKPOINT_METADATA"
     made = first.stat().st_mtime_ns
@@ -169,7 +172,7 @@ def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):
     with Workdir.open(home, True):
         make()
     assert f"tiny: good: {home}" in (said := capsys.readouterr().out)
-    assert "good stays as the page has it: " in said
+    assert "good is left out: " in said
     assert "wild failed" in page.read_text()  # the others went on
     with monkeypatch.context() as there:
         there.setattr(provenance, "machine", lambda: "a cluster")
@@ -178,6 +181,41 @@ def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):
     assert "`hop tables --only=tiny`, a cluster, " in page.read_text()
 
 
-def test_an_unknown_table_is_one_line(capfd):
+def test_an_unknown_table_is_one_line(capfd, monkeypatch):
+    monkeypatch.setattr(making, "_make", None)
     assert main(["tables", "--only=99"]) == 2
     assert "no table '99'; use one of 1, 2, 4" in capfd.readouterr().err
+    assert main(["tables", "--only="]) == 2
+    assert "no table ''; use one of 1, 2, 4" in capfd.readouterr().err
+    assert main(["tables", "--only=1, table_4"]) == 2
+    assert "no table 'table_4'; did you mean '4'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["workdir", "output"])
+@pytest.mark.parametrize("folder", ["/proc/nope", "tiny.py"])
+def test_folders_are_tried_before_training(tiny, monkeypatch, flag, folder):
+    monkeypatch.setattr(running.training, "train", None)
+    with pytest.raises(hop.UserError, match=f"--{flag}={folder} cannot be written to: .*; give"):
+        make(**{flag: folder})
+
+
+def test_a_command_names_each_field_once():
+    run = Run("c.py", ["train.steps=9", "path.eps=(0.5,)", "train.steps=7"], ["train.steps=3"])
+    eps = "--config.path.eps=(0.5,)"
+    assert run.words(False) == ["--config.train.steps=7", eps]
+    assert run.words(True)[:2] == ["--config.train.steps=3", eps]
+
+
+def test_the_worst_stage_of_each_path_is_told():
+    def run(*errors):
+        return {"stages": [{"eps": 1 / k, "l2re": e} for k, e in enumerate(errors, 1)]}
+
+    runs = {"tanh, seed 0": run(1e-5, 3e-2, 1e-4), "tanh, seed 1": run(1e-3, None), "alone": run(1)}
+    assert pages.worst_stages(runs).endswith("shown or not: tanh: 3.0e-02 at ε = 0.5.")
+    assert pages.worst_stages({"alone": run(1)}) == ""
+
+
+def test_durations_have_two_digits():
+    assert [pages.duration(s) for s in (0.0019, 0.1996, 0.996, 2.67, 241)] == [
+        "1.9 ms", "200 ms", "1 s", "2.7 s", "240 s",
+    ]  # fmt: skip

@@ -38,9 +38,10 @@ class Run:
     quick: Sequence[str] | None = ()
 
     def words(self, quick: bool) -> list[str]:
-        """The overrides as the command line takes them."""
+        """The overrides as the command line takes them, the last value of each field."""
         more = (*_QUICK, *(self.quick or ())) if quick else ()
-        return [f"--config.{change}" for change in (*self.changes, *more)]
+        values = dict(change.split("=", 1) for change in (*self.changes, *more))
+        return [f"--config.{field}={value}" for field, value in values.items()]
 
     def command(self, quick: bool, workdir: str = "W") -> str:
         return shlex.join(
@@ -95,5 +96,6 @@ def find(name: str) -> Table:
       UserError: there is none.
     """
     if name not in names():
-        raise UserError(f"no table {name!r}{suggestion(name, names())}")
+        meant = name.lower().removeprefix("table").strip("_ ")
+        raise UserError(f"no table {name!r}{suggestion(meant, names())}")
     return importlib.import_module(f"hop.tables.{module_name(name)}").TABLE

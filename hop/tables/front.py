@@ -31,11 +31,17 @@ def page(results: Results, _: Any) -> list[str]:
                 ", ".join(dict.fromkeys(row["place"] for row in here)),
             ]
         )
-    head = ["ε", "place", "½ + (ε/2√2) ln 7", "hop, error of the place", "place is"]
+    head = [
+        "ε",
+        "place",
+        "asymptotic place, ½ + (ε/2√2) ln 7",
+        "hop, error of the place",
+        "place is",
+    ]
     return [
         "Where the residual is small and its slow mode is still told from rounding, the gauge "
-        "finds the interface; below, the pin carries on its last velocity. A pin without that "
-        "velocity ends at 0.580 for ε = 0.05 (true: 0.534), however small its steps. Median of "
+        "finds the interface, and its place is *computed*; below, the pin carries on its last "
+        "velocity, and the place is *assumed*. Both words stand where the seeds differ. Median of "
         "the seeds, the worst in brackets.",
         pages.table(head, rows),
         *pages.made(results["runs"]),

@@ -1,6 +1,7 @@
 """Makes tables: trains the runs that are missing, and writes the pages."""
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hop.tables import runs as running
 from hop.tables.pages import provenance
 
 
-def make(only: str, quick: bool, workdir: str, output: str, report: bool) -> None:
+def make(only: str | None, quick: bool, workdir: str, output: str, report: bool) -> None:
     """Makes tables, one after the other; what is done already is not done again.
 
     Args:
@@ -27,9 +28,12 @@ def make(only: str, quick: bool, workdir: str, output: str, report: bool) -> Non
       report: train nothing: runs that are not there keep the results that the page has.
 
     Raises:
-      UserError: an unknown table, or full pages in the way of quick ones or the reverse.
+      UserError: an unknown table, a folder that cannot be written to, or full pages in the way of
+        quick ones or the reverse.
+      RunError: a table has nothing to show: no run, and no earlier results.
     """
-    chosen = {name: tables.find(name) for name in (only.split(",") if only else tables.names())}
+    names = tables.names() if only is None else [name.strip() for name in only.split(",")]
+    chosen = {name: tables.find(name) for name in names}
     default = Path("docs/results") if Path.cwd() == share("configs").parent else Path("hop-tables")
     folder = Path(output) if output else default / "quick" if quick else default
     for name in chosen:
@@ -38,9 +42,29 @@ def make(only: str, quick: bool, workdir: str, output: str, report: bool) -> Non
             raise UserError(
                 f"{folder} holds the {kind} results of table {name}; give another --output"
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in chosen.items():
-        _make(name, table, quick, Path(workdir), folder, not report)
+    _claim("output", folder)
+    if not report:
+        _claim("workdir", Path(workdir))
+    empty = [
+        name
+        for name, table in chosen.items()
+        if not _make(name, table, quick, Path(workdir), folder, not report)
+    ]
+    if empty:
+        why = f"no runs found in {workdir}; without --report they are trained"
+        why = why if report else "none of its runs could be made, as said above"
+        raise RunError(f"no page for table {', '.join(empty)}: {why}")
+
+
+def _claim(flag: str, folder: Path) -> None:
+    """Makes a folder, and sees that files can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"--{flag}={folder} cannot be written to: {error.strerror}; give another folder"
+        ) from error
 
 
 def kept(folder: Path, name: str) -> dict[str, Any]:
@@ -54,7 +78,8 @@ def kept(folder: Path, name: str) -> dict[str, Any]:
         raise RunError(f"{path} is damaged; restore or remove it") from error
 
 
-def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, train: bool) -> None:
+def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, train: bool) -> bool:
+    """Makes a table's page; False, and no page, if nothing at all is known of its runs."""
     page = folder / f"{tables.module_name(name)}.md"
     command = f"hop tables --only={name}" + " --quick" * quick
     old = kept(folder, name)
@@ -80,7 +105,8 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
                     config, home, asked, quick=quick, train=train, command=command
                 )
             except (UserError, RunError) as error:  # another process trains it, or it is damaged
-                print(f"table {name}: {key} stays as the page has it: {error}", flush=True)
+                stays = "stays as the page has it" if key in found[group] else "is left out"
+                print(f"table {name}: {key} {stays}: {error}", flush=True)
                 continue
             if known is None:
                 continue
@@ -89,6 +115,8 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
             every = {**found[group], key: known}
             found[group] = {k: every[k] for k in runs if k in every}
             _write(page, table, results)
+    if not any(found.values()):
+        return False
     if table.measure is not None and folders:
         try:
             results |= {"measured": table.measure(folders, quick), "made": provenance(command)}
@@ -104,6 +132,7 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
     _write(page, table, results)
     print(f"written: {page}", flush=True)
     jax.clear_caches()  # runs of one table share most of their programs, and tables hardly any
+    return True
 
 
 def _old(old: Mapping[str, Any], group: str, run: str) -> dict[str, Any] | None:
@@ -127,7 +156,8 @@ def render(table: Table, results: Mapping[str, Any], picture: bool) -> str:
     if quick:
         about += (
             " **Quick: one seed, few steps and short paths**, to see that all of it works; the "
-            "accuracy of the method is on the page without --quick."
+            "accuracy of the method is on the page without --quick, and so are the budgets and "
+            "seeds that the text names."
         )
     parts = [f"# {table.title}" + " (quick)" * quick, about]
     if picture:

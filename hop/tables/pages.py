@@ -61,6 +61,18 @@ def cell(runs: Sequence[Mapping[str, Any]], eps: float, s: float = 0.0, key: str
     return spread([row[key] for row in found if row[key] is not None])
 
 
+def worst_stages(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """The largest L2RE of every method that has more than one stage, and its ε: a sentence."""
+    found = []
+    for name, mine in by_method(runs).items():
+        rows = [row for run in mine for row in run["stages"] if row["l2re"] is not None]
+        if any(len(run["stages"]) > 1 for run in mine) and rows:
+            worst = max(rows, key=lambda row: row["l2re"])
+            found.append(f"{name}: {worst['l2re']:.1e} at ε = {worst['eps']:.3g}")
+    text = f"The worst L2RE of all stages and seeds, shown or not: {'; '.join(found)}."
+    return text if found else ""
+
+
 def loss_and_error(runs: Sequence[Mapping[str, Any]], eps: float, worst_of: str = "l2re") -> str:
     """The losses and L2REs of runs at a place; of `worst_of` the worst too, in brackets."""
     cells = {key: cell(runs, eps, key=key) for key in ("loss", "l2re")}
@@ -71,6 +83,12 @@ def loss_and_error(runs: Sequence[Mapping[str, Any]], eps: float, worst_of: str 
 
 def seconds(run: Mapping[str, Any]) -> float:
     return sum(row["seconds"] for row in run["stages"])
+
+
+def duration(seconds: float) -> str:
+    """Two digits, in ms below a second."""
+    unit, value = ("s", seconds) if seconds >= 0.995 else ("ms", 1e3 * seconds)
+    return f"{float(f'{value:.2g}'):g} {unit}"
 
 
 def training(runs: Sequence[Mapping[str, Any]]) -> str:

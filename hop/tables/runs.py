@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,9 +168,9 @@ def picture_of(name: str) -> Callable[[Path, Folders], None]:
     """Draws a table by the picture of a method's first run: its path, and the loss by stage."""
 
     def draw(target: Path, folders: Folders) -> None:
-        first = next((folder for run, folder in folders.items() if method(run) == name), None)
+        first = next((run for run in folders if method(run) == name), None)
         if first is None:
             raise UserError(f"there is no run of {name}")
-        shutil.copyfile(plotting.path(str(first)), target)
+        plotting.path(str(folders[first]), target, first)
 
     return draw

@@ -47,8 +47,10 @@ def page(results: Results, _: Any) -> list[str]:
         "The residual loss, then L2RE: the median of the seeds, the worst L2RE in brackets. All "
         "with the paper's network, 3×30 tanh. *Place*: in the first row the gauge places the "
         "interface down to ε of about 0.05; below, where σ is lost in rounding, the path carries "
-        "it (the pin), and its place is assumed.",
+        "it (the pin), and its place is assumed. Rows without brackets have one seed. Euler "
+        "follows the paper's path, which ends at ε = 1/100; classical training stops there too.",
         pages.by_paper(PAPER, PLACES, results["runs"], pages.loss_and_error),
+        pages.worst_stages(results["runs"]),
         *pages.made(results["runs"]),
     ]
 

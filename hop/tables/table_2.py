@@ -42,10 +42,16 @@ def page(results: Results, measured: Any) -> list[str]:
     return [
         f"λ_min and numerical rank (float64) of K at the target ε = {TARGET:g} on n equally spaced "
         "points, for a Xavier start and for stages of a continuation, the paper's network. λ_min "
-        "falls geometrically with n, which the paper does not state, and where the rank is below "
-        "n it is rounding. What grows as the start draws nearer is the rank: more directions in "
-        "which gradient descent can move at all. The picture: λ_max(D_ε) against ε, and how the "
-        "eigenvalues of S fall.",
+        "falls geometrically with n; the n of the paper's column is not known to us. Where the "
+        "rank is below n, λ_min is rounding. What grows as the start draws nearer is the rank: "
+        "more directions in which gradient descent can move at all. The picture: the largest "
+        "eigenvalue of D_ε against ε, and how the eigenvalues of S fall.",
+        "* K = J Jᵀ (n × n), J = ∂r/∂θ: along the gradient flow the residuals r at the n points "
+        "obey r′ = −K r/n, so λ_min(K) bounds how slowly the loss falls.\n"
+        "* V = ∂u/∂θ at the points, and S = V Vᵀ: what the network alone can move.\n"
+        "* D_ε takes the values of a small change of u to those of the linearised residual, by "
+        "finite differences, so that K ≈ D_ε S D_εᵀ; here K comes from J itself.\n\n"
+        "More in [hop/kernels.py](../../hop/kernels.py).",
         pages.table(head, rows),
         *pages.made(results["runs"]),
     ]

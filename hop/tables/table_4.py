@@ -33,6 +33,7 @@ def page(results: Results, _: Any) -> list[str]:
         "it measures the continuation and not the network. Strategy 2 has 500 steps a stage, "
         "classical training 4,000 in all.",
         pages.by_paper(PAPER, PLACES, results["runs"]),
+        pages.worst_stages(results["runs"]),
         *pages.made(results["runs"]),
     ]
 

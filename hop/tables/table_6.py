@@ -23,7 +23,7 @@ def page(results: Results, _: Any) -> list[str]:
     for name, run in results["runs"].items():
         last = run["stages"][1:] or run["stages"]  # the first stage's seconds hold compilation
         each = np.median([row["seconds"] / max(1, row["step"]) for row in last])
-        rows.append([name, PAPER[name], f"{1e3 * each:.2g} ms"])
+        rows.append([name, PAPER[name], pages.duration(each)])
     return [
         "Seconds of training for one step of Strategy 2 on all its points, which is what the paper "
         "calls an epoch; its machine is not stated. Helmholtz costs most here, since a Laplacian "

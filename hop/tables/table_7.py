@@ -37,6 +37,7 @@ def page(results: Results, _: Any) -> list[str]:
         "is the paper's network, 3×30 tanh; *sines* is one layer of 200 whose frequencies are "
         "drawn around the target's.",
         pages.by_paper(PAPER, PLACES, results["runs"], losses),
+        pages.worst_stages(results["runs"]),
         *pages.made(results["runs"]),
     ]
 

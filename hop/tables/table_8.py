@@ -147,10 +147,6 @@ def compare(operator: Operator, training: float) -> dict[str, Any]:
             "break_even_explicit": pays(one_e, many_e)}  # fmt: skip
 
 
-def seconds(value: float) -> str:
-    return f"{value * 1e3:.2g} ms" if value < 1 else f"{value:.3g} s"
-
-
 def often(count: float | None) -> str:
     return "no number of" if count is None else f"{count:,.0f}"
 
@@ -163,16 +159,18 @@ def page(results: Results, cases: Any) -> list[str]:
         theirs = {"explicit": paper[0], "newton": "–", "operator": paper[1]}
         for name, label in SOLVERS.items():
             r = c["solvers"][name]
-            cells = [f"{r['error']:.1e}", seconds(r["one"]), seconds(r["many"])]
+            cells = [f"{r['error']:.1e}", pages.duration(r["one"]), pages.duration(r["many"])]
             rows.append([where, label.format(**r), theirs[name], *cells])
+        reached, goal = (c["solvers"][name]["error"] for name in ("explicit", "operator"))
+        worse = f" (less accurate: {reached:.1e}, not {goal:.1e})" if reached > goal else ""
         notes.append(
             f"* {where}: λ₀ = {c['decay']:.2g}; training up to this stage {c['training']:.0f} s, "
-            f"which pays after {often(c['break_even_explicit'])} explicit "
+            f"which pays after {often(c['break_even_explicit'])} explicit solves{worse}"
             + (
-                "solves, were each function marched anew; against Newton never, since one solve "
-                "serves every function."
+                ", were each function marched anew; against Newton never, since one solve serves "
+                "every function."
                 if c["s"] == 0
-                else f"and {often(c['break_even'])} Newton solves, many at a time."
+                else f" and {often(c['break_even'])} Newton solves, many at a time."
             )
         )
     head = ["", "solver", "paper, L2RE and time", "mean L2RE", "1 function", f"{MANY:,} functions"]
@@ -182,7 +180,8 @@ def page(results: Results, cases: Any) -> list[str]:
         "against Newton on twice the shipped nodes. The explicit scheme's cost is its relaxation "
         "time 1/λ₀: it stops once e^(−λ₀t) is below its tolerance. At s = 0 the operator is "
         "constant, so one march or one Newton solve serves all functions; at s = 0.2 each is "
-        "solved, many at a time.",
+        f"solved, many at a time. Each operator is one run, scored here on {SOME} fresh functions; "
+        "the README's quickstart is another run of the same config, so its errors differ.",
         pages.table(head, rows),
         "\n".join(notes),
         *pages.made(results["runs"]),
