@@ -1,4 +1,4 @@
-from hop.cli import main
+from hop.cli import entry
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

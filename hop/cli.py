@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags
 
@@ -36,6 +36,22 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
 
 SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
 """
+
+
+def entry() -> NoReturn:
+    """`main` as a process. Once JAX is there, one that fails or is interrupted ends at once.
+
+    An orderly end would wait for the other processes of a job, and for programs that JAX's threads
+    still compile: they outlive an interrupt, and crash when they find its devices gone.
+    """
+    code = main()
+    if code not in (0, 75) and "jax" in sys.modules:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+    raise SystemExit(code)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,8 +90,6 @@ def _fail(error: Exception, code: int) -> int:
     if os.environ.get("HOP_TRACEBACK") == "1":
         traceback.print_exception(error)
     print(f"hop: error: {' '.join(str(error).split())}", file=sys.stderr)
-    if "hop.sharding" in sys.modules:
-        sys.modules["hop.sharding"].abandon(code)
     return code
 
 
@@ -93,7 +107,7 @@ def _quiet() -> None:
     from absl import logging
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(logging.FATAL)  # Orbax logs with a traceback what it then raises
     # When one read of a checkpoint fails, Orbax closes its event loop, and TensorStore's threads
     # print a traceback for every other read under way.
     soon = asyncio.BaseEventLoop.call_soon_threadsafe

@@ -31,6 +31,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3 and Table 2.
 import contextlib
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -125,6 +126,7 @@ class Grid(NamedTuple):
 
 def equispaced(interval: tuple[float, float], n: int) -> Grid:
     """n inner points at h = length/(n + 1), with central differences, errors O(h²)."""
+    _check_count(n)
     low, high = interval
     h, one = (high - low) / (n + 1), np.eye(n, k=1)
     first, second = (one - one.T) / (2 * h), (one - 2 * np.eye(n) + one.T) / h**2
@@ -133,6 +135,7 @@ def equispaced(interval: tuple[float, float], n: int) -> Grid:
 
 def chebyshev(interval: tuple[float, float], n: int) -> Grid:
     """The n inner points of n + 2 Chebyshev–Lobatto points, exact for polynomials through them."""
+    _check_count(n)
     x = lobatto(interval, n + 1)
     d = differentiation_matrix(x)
     return Grid(x[1:-1], d[1:-1, 1:-1], (d @ d)[1:-1, 1:-1])
@@ -154,20 +157,21 @@ def linearised(
     Raises:
       UserError: a problem of another kind.
     """
+    _check_interval(problem)
     matrices = {"": np.eye(len(grid.x)), "x": grid.first, "xx": grid.second}
     matrices[LAPLACIAN] = grid.second
-    if problem.domain.dim > 1 or not set(problem.labels) <= set(matrices):
-        raise UserError(
-            f"the matrix D needs an interval and derivatives up to u_xx, and "
-            f"{type(problem).__name__} has {problem.domain.dim} dimensions and the derivatives "
-            f"{problem.labels}"
-        )
     slopes = _slopes(problem, u, grid.x[:, None], lam)
     return np.asarray(sum(h[:, None] * matrices[label] for label, h in slopes.items()))
 
 
 def at_reference(problem: Problem, lam: Lam, grid: Grid) -> Float[np.ndarray, "n n"]:
-    """D at the problem's reference solution, its derivatives by Chebyshev differentiation."""
+    """D at the problem's reference solution, its derivatives by Chebyshev differentiation.
+
+    Raises:
+      UserError: a problem that `linearised` does not serve, or ε ≤ 0.
+    """
+    _check_interval(problem)
+    _check_eps(lam)
     nodes = lobatto(_interval(problem), _NODES)
     d = differentiation_matrix(nodes)
     u = problem.reference(_zero(problem), nodes[:, None], lam)[:1]
@@ -285,16 +289,18 @@ def starts(
     ]
 
 
-def largest(problem: Problem, eps: Sequence[float], n: int = 255) -> Float[np.ndarray, " k"]:
+def largest(
+    problem: Problem, eps: float | Sequence[float], n: int = 255
+) -> Float[np.ndarray, " k"]:
     """max |λ(D_ε)| for each ε, at the reference, s = 0, with n equally spaced inner points an axis.
 
     In d > 1 dimensions D must be h₀ + h₁ Δ, as for Helmholtz. On the tensor grid its eigenvalues
     are h₀ + h₁ Σ_i μ_i, μ_i one of those of d²/dx² along axis i: all least or all greatest.
 
     Raises:
-      UserError: a problem that is served in neither way.
+      UserError: a problem that is served in neither way, ε ≤ 0 or n < 1.
     """
-    return np.array([_largest(problem, Lam(0.0, float(e)), n) for e in eps])
+    return np.array([_largest(problem, Lam(0.0, float(e)), n) for e in np.atleast_1d(eps)])
 
 
 def _largest(problem: Problem, lam: Lam, n: int) -> float:
@@ -302,15 +308,19 @@ def _largest(problem: Problem, lam: Lam, n: int) -> float:
     if domain.dim == 1:
         d = at_reference(problem, lam, equispaced(_interval(problem), n))
         return float(np.max(np.abs(linalg.eigvals(d))))
+    _check_eps(lam)
+    refused = UserError(
+        f"in more than one dimension λ_max is known for constants times u and Δu, and "
+        f"{type(problem).__name__} is no sum of these; use Helmholtz, or a problem on an interval"
+    )
+    if set(problem.labels) != {"", LAPLACIAN} or problem.random_field is not None:
+        raise refused
     low, high = np.asarray(domain.lower), np.asarray(domain.upper)
     x = low + (high - low) * sobol(domain.dim, 16)
     jet = dict.fromkeys(problem.labels, problem.reference(None, x, lam))
     slopes = _slopes(problem, jet, x, lam)
-    if set(slopes) != {"", LAPLACIAN} or any(np.ptp(h) for h in slopes.values()):
-        raise UserError(
-            f"in more than one dimension λ_max is known for constants times u and Δu, and "
-            f"{type(problem).__name__} is no sum of these"
-        )
+    if any(np.ptp(h) for h in slopes.values()):
+        raise refused
     axes = [linalg.eigvalsh(equispaced(ends, n).second)[[0, -1]] for ends in _edges(problem)]
     return float(np.max(np.abs(slopes[""][0] + slopes[LAPLACIAN][0] * np.sum(axes, axis=0))))
 
@@ -338,6 +348,25 @@ def slowest(problem: Problem, lam: Lam, count: int = 2, nodes: int = _NODES) -> 
 
     values = found(nodes)
     return Slowest(np.real_if_close(values), np.abs(values - found(4 * nodes // 5)))
+
+
+def _check_interval(problem: Problem) -> None:
+    if problem.domain.dim > 1 or not set(problem.labels) <= {"", "x", "xx", LAPLACIAN}:
+        raise UserError(
+            f"the matrix D needs an interval and derivatives up to u_xx, and "
+            f"{type(problem).__name__} has {problem.domain.dim} dimensions and the derivatives "
+            f"{problem.labels}; use a problem on an interval, as AllenCahn1D"
+        )
+
+
+def _check_eps(lam: Lam) -> None:
+    if not 0 < lam.eps < math.inf:
+        raise UserError(f"eps={lam.eps:g} must be a positive number")
+
+
+def _check_count(n: int) -> None:
+    if n < 1:
+        raise UserError(f"n={n} points make no grid; use at least 1")
 
 
 def _edges(problem: Problem) -> list[tuple[float, float]]:

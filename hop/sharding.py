@@ -181,14 +181,6 @@ def wait_for_all(what: str) -> None:
         multihost_utils.sync_global_devices(what)
 
 
-def abandon(code: int) -> None:
-    """Ends this process at once if its job has others: an orderly end would wait for them."""
-    if jax.distributed.is_initialized():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
 def is_chief() -> bool:
     """Whether this process writes logs, plots and configs (Orbax saves from all of them)."""
     return jax.process_index() == 0

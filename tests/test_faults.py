@@ -224,6 +224,9 @@ def elements(shapes: str) -> int:
     )
 
 
+ADAM = "--config.solver.optimizer=adam"
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -304,13 +307,29 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     same_networks(job.finish("w", 2), whole)
 
 
+def test_an_interrupt_while_compiling_is_no_crash(tmp_path, data_dir, monkeypatch):
+    """JAX compiles in a thread that an interrupt does not end, nor must the process wait for it."""
+    monkeypatch.setenv("JAX_LOG_COMPILES", "1")
+    # No other test makes this program, and it is not kept: so it is compiled.
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1000")
+    job, words = Job(tmp_path, data_dir, 30), ("--config.path.eps=(0.5,)", ADAM)
+    (process,) = job.start("w", 1, *words)
+    assert any(b"to MLIR module conversion jit(_dispatch)" in line for line in process.stderr)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    code, said = end(process)
+    assert code == 130, said
+    assert said.endswith("hop: interrupted; run the same command to go on\n")
+    job.finish("w", 1, *words)
+
+
 @pytest.mark.slow  # in one process: test_a_model_axis_splits_parameters_and_state
 def test_two_processes_hold_half_of_the_parameters_each(tmp_path, data_dir):
     """The losses are those of one process, and what the two save together is whole."""
-    job, adam = Job(tmp_path, data_dir, 20), "--config.solver.optimizer=adam"
-    config = config_files.read(str(job.config), [f"--config.train.steps={job.steps}", adam])
+    job = Job(tmp_path, data_dir, 20)
+    config = config_files.read(str(job.config), [f"--config.train.steps={job.steps}", ADAM])
     train(config_lib.placed(config, data_dir), tmp_path / "one", Listener())
-    folders = job.finish("split", 2, adam, "--config.mesh.model=2"), tmp_path / "one"
+    folders = job.finish("split", 2, ADAM, "--config.mesh.model=2"), tmp_path / "one"
     seen = [[info.record["total"] for info in Store(folder).stages()] for folder in folders]
     np.testing.assert_allclose(*seen, rtol=2e-4)
     one, two = (hop.load(folder).params["branch"] for folder in folders)

@@ -18,7 +18,9 @@ from hop.networks.mlp import MLP
 from hop.operators import Operator
 from hop.problems import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
+from hop.problems.allen_cahn_2d import AllenCahn2D
 from hop.problems.burgers_steady import BurgersSteady
+from hop.problems.burgers_time import BurgersTime
 from hop.problems.helmholtz import Helmholtz
 
 UNIT = (0.0, 1.0)
@@ -189,6 +191,8 @@ def test_the_largest_eigenvalue_of_helmholtz_is_known(dim):
     mu = (4 / h**2) * np.sin(np.array([1, n]) * np.pi * h / 4) ** 2
     expected = [np.max(np.abs(e**2 * dim * mu - 1 / dim)) for e in eps]
     np.testing.assert_allclose(kernels.largest(Helmholtz(dim), eps, n), expected, rtol=1e-9)
+    one = kernels.largest(Helmholtz(dim), eps[0], n)  # a number stands for one ε
+    np.testing.assert_allclose(one, expected[:1], rtol=1e-9)
 
 
 @pytest.mark.parametrize(("problem", "power"), [(AllenCahn1D(), 2), (BurgersSteady(), 1)])
@@ -383,20 +387,38 @@ class Bent(Helmholtz):
         return super().residual(u, x, a, lam) + u[""] ** 3
 
 
-def test_what_kernels_do_not_serve_is_refused_in_one_line():
-    operator = Ansatz(BurgersSteady(), DeepONet())
-    for call, text in (
-        (lambda: kernels.kernel(operator, {}, lam(0.1), np.zeros((3, 1))), "has input functions"),
-        (lambda: kernels.starts([], lam(0.1), np.zeros((3, 1))), "at least one trained stage"),
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
         (
-            lambda: kernels.at_reference(Helmholtz(2), lam(0.1), kernels.equispaced(UNIT, 5)),
-            "needs an interval",
+            lambda: kernels.kernel(
+                Ansatz(BurgersSteady(), DeepONet()), {}, lam(0.1), np.zeros((3, 1))
+            ),
+            "has input functions",
         ),
+        (lambda: kernels.starts([], lam(0.1), np.zeros((3, 1))), "at least one trained stage"),
+        (lambda: at_reference(Helmholtz(2)), "needs an interval"),
+        (lambda: at_reference(BurgersTime()), "needs an interval"),
+        (lambda: kernels.slowest(AllenCahn2D(), lam(0.1)), "needs an interval"),
+        (lambda: kernels.slowest(AllenCahn1D(), lam(0.0)), "eps=0 must be a positive"),
         (lambda: kernels.largest(Bent(2), (0.1,)), "for constants times u and Δu"),
-    ):
-        with pytest.raises(hop.UserError, match=text) as caught:
-            call()
-        assert "\n" not in str(caught.value)
+        (lambda: kernels.largest(BurgersTime(), (0.1,)), "for constants times u and Δu"),
+        (lambda: kernels.largest(AllenCahn1D(), (0.0,)), "eps=0 must be a positive"),
+        (lambda: kernels.largest(Helmholtz(2), (0.1, -0.1)), "eps=-0.1 must be a positive"),
+        (lambda: kernels.largest(Helmholtz(2), math.nan), "eps=nan must be a positive"),
+        (lambda: kernels.largest(AllenCahn1D(), (0.1,), 0), "n=0 points make no grid"),
+        (lambda: kernels.largest(Helmholtz(2), (0.1,), -1), "n=-1 points make no grid"),
+        (lambda: kernels.chebyshev(UNIT, 0), "n=0 points make no grid"),
+    ],
+)
+def test_what_kernels_do_not_serve_is_refused_in_one_line(call, text):
+    with pytest.raises(hop.UserError, match=text) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def at_reference(problem):
+    return kernels.at_reference(problem, lam(0.1), kernels.equispaced(UNIT, 5))
 
 
 def test_the_picture_is_drawn(tmp_path):
