@@ -67,7 +67,9 @@ def sections(
         if number in asked or title not in before:
             print(f"{number}. {title}", flush=True)
             state = {"cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
-            found[title] = measure() | state | made(command)
+            found[title] = before[title] = measure() | state | made(command)
+            if path:  # so that one that is stopped can go on with --only
+                files.write(path, json.dumps(before, indent=1) + "\n")
         else:
             found[title] = before[title]
     return found

@@ -79,7 +79,8 @@ GOALS = [
     Goal(
         "Steady Burgers, ε = 0.05, to 1 %",
         "Dataset `paper`, s = 0; branch 128-100-100-100-100, trunk 1-100-100-100-100, tanh; 100 "
-        "functions × 128 points a step. Directly, and by warm starts along the ε of hop's path.",
+        "functions × 128 points a step. Directly, and by warm starts along the ε of hop's path. "
+        "hop's learning rate is 0.02, DeepXDE's 0.001 (at 0.002 it takes no fewer steps).",
         error=0.01,
         limit=100.0,
         seeds=3,
@@ -97,8 +98,8 @@ GOALS = [
         "One function, u = 2x − 1 + x(1 − x)·network, layers 1-30-30-30-1, tanh; 400 points. "
         f"Warm starts along the {len(FRONT)} ε of hop's path.",
         error=0.01,
-        limit=200.0,
-        seeds=3,
+        limit=100.0,
+        seeds=2,
         grid=(1001,),
         case={"equation": "front", "width": 30, "points": 400},
         ours={"hop, along the path": ("configs/allen_cahn_1d.py", FRONT)},
