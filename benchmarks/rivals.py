@@ -69,6 +69,7 @@ CASES = [
     STEADY | {"functions": 100, "points": 128},
     {"equation": "plane", "width": 64, "points": 10_000},
     {"equation": "helmholtz", "width": 64, "points": 1_000, "parts": 8},
+    STEADY | {"functions": 10_000, "points": 128, "inference": True},
 ]
 MEMORY = 16  # GiB that a contestant may take
 PATIENCE = 150  # seconds that it may take to be ready, its first two steps included
@@ -146,11 +147,12 @@ def race(case: Found, rounds: int) -> Found:
     """contestant → its milliseconds a step in every round, or why it took none."""
     found: Found = {}
     _, names = EQUATIONS[case["equation"]]
+    names = [HOP, PLAIN] if case.get("inference") else names
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         folder = Path(place)
         if "functions" in case:
             case = case | {"table": str(folder / "values.npy")}
-            program = train_step.trainer(case["functions"], case["points"], case["equation"])
+            program = train_step.trainer(1, 8, case["equation"])
             law = program.ansatz.problem.random_field
             assert law is not None
             np.save(case["table"], np.asarray(train_step.resident(law).values))
@@ -248,8 +250,9 @@ def rows(found: Found) -> list[list[str]]:
 def title(case: Found) -> str:
     equation, _ = EQUATIONS[case["equation"]]
     net, size = Case(**case), f"{case['points']:,} points"
-    size = f"{net.functions} functions × {size}" if net.functions else size
-    return ", ".join([equation, *(["nonlinear decoder"] if net.nonlinear else []), size])
+    size = f"{net.functions:,} functions × {size}" if net.functions else size
+    kinds = {"nonlinear decoder": net.nonlinear, "inference": net.inference}
+    return ", ".join([equation, *(kind for kind in kinds if kinds[kind]), size])
 
 
 def about(case: Found) -> str:
@@ -261,6 +264,8 @@ def about(case: Found) -> str:
         if net.nonlinear:
             how += f" on x on the circle, decoder {dashes(net.decoder)} of {CHANNELS} features"
         how += "."
+    if net.inference:
+        how += " *A step* is u of all of them, NumPy arrays in and out, through `op` and `predict`."
     if net.parts > 1:
         how += (
             f" hop works the points of a step through in {net.parts} parts "

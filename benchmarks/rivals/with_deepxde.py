@@ -66,7 +66,15 @@ class NonlinearDeepONet(dde.nn.NN):
 
 def prepare(case: Case, args: argparse.Namespace) -> Steps:
     at = {"eps": EPS}
-    return (training(case, args, at) if case.functions else of_one_function(case, at))[1]
+    if not case.inference:
+        return (training(case, args, at) if case.functions else of_one_function(case, at))[1]
+    (model, _), request = training(case, args, at), case.request()
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            model.predict(request)
+
+    return steps
 
 
 def of_one_function(case: Case, at: dict[str, float]) -> tuple[Any, Steps]:
@@ -156,7 +164,7 @@ def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tupl
         len(values),
         function_variables=[0],
         num_test=1,
-        batch_size=case.functions,
+        batch_size=min(case.functions, len(values)),
     )
     points = torch.as_tensor(problem.train_x[:, 0])
     source = (math.pi / 2) * torch.sin(2 * math.pi * points)

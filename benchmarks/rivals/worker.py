@@ -44,6 +44,7 @@ class Case:
       nonlinear: in time, whether u = u₀ + t·D(F, u₀, t), with `CHANNELS` features F that the
         products of branch and trunk sum to, and a perceptron D; then too the trunk sees x on the
         circle, and there is nothing but the residual.
+      inference: instead of a training step, u of all `functions` at the points, NumPy in and out.
     """
 
     equation: str
@@ -55,6 +56,7 @@ class Case:
     parts: int = 1
     periodic: bool = False
     nonlinear: bool = False
+    inference: bool = False
 
     @property
     def dim(self) -> int:
@@ -84,6 +86,12 @@ class Case:
 
     def values(self) -> np.ndarray:
         return np.load(self.table)
+
+    def request(self) -> tuple[np.ndarray, np.ndarray]:
+        """Functions (n, m) and points (q, 1) of inference."""
+        table = self.values()
+        x = np.linspace(0, 1, self.points, dtype=table.dtype)[:, None]
+        return np.resize(table, (self.functions, self.sensors)), x
 
 
 def waves_of(sensors: int) -> np.ndarray:
