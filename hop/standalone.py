@@ -26,4 +26,7 @@ if __name__ == "__main__":
     if len(sys.argv) < 4:
         raise SystemExit(__doc__)
     source, *inputs, target = sys.argv[1:]
-    np.save(target, load(source)(*(np.load(name, allow_pickle=False) for name in inputs)))
+    try:
+        np.save(target, load(source)(*(np.load(name, allow_pickle=False) for name in inputs)))
+    except (OSError, ValueError, TypeError) as error:
+        raise SystemExit(f"{str(error).splitlines()[0]}: {source}.json has the arguments") from None

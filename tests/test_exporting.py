@@ -49,7 +49,10 @@ def test_a_program_runs_with_jax_alone(exported, tmp_path):
     assert (about["eps"], len(about["sensors"])) == (0.5, 128)
     source = (exported / "op.run.py").read_text()
     assert "hop" not in source.replace("op.stablehlo", "")
-    assert len(source.splitlines()) <= 30
+    assert len(source.splitlines()) <= 33
+    done = run(exported, "op.run.py", "op.stablehlo", "x.npy", "x.npy", "u.npy")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "op.stablehlo.json has the arguments" in done.stderr
 
 
 def test_a_damaged_program_is_not_run(exported, tmp_path):

@@ -312,15 +312,14 @@ def test_an_interrupt_while_compiling_is_no_crash(tmp_path, data_dir, monkeypatc
     monkeypatch.setenv("JAX_LOG_COMPILES", "1")
     # No other test makes this program, and it is not kept: so it is compiled.
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1000")
-    job, words = Job(tmp_path, data_dir, 30), ("--config.path.eps=(0.5,)", ADAM)
-    (process,) = job.start("w", 1, *words)
+    job = Job(tmp_path, data_dir, 30)
+    (process,) = job.start("w", 1, "--config.path.eps=(0.5,)", ADAM)
     assert any(b"to MLIR module conversion jit(_dispatch)" in line for line in process.stderr)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     code, said = end(process)
     assert code == 130, said
     assert said.endswith("hop: interrupted; run the same command to go on\n")
-    job.finish("w", 1, *words)
 
 
 @pytest.mark.slow  # in one process: test_a_model_axis_splits_parameters_and_state
