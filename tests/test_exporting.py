@@ -51,7 +51,8 @@ def test_a_program_runs_with_jax_alone(exported, tmp_path):
     assert "hop" not in source.replace("op.stablehlo", "")
     assert len(source.splitlines()) <= 33
     done = run(exported, "op.run.py", "op.stablehlo", "x.npy", "x.npy", "u.npy")
-    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
     assert "op.stablehlo.json has the arguments" in done.stderr
 
 
