@@ -5,11 +5,13 @@ Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be
 `hop: error: …`; HOP_TRACEBACK=1 shows the traceback as well.
 """
 
+import _thread
 import importlib.metadata
 import json
 import os
 import shlex
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +46,7 @@ def entry() -> NoReturn:
     An orderly end would wait for the other processes of a job, and for programs that JAX's threads
     still compile: they outlive an interrupt, and crash when they find its devices gone.
     """
+    sys.unraisablehook = _interrupt_again
     code = main()
     if code not in (0, 75) and "jax" in sys.modules:
         try:
@@ -52,6 +55,14 @@ def entry() -> NoReturn:
         finally:
             os._exit(code)
     raise SystemExit(code)
+
+
+def _interrupt_again(dropped: Any) -> None:
+    """Sends an interrupt again that came where Python drops exceptions: in JAX's part of a gc."""
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        threading.Timer(0.1, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,6 +14,7 @@ import pytest
 from conftest import TINY, build_wheel
 
 import hop
+from hop import cli
 from hop.cli import main
 
 ROOT = Path(hop.__file__).parents[1]
@@ -264,3 +265,14 @@ def test_wheel_is_complete(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "site"
     )
     assert done.stdout.split("\n")[:2] == [str(tmp_path / "site/hop/_share/configs"), "(1, 1001)"]
+
+
+def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch):
+    class Dropping:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "unraisablehook", cli._interrupt_again)
+    Dropping()  # gone at once
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(5)

@@ -313,7 +313,10 @@ def test_an_interrupt_while_compiling_is_no_crash(tmp_path, data_dir, monkeypatc
     # No other test makes this program, and it is not kept: so it is compiled.
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1000")
     job = Job(tmp_path, data_dir, 30)
+    # A shell starts what it runs in the background with the signal ignored, down to its children.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     (process,) = job.start("w", 1, "--config.path.eps=(0.5,)", ADAM)
+    signal.signal(signal.SIGINT, ours)
     assert any(b"to MLIR module conversion jit(_dispatch)" in line for line in process.stderr)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
