@@ -145,7 +145,7 @@ def bytes_of(state) -> tuple[int, int]:
     return sum(a.addressable_shards[0].data.nbytes for a in there), sum(a.nbytes for a in there)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", [pytest.param("adam", marks=pytest.mark.slow), "muon"])
 def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, listener):
     config = tiny(solver__optimizer=optimizer)
     datasets.build("unit", config.data.data_dir)
