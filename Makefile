@@ -23,7 +23,7 @@ quickstart: install
 	$(BIN)/hop evaluate --checkpoint=$(RUN)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow
