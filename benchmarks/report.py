@@ -57,13 +57,14 @@ def sections(
       only: numbers of the sections to measure, from 1, as "3,7"; "" for all. Others are as they
         were, or measured where they are missing.
     """
-    asked = {int(word) for word in only.split(",")} if only else set(range(1, len(measures) + 1))
-    if not asked <= set(range(1, len(measures) + 1)):
-        raise SystemExit(f"--only={only}: the sections are 1 to {len(measures)}")
+    numbers = [str(k) for k in range(1, len(measures) + 1)]
+    asked = only.split(",") if only else numbers
+    if not set(asked) <= set(numbers):
+        raise SystemExit(f"--only={only}: the sections are {', '.join(numbers)}")
     path = folder / f"{name}.json" if folder else None
     before = json.loads(path.read_text()) if path and path.exists() else {}
     found = {}
-    for number, (title, measure) in enumerate(measures.items(), 1):
+    for number, (title, measure) in zip(numbers, measures.items(), strict=True):
         if number in asked or title not in before:
             print(f"{number}. {title}", flush=True)
             state = {"cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}

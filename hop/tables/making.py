@@ -51,8 +51,11 @@ def make(only: str | None, quick: bool, workdir: str, output: str, report: bool)
         if not _make(name, table, quick, Path(workdir), folder, not report)
     ]
     if empty:
-        why = f"no runs found in {workdir}; without --report they are trained"
-        why = why if report else "none of its runs could be made, as said above"
+        why = (
+            f"no runs found in {workdir}; without --report they are trained"
+            if report
+            else "none of its runs could be made, as said above"
+        )
         raise RunError(f"no page for table {', '.join(empty)}: {why}")
 
 
