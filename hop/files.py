@@ -1,15 +1,93 @@
-"""Small files, written whole or not at all; tables in Markdown."""
+"""Files that survive a crash and have one owner; paths as users type them; tables in Markdown."""
 
+import fcntl
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from hop.errors import UserError
+
+
+def path(name: str | os.PathLike) -> Path:
+    """The absolute path that a user's words name: a leading ~ is the home folder, no more.
+
+    Raises:
+      UserError: there is no such home folder.
+    """
+    text = os.fsdecode(name)
+    home = os.path.expanduser(text)
+    if text.startswith("~") and home == text:
+        raise UserError(f"{text}: there is no such home folder; give the whole path, or ./{text}")
+    return Path(home).absolute()
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Replaces a file by new content at once: a reader sees the old file or the new one."""
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(partial, path)
+    """Replaces a file by new content at once: a reader sees the old file or the new one.
+
+    It is on disk when this returns. Two writers do not meet in the partial file, whose name holds
+    the digest of its content.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    partial = path.with_name(f".{path.name}.{hashlib.sha256(data).hexdigest()[:16]}.tmp")
+    partial.write_bytes(data)
+    settle(partial)
+    move(partial, path)
+
+
+def move(source: Path, target: Path) -> None:
+    """Renames a file or folder, replacing a file that is there, and has the disk note it."""
+    source.replace(target)
+    _sync(target.parent)
+
+
+def settle(path: Path) -> None:
+    """Returns once a file, or a folder and all below it, is on disk."""
+    for part in [*path.rglob("*"), path] if path.is_dir() else [path]:
+        _sync(part)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def owned(lock: Path, busy: str = "") -> Iterator[None]:
+    """Keeps other jobs of this machine away from what a lock file stands for, within the block.
+
+    Args:
+      lock: the file; it is there as long as the block lasts.
+      busy: what to say if another job holds it; empty to wait for that job.
+
+    Raises:
+      UserError: another job holds it.
+    """
+    handle = _locked(lock, busy)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # while it is held: who waited for it then makes a new one
+        os.close(handle)
+
+
+def _locked(lock: Path, busy: str) -> int:
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+            if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                return handle
+            os.close(handle)  # its owner removed it while this waited
+        except FileNotFoundError:
+            os.close(handle)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise UserError(busy) from error
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

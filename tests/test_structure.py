@@ -18,7 +18,8 @@ from hop.training import train
 ROOT = Path(hop.__file__).parent
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
-    ["errors", "share", "provenance", "standalone", "files"],
+    ["errors", "share", "provenance", "standalone"],
+    ["files"],
     ["metrics", "derivatives", "preemption", "sharding"],
     ["domain", "fields"],
     ["problems", "networks"],
