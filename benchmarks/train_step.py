@@ -124,7 +124,7 @@ def stepper(program: Trainer) -> Callable[[int], None]:
             if law:
                 drawn = [rng.choice(_RESIDENT, functions, replace=False) for _ in range(_WINDOW)]
                 draws = layout.put(np.stack(drawn).astype(np.int32), None, FUNCTION)
-            state, losses = program.dispatch(state, stage, window, pool, draws)
+            state, losses, _ = program.dispatch(state, stage, window, pool, draws)
             if not np.isfinite(float(losses["total"])):
                 raise SystemExit("the loss is not finite")
 

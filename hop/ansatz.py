@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from hop import ambient
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, jet, mirror, push, rescale
 from hop.errors import UserError
 from hop.fields import Field, RandomField
@@ -62,7 +63,7 @@ class Ansatz:
         """Refuses, before anything is compiled, a network that does not fit the problem."""
         if LAPLACIAN in self.labels:
             self._check_laplacian()
-        jax.eval_shape(self.init, jax.random.key(0))
+        jax.eval_shape(self.init, ambient.key(0))
 
     def jet(
         self,

@@ -11,14 +11,15 @@ itself restores most flipped bits silently, and casts a wrong dtype.
 """
 
 import dataclasses
-import fcntl
 import hashlib
 import itertools
 import json
+import math
 import os
-import sys
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
-from hop import files
+from hop import files, metrics
 from hop.errors import RunError, UserError
 from hop.metrics import Metrics
 from hop.sharding import on_host, wait_for_all
@@ -39,11 +40,12 @@ PyTree = Any
 class DamagedError(RunError):
     """A checkpoint that is no longer what was saved."""
 
-    def __init__(self, folder: Path, step: int, problem: str):
+    def __init__(self, folder: Path, step: int, problem: str, lost: Path | None = None):
         self.folder = folder / str(step)
         super().__init__(
-            f"{_name(folder, step)} in {folder}: {problem}; restore {self.folder} from a copy, or "
-            "delete it to do without it ('hop train --fallback' sets it aside)"
+            f"{_name(folder, step)} in {folder}: {problem}; restore {lost or self.folder} from a "
+            f"copy, or delete {self.folder if lost else 'it'} to do without it ('hop train "
+            "--fallback' sets it aside)"
         )
 
 
@@ -90,7 +92,7 @@ class Store:
         """
         if not isinstance(source, str | os.PathLike):
             raise UserError(f"{source!r} is neither a folder's path nor a pretrained model's name")
-        path = Path(source).expanduser()
+        path = files.path(source)
         if path.is_dir():
             store = cls(path)
         else:
@@ -113,19 +115,49 @@ class Store:
         return store
 
     def config(self) -> dict[str, Any]:
-        """The stored config as plain values, unchecked: `hop.config.parse` checks them."""
+        """The stored config as plain values, unchecked: `hop.config.stored` checks them.
+
+        Where its file is damaged, that of the newest checkpoint, with a warning.
+
+        Raises:
+          RunError: neither can be read.
+        """
         path = self.root / "config.json"
         try:
-            values = json.loads(path.read_text())
-            if not isinstance(values, dict):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if not (isinstance(values, dict) and values):
                 raise ValueError
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} is damaged or missing; restore it from a copy") from error
+        except (OSError, ValueError, RecursionError) as error:
+            place = self.latest()
+            if place is None:
+                raise RunError(f"{path} is damaged or missing; restore it from a copy") from error
+            name = _name(place.folder, place.step)
+            warnings.warn(
+                f"{path} is damaged or missing; the config that {name} holds is used", stacklevel=2
+            )
+            return dict(place.metadata["config"])
         return values
 
     def stages(self) -> list[StageInfo]:
-        """The finished stages, in order."""
-        return [StageInfo(k, _metadata(self.stages_dir, k)) for k in _steps(self.stages_dir)]
+        """The finished stages, in order.
+
+        Raises:
+          DamagedError: one is damaged, or missing before another.
+        """
+        found = _steps(self.stages_dir)
+        for k, step in enumerate(found):
+            if step != k:
+                raise _vanished(self.stages_dir, k, self.stages_dir, step)
+        return [StageInfo(k, _metadata(self.stages_dir, k)) for k in found]
+
+    def latest(self) -> "Place | None":
+        """The newest checkpoint, of a finished stage or within one."""
+        found = [
+            Place(folder, step, _metadata(folder, step))
+            for folder in (self.stages_dir, self.rolling_dir)
+            for step in _steps(folder)[-1:]
+        ]
+        return max(found, default=None, key=lambda p: p.metadata["bookmark"]["total_steps"])
 
     def params(self, stage: StageInfo, like: PyTree, verify: bool = True) -> PyTree:
         """The parameters of a stage, NumPy arrays of the structure, shapes and dtypes of `like`.
@@ -153,28 +185,22 @@ class Workdir(Store):
                 f"workdir {root} is an address and no folder; mount it (a bucket by gcsfuse), and "
                 "give the folder"
             )
-        path = Path(root).expanduser().absolute()
-        handle = None
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            if chief:
-                handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"workdir {path} is in use by another job; wait for it, or choose another --workdir"
-            ) from error
-        except OSError as error:
-            raise UserError(
-                f"workdir {path} cannot be written ({error.strerror}); choose another --workdir"
-            ) from error
-        workdir = cls(path, chief)
-        try:
-            yield workdir
-        finally:
-            workdir.close()
-            if handle is not None:
-                os.close(handle)
+        path = files.path(root)
+        busy = f"workdir {path} is in use by another job; wait for it, or choose another --workdir"
+        with ExitStack() as owned:
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                if chief:
+                    owned.enter_context(files.owned(path / "lock", busy))
+            except OSError as error:
+                raise UserError(
+                    f"workdir {path} cannot be written ({error.strerror}); choose another --workdir"
+                ) from error
+            workdir = cls(path, chief)
+            try:
+                yield workdir
+            finally:
+                workdir.close()
 
     def __init__(self, root: Path, chief: bool):
         super().__init__(root)
@@ -196,16 +222,15 @@ class Workdir(Store):
         Raises:
           UserError: the configs differ; the message names the fields.
         """
-        path = self.root / "config.json"
-        if path.exists():
+        if _steps(self.stages_dir) or _steps(self.rolling_dir):
             changed = _differences(completed(self.config()), completed(config))
-            if changed and self.latest() is not None:
+            if changed:
                 raise UserError(
                     f"workdir {self.root} was trained with another config: "
                     f"{'; '.join(changed[:4])}. Use those values, or another --workdir"
                 )
         if self.chief:
-            files.write(path, json.dumps(config, indent=2) + "\n")
+            files.write(self.root / "config.json", json.dumps(config, indent=2) + "\n")
 
     def metrics(self) -> "Metrics":
         """The open metrics files."""
@@ -215,9 +240,8 @@ class Workdir(Store):
         """Drops the metrics of steps that no checkpoint holds: they will be taken again."""
         path = self.root / "metrics.jsonl"
         if self.chief and path.exists():
-            lines = path.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if _total_steps(line) <= total_steps]
-            files.write(path, "".join(kept))
+            kept = [r for r in metrics.read(path) if r["total_steps"] <= total_steps]
+            files.write(path, "".join(json.dumps(record) + "\n" for record in kept))
 
     def save_stage(
         self, stage: int, params: PyTree, state: PyTree, metadata: Mapping[str, Any]
@@ -250,15 +274,6 @@ class Workdir(Store):
         with _writing(self.rolling_dir):
             self._rolling.save(step, args=args, custom_metadata={**metadata, "digests": digests})
 
-    def latest(self) -> "Place | None":
-        """The newest checkpoint, of a finished stage or within one."""
-        found = [
-            Place(folder, step, _metadata(folder, step))
-            for folder in (self.stages_dir, self.rolling_dir)
-            for step in _steps(folder)[-1:]
-        ]
-        return max(found, default=None, key=lambda p: p.metadata["bookmark"]["total_steps"])
-
     def newest(
         self, like: PyTree, aside: Callable[[str], None] | None = None
     ) -> tuple["Place", PyTree] | None:
@@ -276,6 +291,9 @@ class Workdir(Store):
             try:
                 if (place := self.latest()) is None:
                     return None
+                for k in range(place.metadata["bookmark"]["stage"]):
+                    if k not in _steps(self.stages_dir):
+                        raise _vanished(self.stages_dir, k, place.folder, place.step)
                 digests = place.metadata["digests"]["state"]
                 return place, _restore(place.folder, place.step, "state", like, digests)
             except DamagedError as error:
@@ -359,25 +377,34 @@ def _writing(folder: Path) -> Iterator[None]:
 def _steps(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
-    return sorted(
-        int(p.name)
-        for p in folder.iterdir()
-        if p.name.isdigit() and (p / "_CHECKPOINT_METADATA").is_file()
-    )
+    # Orbax gives a checkpoint this name once it is whole.
+    return sorted(int(p.name) for p in folder.iterdir() if re.fullmatch("0|[1-9][0-9]*", p.name))
 
 
-_KEYS = {"s", "eps", "record", "bookmark", "problem", "config", "versions", "made", "digests"}
+_NUMBERS = {"s", "eps"}
+_GROUPS = {"record", "bookmark", "config", "versions", "made", "digests"}
 
 
 def _metadata(folder: Path, step: int) -> Mapping[str, Any]:
     path = folder / str(step) / "_CHECKPOINT_METADATA"
     try:
-        metadata = json.loads(path.read_text())["custom_metadata"]
-        if not set(metadata) >= _KEYS:
+        metadata = json.loads(path.read_text(encoding="utf-8"))["custom_metadata"]
+        if not set(metadata) >= _NUMBERS | _GROUPS | {"problem"}:
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not all(math.isfinite(metadata[name]) for name in _NUMBERS):
+            raise ValueError
+        if not all(isinstance(metadata[name], dict) for name in _GROUPS):
+            raise ValueError
+    except FileNotFoundError as error:
+        raise DamagedError(folder, step, f"{path.name} is missing") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(folder, step, f"{path.name} is damaged") from error
     return metadata
+
+
+def _vanished(stages: Path, k: int, folder: Path, step: int) -> DamagedError:
+    """What is wrong with a checkpoint whose way led through stage k, which is not there."""
+    return DamagedError(folder, step, f"stage {k}, which it follows, is missing", stages / str(k))
 
 
 def _unused(folder: Path) -> Path:
@@ -395,13 +422,6 @@ def _differences(old: Any, new: Any, where: str = "config") -> list[str]:
         keys = sorted({*old, *new})
         return [line for k in keys for line in _differences(old.get(k), new.get(k), f"{where}.{k}")]
     return [] if old == new else [f"{where} was {old!r} and is now {new!r}"]
-
-
-def _total_steps(line: str) -> int:
-    try:
-        return json.loads(line)["total_steps"]
-    except (ValueError, KeyError):  # a line cut short by a crash
-        return sys.maxsize
 
 
 def leaves(tree: PyTree) -> dict[str, Any]:
@@ -463,14 +483,13 @@ def _restore(
         tree = _reader().restore(path, item=like, restore_args=args)
     except Exception as error:
         raise DamagedError(folder, step, f"'{item}' is damaged ({_first_line(error)})") from error
-    if digests is not None:
-        for name, leaf in leaves(tree).items():
-            if digests.get(name) != digest(leaf):
-                raise DamagedError(
-                    folder,
-                    step,
-                    f"leaf '{name}' of '{item}' is damaged (its digest does not match)",
-                )
+    for name, leaf in leaves(tree).items():
+        if digests is not None and digests.get(name) != digest(leaf):
+            raise DamagedError(
+                folder, step, f"leaf '{name}' of '{item}' is damaged (its digest does not match)"
+            )
+        if "params" in (item, name.split("/")[0]) and not np.isfinite(leaf).all():
+            raise DamagedError(folder, step, f"leaf '{name}' of '{item}' holds NaN or infinity")
     return tree
 
 

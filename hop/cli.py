@@ -7,19 +7,24 @@ Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be
 
 import _thread
 import importlib.metadata
+import io
 import json
 import os
 import shlex
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import flags
 
+from hop import files, preemption
 from hop.errors import PreemptedError, RunError, UserError
+
+_NO_BACKEND = ("Unable to initialize backend", "Unknown backend")
 
 USAGE = """\
 hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
@@ -47,13 +52,15 @@ def entry() -> NoReturn:
     still compile: they outlive an interrupt, and crash when they find its devices gone.
     """
     sys.unraisablehook = _interrupt_again
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        setattr(sys, name, _lasting(getattr(sys, name), number))
     code = main()
-    if code not in (0, 75) and "jax" in sys.modules:
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _fail(f"what was to be printed could not be written: {error}", 1, error)
+    if code not in (0, PreemptedError.code) and "jax" in sys.modules:
+        os._exit(code)
     raise SystemExit(code)
 
 
@@ -63,6 +70,28 @@ def _interrupt_again(dropped: Any) -> None:
         threading.Timer(0.1, _thread.interrupt_main).start()
     else:
         sys.__unraisablehook__(dropped)
+
+
+class _Lasting(io.FileIO):
+    """A standard stream whose reader may leave: what is written from then on goes nowhere."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(data)
+
+
+def _lasting(stream: Any, number: int) -> Any:
+    """A standard stream that takes any text, in whatever encoding, as long as the process lasts."""
+    if stream is None:  # closed by the caller
+        return open(os.devnull, "w")
+    raw = io.BufferedWriter(_Lasting(number, "wb", closefd=False))
+    live = stream.line_buffering or number == 2
+    return io.TextIOWrapper(raw, stream.encoding, "replace", line_buffering=live)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,44 +108,67 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(
                 f"no command {argv[0]!r}; use one of {', '.join(_COMMANDS)}, or see 'hop --help'"
             )
-        _keep_compiled()
+        _settle()
         _quiet()
         return _COMMANDS[argv[0]](argv[1:]) or 0
     except (UserError, flags.Error) as error:
-        return _fail(error, 2)
+        return _fail(str(error), 2, error)
     except (RunError, OSError) as error:
-        return _fail(error, 1)
+        return _fail(str(error), 1, error)
     except PreemptedError as error:
         print(
             f"hop: ended by SIGTERM {error}: a checkpoint is saved; run the same command to go on",
             file=sys.stderr,
         )
-        return 75
+        return PreemptedError.code
     except KeyboardInterrupt:
         print("hop: interrupted; run the same command to go on", file=sys.stderr)
         return 130
+    except Exception as error:  # the net: no traceback, and no process of a job left waiting
+        if str(error).startswith(_NO_BACKEND):
+            asked = os.environ.get("JAX_PLATFORMS", "")
+            return _fail(f"JAX has no backend for JAX_PLATFORMS={asked} here; unset it, or install "
+                         "hop[cuda] or hop[tpu]", 2, error)  # fmt: skip
+        kind = type(error).__name__
+        return _fail(f"{kind}: {error} (unforeseen; HOP_TRACEBACK=1 shows where)", 1, error)
 
 
-def _fail(error: Exception, code: int) -> int:
+def _fail(message: str, code: int, error: Exception) -> int:
     if os.environ.get("HOP_TRACEBACK") == "1":
         traceback.print_exception(error)
-    print(f"hop: error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"hop: error: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 
-def _keep_compiled() -> None:
-    """Compiled programs are kept from one command to the next, where JAX's own setting is unset."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "hop"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+def _settle() -> None:
+    """What JAX takes from the environment, where the user has not set it.
+
+    Compiled programs are kept from one command to the next, if there is a home folder to keep them
+    in; and the CPU is at hand beside any accelerator, for datasets and references.
+    """
+    env = os.environ
+    try:
+        cache = files.path(env.get("XDG_CACHE_HOME") or "~/.cache")
+        env.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "hop"))
+    except UserError:
+        pass
+    env.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    platforms = env.get("JAX_PLATFORMS", "")
+    if platforms and "cpu" not in platforms.split(","):
+        env["JAX_PLATFORMS"] = f"{platforms},cpu"
+
+
+def _warn(message: Warning | str, *where: Any, **how: Any) -> str:
+    return f"hop: warning: {' '.join(str(message).split())}\n"
 
 
 def _quiet() -> None:
-    """Only `hop` speaks on the terminal, unless asked otherwise."""
+    """Only `hop` speaks on the terminal, in lines, unless asked otherwise."""
     import asyncio
 
     from absl import logging
 
+    warnings.formatwarning = _warn
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.FATAL)  # Orbax logs with a traceback what it then raises
     # When one read of a checkpoint fails, Orbax closes its event loop, and TensorStore's threads
@@ -192,6 +244,7 @@ def _data(argv: list[str]) -> None:
 
 
 def _train(argv: list[str]) -> None:
+    preemption.end_at_once()
     fields, rest = _split(argv)
 
     def define(values: flags.FlagValues) -> None:
@@ -219,6 +272,7 @@ def _train(argv: list[str]) -> None:
 
 
 def _refine(argv: list[str]) -> None:
+    preemption.end_at_once()
     fields, rest = _split(argv)
 
     def define(values: flags.FlagValues) -> None:
@@ -228,7 +282,7 @@ def _refine(argv: list[str]) -> None:
         )
         for name, text in (
             ("workdir", "where it goes, its start as stage 0; training goes on from what is there"),
-            ("data_dir", "datasets' folder; default: that of training"),
+            ("data_dir", "datasets' folder; default: TensorFlow Datasets' own"),
         ):
             flags.DEFINE_string(name, "", text, flag_values=values)
         _define_safety(values)
@@ -305,29 +359,29 @@ def _evaluate(argv: list[str]) -> None:
             flag_values=values,
         )
         flags.DEFINE_string(
-            "data_dir", "", "datasets' folder; default: that of training", flag_values=values
+            "data_dir",
+            "",
+            "datasets' folder; functions that are not there are drawn anew",
+            flag_values=values,
         )
 
     values, _ = _parse("evaluate", argv, define)
     _required(values, "evaluate", "checkpoint")
-    from hop import evaluation, training
-    from hop.progress import Console
+    from hop import evaluation
 
-    with Console(speaks=not values["json"]) as console:
-        report = evaluation.evaluate(
-            values["checkpoint"],
-            functions=values["functions"],
-            data_dir=values["data_dir"],
-            provide=lambda experiment: training.provide(experiment, console),
-            **_selection(values),
-        )
+    report = evaluation.evaluate(
+        values["checkpoint"],
+        functions=values["functions"],
+        data_dir=values["data_dir"],
+        **_selection(values),
+    )
     if values["json"]:
         print(json.dumps(report, indent=2))
         return
     from hop.progress import table
 
     table(report)
-    picture = Path(values["checkpoint"]) / "plots" / "path.png"
+    picture = files.path(values["checkpoint"]) / "plots" / "path.png"
     if picture.exists():
         print(f"picture: {picture}")
 

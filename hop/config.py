@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 
+from hop import ambient
 from hop.ansatz import Ansatz, size
 from hop.domain import RANDOM_SAMPLERS, SAMPLERS
 from hop.errors import UserError, check_choice, suggestion
@@ -36,6 +37,9 @@ KINDS = {  # the groups of a config that are a name and options, and where the n
     "solver": "hop.solvers",
 }
 _RETIRED = {"config.train.save_every"}  # fields of older versions, which stored configs may hold
+# Fields that say where and how a run is made: they change its results by rounding at most, so a
+# workdir can move to another machine and go on there.
+_WHERE = {"mesh": (), "data": ("data_dir", "resident_mib"), "train": ("accumulate", "save_seconds")}
 _PRODUCTS = {"float32": "highest", "bfloat16": "BF16_BF16_F32"}  # JAX's names of precisions
 _DENSE_LIMIT = 10_000  # parameters of a network whose Jacobian is factorised
 
@@ -230,7 +234,7 @@ class Config:
 
     def precision(self) -> AbstractContextManager:
         """The context in which arrays get the config's float type by default."""
-        return jax.enable_x64(self.train.precision == "float64")
+        return ambient.numerics(self.train.precision)
 
     def products(self) -> AbstractContextManager:
         """The context in which the matrix products of a step round as the config says.
@@ -332,10 +336,24 @@ def to_json(config: Config) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def stored(values: Mapping[str, Any]) -> Config:
+    """The config that lies beside a checkpoint, without the folders that it names.
+
+    It may be a stranger's, or of another machine: what it names is neither read nor written.
+
+    Raises:
+      UserError: as in `parse`.
+    """
+    config = parse(values)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir=""))
+
+
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a workdir is held to: its values, or defaults, of all fields that matter to results."""
+    """What a workdir is held to: values, or defaults, of the fields that say what is trained."""
     found = to_json(parse(values))
-    del found["train"]["save_seconds"]
+    for group, names in _WHERE.items():
+        for name in names or list(found[group]):
+            del found[group][name]
     for kind in KINDS:
         if kind == "problem" and not found[kind]:
             continue  # an object of the caller's
@@ -409,7 +427,7 @@ def _check_dense(made: Experiment) -> None:
         return
     if made.problem.random_field is not None:
         raise UserError(f"'{name}' serves problems without input functions; {remedy}")
-    count = size(jax.eval_shape(made.ansatz.init, jax.random.key(0)))
+    count = size(jax.eval_shape(made.ansatz.init, ambient.key(0)))
     if count > _DENSE_LIMIT:
         raise UserError(
             f"'{name}' factorises a matrix with a column for each of the network's {count:,} "
@@ -466,10 +484,15 @@ def _check_points(made: Experiment) -> None:
 
 def _check_periodic(made: Experiment) -> None:
     """On a circle no condition holds at the ends, so the network itself must be periodic."""
-    law, network = made.problem.random_field, made.config.network
-    if law is not None and law.basis == "periodic" and not network.get("harmonics"):
+    circle, waves = bool(made.problem.domain.periodic), made.config.network.get("harmonics", 0)
+    if circle and not waves:
         raise UserError(
             "this problem is periodic in x and the network is not; set config.network.harmonics=4"
+        )
+    if waves and not circle:
+        raise UserError(
+            f"config.network.harmonics={waves} makes the network periodic in x, and this problem "
+            "is not; set it to 0, or declare the problem's domain periodic=('x',)"
         )
 
 

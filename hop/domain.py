@@ -9,6 +9,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from hop.errors import UserError
+
 RANDOM_SAMPLERS = ("uniform", "stratified")
 SAMPLERS = ("grid", *RANDOM_SAMPLERS)
 
@@ -17,10 +19,30 @@ TENSOR_DIM = 3  # a tensor grid serves up to here
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """The box Π [lower_i, upper_i]; a problem in time has t as its last coordinate."""
+    """The box Π [lower_i, upper_i]; a problem in time has t as its last coordinate.
+
+    Attributes:
+      lower, upper: its corners.
+      periodic: the coordinates, by their letters, whose ends are one: ("x",), or none.
+    """
 
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    periodic: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if len(self.lower) != len(self.upper) or not self.lower:
+            raise UserError(
+                f"a Box has as many lower as upper ends, one or more; these are {self.lower} and "
+                f"{self.upper}"
+            )
+        for low, high in zip(self.lower, self.upper, strict=True):
+            if not (np.isfinite([low, high]).all() and low < high):
+                raise UserError(f"a Box goes from a lower to a higher end, not {low} to {high}")
+        if self.periodic not in ((), ("x",)):
+            raise UserError(
+                f"a Box can be periodic in its first coordinate, ('x',), not {self.periodic!r}"
+            )
 
     @property
     def dim(self) -> int:

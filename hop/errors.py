@@ -15,6 +15,8 @@ class RunError(RuntimeError):
 class PreemptedError(Exception):
     """SIGTERM ended a run after it saved a checkpoint; the same request goes on from there."""
 
+    code = 75  # of the process that ends so
+
 
 def check_choice(where: str, value: str, known: Iterable[str]) -> None:
     """Refuses a value that is none of those known."""

@@ -3,14 +3,15 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
+from hop import ambient, datasets
 from hop import config as config_lib
-from hop import datasets
 from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import Experiment
@@ -18,7 +19,7 @@ from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.operators import Operator, open_stage, select
-from hop.problems import Lam, Problem, in_time
+from hop.problems import Lam, Problem, in_time, reference
 from hop.trust import gauge
 
 # Of the quadrature: along each axis in 1, 2, 3 dimensions, or so many per ε if that is more; in all
@@ -68,13 +69,15 @@ class Judge:
         """The loss, and mean, median and worst relative L2 error over the functions.
 
         Returns:
-          "loss", "l2re", "l2re_median", "l2re_worst"; the errors are None where the reference
-          solver does not converge.
+          "loss", "l2re", "l2re_median", "l2re_worst"; the errors are None where there is no
+          reference, or where its solver does not converge.
         """
         loss: dict[str, float | None] = {"loss": self.loss(operator)}
         try:
             errors = self.errors(operator)
-        except RunError:
+        except (RunError, UserError) as error:
+            if isinstance(error, UserError):  # a reference of the user's own that fails just here
+                warnings.warn(str(error), stacklevel=2)
             return loss | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
         return loss | {
             "l2re": float(np.mean(errors)),
@@ -142,7 +145,7 @@ class Judge:
 @functools.lru_cache(maxsize=4)
 def _reference(judge: Judge, lam: Lam) -> np.ndarray:
     points, _ = judge.quadrature(lam.eps)
-    return judge.problem.reference(judge.field, points, lam)
+    return reference(judge.problem, judge.field, points, lam)
 
 
 def evaluate(
@@ -153,16 +156,14 @@ def evaluate(
     eps: float | None = None,
     s: float | None = None,
     stage: int | None = None,
-    provide: Callable[[Experiment], None] = lambda experiment: None,
 ) -> dict[str, Any]:
     """Scores the selected stage of a source, or all of them, on the test split.
 
     Args:
       source: a workdir or a pretrained model's name.
       functions: how many, the first of the split.
-      data_dir: the datasets' folder, in place of the one used in training.
+      data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       eps, s, stage: a selection as in `hop.load`; all stages by default.
-      provide: called first, to build a dataset that is missing.
 
     Returns:
       {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
@@ -172,9 +173,8 @@ def evaluate(
     store = Store.find(source)
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
-    config = config_lib.placed(config_lib.parse(store.config()), data_dir)
+    config = config_lib.placed(config_lib.stored(store.config()), data_dir)
     experiment = config_lib.build(config)
-    provide(experiment)
     judge = Judge.of(experiment, "test", functions)
     rows = []
     for info in chosen:
@@ -199,7 +199,7 @@ def info(source: str) -> dict[str, Any]:
     The scores of a workdir's stages are those of training, a published model's those of its card.
     """
     store = Store.find(source)
-    config = config_lib.parse(store.config())
+    config = config_lib.stored(store.config())
     ansatz = config_lib.build(config).ansatz
     stages = store.stages()
     made = stages[-1].metadata["versions"]
@@ -208,7 +208,7 @@ def info(source: str) -> dict[str, Any]:
         "problem": named(config.problem),
         "network": named(config.network),
         "strategy": named(config.strategy),
-        "parameters": f"{size(jax.eval_shape(ansatz.init, jax.random.key(0))):,}",
+        "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
         "made with": ", ".join(f"{name} {version}" for name, version in made.items()),
         "stages": [info.record | info.metadata.get("test", {}) for info in stages],
     }

@@ -21,8 +21,11 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from hop import ambient
 from hop.derivatives import Jet
-from hop.errors import UserError
+from hop.errors import UserError, check_choice
+
+BASES = ("sine", "periodic")
 
 
 @jax.tree_util.register_dataclass
@@ -67,6 +70,7 @@ class Field:
 
 def eigenfunctions(basis: str, x: Array, count: int, order: int = 0) -> Float[Array, "q K"]:
     """The derivative of the given order of the first `count` eigenfunctions at x (q,)."""
+    check_choice("basis", basis, BASES)
     # d^j sin = (sin, cos, −sin, −cos)[j mod 4], exact where sin(· + jπ/2) would round.
     waves = (jnp.sin, jnp.cos, lambda a: -jnp.sin(a), lambda a: -jnp.cos(a))
     if basis == "sine":
@@ -88,7 +92,7 @@ def _fit_matrix(sensors: tuple[float, ...], basis: str, modes: int) -> np.ndarra
     if resolved < 1:
         raise UserError(f"{len(sensors)} sensors cannot determine a field; give more")
     kept = min(modes, resolved)
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+    with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
         columns = kept if basis == "sine" else 2 * kept
         matrix = np.asarray(eigenfunctions(basis, jnp.asarray(places), columns))
     inverse = np.linalg.pinv(matrix, rcond=1e-10)
@@ -123,6 +127,19 @@ class RandomField:
     smoothness: float
     sensor_count: int
     modes: int = 64
+
+    def __post_init__(self):
+        check_choice("basis", self.basis, BASES)
+        if self.sensor_count < 2 or self.modes < 1:
+            raise UserError(
+                f"a random field has 2 sensors and 1 mode at least, not {self.sensor_count} and "
+                f"{self.modes}"
+            )
+        if not (self.variance > 0 and self.shift >= 0 and math.isfinite(self.smoothness)):
+            raise UserError(
+                f"a random field needs variance > 0, shift ≥ 0 and a finite smoothness, not "
+                f"{self.variance}, {self.shift} and {self.smoothness}"
+            )
 
     @property
     def sensors(self) -> Float[np.ndarray, " m"]:

@@ -28,11 +28,10 @@ where its own rounding begins.
 Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3 and Table 2.
 """
 
-import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -42,6 +41,7 @@ from jax import Array
 from jaxtyping import Float
 from scipy import linalg
 
+from hop import ambient
 from hop.ansatz import Ansatz, columns
 from hop.derivatives import LAPLACIAN, partials
 from hop.domain import sobol
@@ -50,7 +50,7 @@ from hop.fields import Field
 from hop.homotopy.terms import by_point
 from hop.networks import Params
 from hop.operators import Operator
-from hop.problems import Lam, Problem
+from hop.problems import Lam, Problem, reference
 from hop.references.chebyshev import Solution, differentiation_matrix, lobatto
 
 _NODES = 300  # of Chebyshev; an interior layer of width ε on [0, 1] takes about 5/ε
@@ -174,7 +174,7 @@ def at_reference(problem: Problem, lam: Lam, grid: Grid) -> Float[np.ndarray, "n
     _check_eps(lam)
     nodes = lobatto(_interval(problem), _NODES)
     d = differentiation_matrix(nodes)
-    u = problem.reference(_zero(problem), nodes[:, None], lam)[:1]
+    u = reference(problem, _zero(problem), nodes[:, None], lam)[:1]
     jet = {"": u, "x": u @ d.T, "xx": u @ (d @ d).T}
     jet[LAPLACIAN] = jet["xx"]
     there = {label: Solution(nodes, values)(grid.x) for label, values in jet.items()}
@@ -223,7 +223,7 @@ def kernel(ansatz: Ansatz, params: Params, lam: Lam, x: Float[np.ndarray, "n d"]
         raise UserError(
             f"kernels are those of one function, and {type(problem).__name__} has input functions"
         )
-    with _float64():
+    with ambient.on_cpu():
         lam = Lam(*(np.float64(v) for v in lam))
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
         made = _jacobians(ansatz, params, lam, jnp.asarray(x, np.float64))
@@ -281,8 +281,8 @@ def starts(
     if not operators:
         raise UserError("Table 2 needs at least one trained stage")
     ansatz = operators[0].ansatz
-    with _float64():
-        fresh = ansatz.init(jax.random.key(seed))
+    with ambient.on_cpu():
+        fresh = ansatz.init(ambient.key(seed))
     return [
         Start(None, kernel(ansatz, fresh, lam, x)),
         *(Start(op.eps, kernel(op.ansatz, op.params, lam, x)) for op in operators),
@@ -317,7 +317,7 @@ def _largest(problem: Problem, lam: Lam, n: int) -> float:
         raise refused
     low, high = np.asarray(domain.lower), np.asarray(domain.upper)
     x = low + (high - low) * sobol(domain.dim, 16)
-    jet = dict.fromkeys(problem.labels, problem.reference(None, x, lam))
+    jet = dict.fromkeys(problem.labels, reference(problem, None, x, lam))
     slopes = _slopes(problem, jet, x, lam)
     if any(np.ptp(h) for h in slopes.values()):
         raise refused
@@ -383,17 +383,11 @@ def _zero(problem: Problem) -> Field | None:
     return None if law is None else Field(np.zeros((1, len(law.spectrum))), law.basis)
 
 
-@contextlib.contextmanager
-def _float64() -> Iterator[None]:
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
-        yield
-
-
 def _slopes(
     problem: Problem, u: Mapping[str, Any], x: Float[np.ndarray, "q d"], lam: Lam
 ) -> dict[str, Float[np.ndarray, " q"]]:
     """∂H/∂(each entry of the jet) of one function, an input function being 0."""
-    with _float64():
+    with ambient.on_cpu():
         at, zero = jnp.asarray(x), _zero(problem)
         a = None if zero is None else zero.jet(at, problem.labels)
         jet = {label: jnp.asarray(u[label]) for label in problem.labels}

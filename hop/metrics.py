@@ -5,6 +5,19 @@ from pathlib import Path
 from typing import Any
 
 
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a metrics file; a line that a crash cut short or garbled is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and isinstance(record.get("total_steps"), int):
+            records.append(record)
+    return records
+
+
 class Metrics:
     """Writes W/metrics.jsonl and W/tensorboard/; a context manager. Does nothing if not `write`."""
 
@@ -15,7 +28,7 @@ class Metrics:
         if self._write:
             from tensorboardX import SummaryWriter
 
-            self._lines = (self._root / "metrics.jsonl").open("a")
+            self._lines = (self._root / "metrics.jsonl").open("a", encoding="utf-8")
             self._board = SummaryWriter(str(self._root / "tensorboard"))
         return self
 

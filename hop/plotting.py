@@ -1,6 +1,5 @@
 """Pictures of runs. Headless."""
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -10,20 +9,19 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
-import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import animation
 
-from hop import kernels
+from hop import ambient, kernels, metrics
 from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo, Store
-from hop.errors import RunError
+from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.networks.mlp import MLP
 from hop.operators import Operator, open_stage
-from hop.problems import Lam, Problem, in_time
+from hop.problems import Lam, Problem, in_time, reference
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.problems.helmholtz import Helmholtz
@@ -94,9 +92,9 @@ def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray
     half = 0.5 if dim == 1 else min(0.5, 4 / math.sqrt(12 * dim))  # 4 standard deviations
     line = low + np.linspace(0.5 - half, 0.5 + half, 4001)[:, None] * (high - low)
     pairs = [_example(operator, line) for operator in operators.values()]
-    zeros = max(int(np.sum(np.diff(np.sign(r)) != 0)) for _, r in pairs)
-    waves = zeros > 10
-    rise = 1.3 * max(float(np.nanmax(r) - np.nanmin(r)) for _, r in pairs) if waves else 0.0
+    drawn = [np.where(np.isnan(r), u, r) for u, r in pairs]
+    waves = max(int(np.sum(np.diff(np.sign(values)) != 0)) for values in drawn) > 10
+    rise = 1.3 * max(float(np.ptp(values)) for values in drawn) if waves else 0.0
     for k, (name, (u, r), color) in enumerate(zip(operators, pairs, colors, strict=True)):
         axes.plot(line[:, 0], u - k * rise, color=color, lw=2, label=name)
         axes.plot(line[:, 0], r - k * rise, color="black", lw=0.8, ls=(0, (4, 3)))
@@ -176,11 +174,11 @@ def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
     x = problem.domain.grid(501, times)
     law = problem.random_field
     assert law is not None
-    with jax.enable_x64(True):
+    with ambient.numerics(np.float64):
         field = Field.fit(jnp.asarray(u0, np.float64), law.sensors, law.basis, law.modes)
     shape = (len(u0), times, -1)
     u = operator(u0, x).reshape(shape)
-    r = problem.reference(field, x, operator.lam).reshape(shape)
+    r = _reference(operator, field, x).reshape(shape)
     at = x.reshape(times, -1, 2)
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(
@@ -206,8 +204,9 @@ def _animate(
         panel.plot(x[0, :, 0], theirs[0], color="0.8", lw=1)
         (ours,) = panel.plot([], [], color="C0", lw=2, label="network")
         (true,) = panel.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
-        margin = 0.05 * np.ptp(theirs)
-        panel.set(xlim=(0, 1), ylim=(theirs.min() - margin, theirs.max() + margin))
+        low, high = np.nanmin([mine, theirs]), np.nanmax([mine, theirs])
+        margin = 0.05 * (high - low)
+        panel.set(xlim=(0, 1), ylim=(low - margin, high + margin))
         lines += [(ours, mine), (true, theirs)]
     axes[0].legend(fontsize=8, loc="upper right")
 
@@ -225,26 +224,26 @@ def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """The network's and the reference solution (q,) at x (q, d), for one input function."""
     law = operator.ansatz.problem.random_field
     if law is None:
-        return operator(x), _reference(operator, None, x)
-    coefficients = np.asarray(law.sample(jax.random.key(0), 1), np.float64)
-    field = Field(coefficients, law.basis)
-    values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
-    return operator(values, x)[0], _reference(operator, field, x)
+        return operator(x), _reference(operator, None, x)[0]
+    with ambient.numerics(np.float32):
+        coefficients = np.asarray(law.sample(ambient.key(0), 1), np.float64)
+        field = Field(coefficients, law.basis)
+        values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
+    return operator(values, x)[0], _reference(operator, field, x)[0]
 
 
 def _reference(operator: Operator, field: Field | None, x: np.ndarray) -> np.ndarray:
-    """The reference at x (q, d); NaN, which draws nothing, where its solver does not converge."""
+    """The references (n, q) at x (q, d); NaN, which draws nothing, where there are none."""
     try:
-        return operator.ansatz.problem.reference(field, x, operator.lam)[0]
-    except RunError:
-        return np.full(len(x), np.nan)
+        return reference(operator.ansatz.problem, field, x, operator.lam)
+    except (RunError, UserError):
+        return np.full((1 if field is None else len(field.coefficients), len(x)), np.nan)
 
 
-def _losses(axes: plt.Axes, metrics: Path, colors: np.ndarray) -> None:
+def _losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
     """The residual loss of every window against the steps of all stages."""
-    lines = metrics.read_text().splitlines() if metrics.exists() else []
-    records = [json.loads(line) for line in lines]
-    windows = [r for r in records if r["kind"] == "window"]
+    records = metrics.read(path) if path.exists() else []
+    windows = [r for r in records if r.get("kind") == "window"]
     for stage, color in enumerate(colors):
         mine = [r for r in windows if r["stage"] == stage]
         axes.semilogy([r["total_steps"] for r in mine], [r["residual"] for r in mine], color=color)
@@ -281,7 +280,7 @@ def planes(target: str, operators: Mapping[str, Operator]) -> None:
     first = next(iter(operators.values()))
     domain = first.ansatz.problem.domain
     x = domain.grid(_PIXELS, _PIXELS)
-    images = {"reference": _reference(first, None, x)}
+    images = {"reference": _reference(first, None, x)[0]}
     images |= {name: operator(x) for name, operator in operators.items()}
     top = np.nanmax(np.abs(images["reference"]))
     columns = math.ceil(len(images) / 2)
@@ -321,7 +320,7 @@ def spectra(target: str, eps: Sequence[float] = (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0
     }
     ansatz = Ansatz(AllenCahn1D(conditions_by="loss"), MLP())
     x = kernels.equispaced((0.0, 1.0), points).x
-    fresh = kernels.kernel(ansatz, ansatz.init(jax.random.key(0)), Lam(0.0, 1.0), x[:, None])
+    fresh = kernels.kernel(ansatz, ansatz.init(ambient.key(0)), Lam(0.0, 1.0), x[:, None])
     with plt.rc_context(_STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
         for (name, problem), marker in zip(problems.items(), "os^", strict=True):

@@ -4,16 +4,41 @@ The processes of a job tell each other after every window of steps, so all stop 
 in the same exchange they agree on when to save.
 """
 
+import contextlib
+import os
 import signal
 import threading
 from types import TracebackType
 from typing import Any
 
-import jax
-import numpy as np
-from jax.experimental import multihost_utils
-
 from hop.errors import PreemptedError
+
+
+def end_at_once() -> None:
+    """From here on SIGTERM ends this process with exit code 75 at once, wherever no Notice listens.
+
+    It is for a command that has nothing to lose yet, or any more: while JAX is imported, joins the
+    other processes of a job or draws a picture. A thread hears the signal, as the main one may be
+    deep in code that is not Python's.
+    """
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.signal(signal.SIGTERM, _nothing)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while number := os.read(heard, 1):
+            if number[0] == signal.SIGTERM and signal.getsignal(signal.SIGTERM) is _nothing:
+                said = b"hop: ended by SIGTERM; run the same command to go on\n"
+                with contextlib.suppress(OSError):
+                    os.write(2, said)
+                os._exit(PreemptedError.code)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def _nothing(number: int, frame: Any) -> None:
+    """What Python does on a SIGTERM that the thread of `end_at_once` hears."""
 
 
 class Notice:
@@ -57,6 +82,10 @@ class Notice:
         All get the same answers: SIGTERM to any of them is heard by all, and of their wishes to
         save that of the first counts.
         """
+        import jax
+        import numpy as np
+        from jax.experimental import multihost_utils
+
         if jax.process_count() == 1:
             return self._heard, save
         asked = multihost_utils.process_allgather(np.array([self._heard, save]))

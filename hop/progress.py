@@ -13,6 +13,13 @@ from rich.table import Table
 _QUIET_SECONDS = 10  # between lines where there is no terminal to redraw
 
 
+def _plain(soft_wrap: bool = True) -> RichConsole:
+    """A console to which paths and names are plain text, whatever brackets and colons they hold."""
+    return RichConsole(
+        file=sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap
+    )
+
+
 class Console:
     """Draws a run: a live line on a terminal, a plain line now and then elsewhere.
 
@@ -21,13 +28,13 @@ class Console:
 
     def __init__(self, speaks: bool = True):
         self._speaks = speaks
-        self._console = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._console = _plain()
         self._live = self._console.is_terminal
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=self._console,
             disable=not (speaks and self._live),
@@ -85,9 +92,10 @@ class Console:
     def start(self, experiment: Any, layout: Any, stage: int, done: bool) -> None:
         import jax
 
+        from hop import ambient
         from hop.ansatz import size
 
-        params = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
+        params = jax.eval_shape(experiment.ansatz.init, ambient.key(0))
         names = [type(part).__name__ for part in (experiment.problem, experiment.ansatz.network)]
         axes = {k: size for k, size in layout.mesh.shape.items() if k != "model" or size > 1}
         shape = " x ".join(f"{count} {axis}" for axis, count in axes.items())
@@ -165,7 +173,7 @@ def table(report: Mapping[str, Any]) -> None:
             *(_gauge(row["gauge"]) if gauged else ()),
             *([row["place"] or "-"] if placed else ()),
         )
-    console = RichConsole(file=sys.stdout)
+    console = _plain(soft_wrap=False)
     console.print(out)
     if gauged:
         console.print(
@@ -188,9 +196,9 @@ def _gauge(gauge: Mapping[str, Any] | None) -> tuple[str, str]:
 
 def describe(info: Mapping[str, Any]) -> None:
     """The text of `hop info`."""
-    console = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = _plain()
     for name in ("source", "problem", "network", "strategy", "parameters", "made with"):
-        console.print(f"{name:<11} {info[name]}", markup=False)
+        console.print(f"{name:<11} {info[name]}")
     out = Table()
     for name in ("stage", "s", "eps", "steps", "loss", "L2RE"):
         out.add_column(name, justify="right")

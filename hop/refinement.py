@@ -13,8 +13,8 @@ from typing import Any
 
 import jax
 
+from hop import ambient, training
 from hop import config as config_lib
-from hop import training
 from hop.checkpoints import StageInfo, Store, Workdir
 from hop.config import Config
 from hop.errors import UserError
@@ -68,7 +68,7 @@ def config_for(source: str | os.PathLike, eps: float, s: float | None = None) ->
     store = Store.find(source)
     start = nearest(store.stages(), eps, s)
     end = Lam(start.s if s is None else s, eps)
-    config = config_lib.parse(start.metadata["config"])
+    config = config_lib.stored(start.metadata["config"])
     path = dataclasses.replace(config.path, s=(start.s, end.s), eps=(start.eps, end.eps))
     return dataclasses.replace(config, path=path)
 
@@ -100,7 +100,7 @@ def refine(
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
     config_lib.check_alike(
-        config_lib.parse(store.config()),
+        config_lib.stored(store.config()),
         config,
         f"a refinement goes on with the operator of {source}, and this has another {{what}} "
         "({one}, and here {other}); leave that as it is",
@@ -113,14 +113,16 @@ def refine(
         )
     (start,) = starts
     with config.precision():
-        like = jax.eval_shape(experiment.ansatz.init, jax.random.key(0))
+        like = jax.eval_shape(experiment.ansatz.init, ambient.key(0))
         params = store.params(start, like)
     with Workdir.open(workdir, is_chief()) as folder:
         folder.adopt(config_lib.to_json(config), config_lib.completed)
         if folder.latest() is None:
             with config.precision():
                 state = training.Trainer(experiment, layout).begin(params)
-                mark = training.Bookmark(1, experiment.path.accept(experiment.path.start()))
+                first = start.metadata["bookmark"].get("first", math.inf)
+                position = experiment.path.accept(experiment.path.start())
+                mark = training.Bookmark(1, position, first=first)
                 kept = {k: v for k, v in start.metadata.items() if k != "digests"}
                 kept |= {"bookmark": dataclasses.asdict(mark)}
                 kept["record"] = {**start.record, "stage": 0, "total_steps": 0}

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from hop import ambient, checking, datasets, evaluation
 from hop import config as config_lib
-from hop import datasets, evaluation
 from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment, TrainConfig
@@ -38,6 +38,7 @@ from hop.trust import gauge
 
 Record = dict[str, Any]
 
+_DIVERGED = 10.0  # times the loss of the first window, of this stage or of stage 0
 _PLACINGS = 4  # tries to bring an interface to the place that the gauge expects
 _FRESH = 2**31 - 1  # sets the keys of fresh functions apart from the datasets', one per split
 
@@ -136,8 +137,8 @@ class Trainer:
         return jax.jit(self._predict, in_shardings=(home, whole), out_shardings=home)
 
     @functools.cached_property
-    def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-        """(state, stage, window, pool, draws) → (state, mean of every loss term).
+    def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array], Array]]:
+        """(state, stage, window, pool, draws) → (state, mean of every loss term, first loss).
 
         `pool` holds the input functions (None without any), `draws` (dispatch, n) says which of
         them each step takes; without it, `pool` holds those of every step, (dispatch, n, …).
@@ -147,11 +148,11 @@ class Trainer:
         return jax.jit(
             self._dispatch,
             in_shardings=(home, whole, whole, None, None),  # a feed knows where its own lie
-            out_shardings=(home, whole),
+            out_shardings=(home, whole, whole),
         )
 
     def _init(self) -> TrainState:
-        params = self.ansatz.init(jax.random.key(self.experiment.config.seed))
+        params = self.ansatz.init(ambient.key(self.experiment.config.seed))
         return self._fresh(params)
 
     def _fresh(self, params: Params) -> TrainState:
@@ -177,7 +178,7 @@ class Trainer:
         window: Window,
         pool: Inputs | None,
         draws: Array | None,
-    ) -> tuple[TrainState, dict[str, Array]]:
+    ) -> tuple[TrainState, dict[str, Array], Array]:
         def drawn(i: Any) -> Inputs | None:
             taken = i if draws is None else draws[i]
             return self.layout.constrain(jax.tree.map(lambda a: a[taken], pool), FUNCTION)
@@ -186,15 +187,17 @@ class Trainer:
 
         advance = jax.jit(self._step, inline=True)  # traced once: for its shapes, in the loop
 
-        def step(i: Array, carry: tuple[TrainState, dict[str, Array]]) -> Any:
-            state, sums = carry
+        def step(i: Array, carry: tuple[TrainState, dict[str, Array], Array]) -> Any:
+            state, sums, first = carry
             state, losses = advance(state, stage, window, drawn(i), candidates)
-            return state, jax.tree.map(jnp.add, sums, losses)
+            first = jnp.where(i == 0, losses["total"], first)
+            return state, jax.tree.map(jnp.add, sums, losses), first
 
         shapes = jax.eval_shape(advance, state, stage, window, drawn(0), candidates)[1]
         zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        state, sums = jax.lax.fori_loop(0, window.count, step, (state, zeros))
-        return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums)
+        start = (state, zeros, zeros["total"])
+        state, sums, first = jax.lax.fori_loop(0, window.count, step, start)
+        return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums), first
 
     def _step(
         self,
@@ -227,7 +230,7 @@ class Trainer:
         )  # fmt: skip
 
     def _key(self, state: TrainState, stage: Stage) -> Array:
-        key = jax.random.fold_in(jax.random.key(self.experiment.config.seed), stage.index)
+        key = jax.random.fold_in(ambient.key(self.experiment.config.seed), stage.index)
         return jax.random.fold_in(key, state.step if self.solver.redraws else 0)
 
     def _candidates(
@@ -294,6 +297,7 @@ def train(
     experiment = config_lib.build(config, problem)
     layout = experiment.layout()
     check_batch(experiment, layout)
+    checking.check(experiment)
     provide(experiment, reporter)
     if config.train.precision == "float64" and jax.default_backend() == "tpu":
         reporter.message(
@@ -302,7 +306,7 @@ def train(
         )
     with Workdir.open(workdir, is_chief()) as folder:
         folder.adopt(config_lib.to_json(config), config_lib.completed)
-        with config.precision(), jax.default_matmul_precision("highest"), Notice() as notice:
+        with config.precision(), Notice() as notice:
             try:
                 run = _Run(experiment, layout, folder, reporter, command, notice, watchdog)
                 return run.walk(fallback)
@@ -364,6 +368,7 @@ class Bookmark:
         where the velocity puts it.
       velocity: dx/dp of an interface along the path, as last computed.
       uncertain: how far it may have been from its place, when that was last computed.
+      first: `Progress.first` of stage 0; infinite where it is not known.
     """
 
     stage: int
@@ -375,6 +380,7 @@ class Bookmark:
     corrected: float | None = None
     velocity: float = 0.0
     uncertain: float = math.inf
+    first: float = math.inf
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Bookmark":
@@ -476,6 +482,8 @@ class _Run:
             return outcome
         state, mark, record, _ = outcome
         record |= self.judge.scores(self._operator(state, lam))
+        if not math.isfinite(record["loss"]):  # the last step's network, which no loss has seen
+            return outcome._replace(failure="the network's loss is not finite")
         if record["loss"] <= limits.tolerance or not self.experiment.path.adaptive:
             return outcome
         return outcome._replace(failure=f"the loss ended at {record['loss']:.1e}")
@@ -597,15 +605,20 @@ class _Run:
             count = min(train.dispatch, progress.remaining(criterion))
             window = Window(np.int32(count), _real(progress.tail_from))
             pool, drawn = self.feed(mark.stage, progress.step, train.dispatch)
-            state, traced = self.trainer.dispatch(state, stage, window, pool, drawn)
+            state, traced, start = self.trainer.dispatch(state, stage, window, pool, drawn)
             losses = {name: float(value) for name, value in traced.items()}
-            if not math.isfinite(losses["total"]):
+            total = losses["total"]
+            if not math.isfinite(total):
                 return Outcome(state, mark, record, "the loss is not finite")
-            progress = progress.after(criterion, count, losses["total"])
+            progress = progress.after(criterion, count, total, float(start))
+            first = mark.first if mark.stage else progress.first
+            if total > _DIVERGED * max(progress.first, first):
+                return Outcome(state, mark, record, f"the loss diverged, to {total:.1e}")
             self.taken += count
             mark = dataclasses.replace(
                 mark,
                 progress=progress,
+                first=first,
                 total_steps=self.taken,
                 seconds=mark.seconds + time.monotonic() - began,
             )
@@ -738,7 +751,7 @@ def fresh(field: RandomField, count: int, seed: int, stage: Any, steps: Array) -
 
     They are a function of (field, seed, stage, step) alone, and no dataset holds them.
     """
-    root = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _FRESH), stage)
+    root = jax.random.fold_in(jax.random.fold_in(ambient.key(seed), _FRESH), stage)
     sensors = jnp.asarray(_real(field.sensors))
 
     def of(step: Array) -> Inputs:

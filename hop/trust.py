@@ -35,6 +35,7 @@ import numpy as np
 from jax import Array
 from scipy import fft, linalg
 
+from hop import ambient
 from hop.ansatz import columns
 from hop.derivatives import Jet, partials
 from hop.errors import UserError
@@ -112,7 +113,7 @@ def gauge(op: Operator, u0: Any = None, nodes: int | None = None, *, sensors: An
     n = nodes or min(max(low, 32 + math.ceil(8 / op.eps)), high)
     ends = (float(problem.domain.lower[0]), float(problem.domain.upper[0]))
     x = lobatto(ends, n)
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+    with ambient.on_cpu():
         u, a = op.jets(u0, x[:, None], np.float64, sensors)
         lam = Lam(*(np.float64(v) for v in op.lam))
         grid = jnp.asarray(x)[:, None]

@@ -19,7 +19,7 @@ ROOT = Path(hop.__file__).parent
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
     ["errors", "share", "provenance", "standalone"],
-    ["files"],
+    ["files", "ambient"],
     ["metrics", "derivatives", "preemption", "sharding"],
     ["domain", "fields"],
     ["problems", "networks"],
@@ -34,7 +34,7 @@ ROOMS = [
     ["strategies"],
     ["strategies.*"],
     ["config"],
-    ["operators", "config_files"],
+    ["operators", "config_files", "checking"],
     ["trust", "kernels"],
     ["evaluation", "plotting"],
     ["inference", "publishing", "exporting"],

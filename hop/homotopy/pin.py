@@ -20,6 +20,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from hop import ambient
 from hop.ansatz import Ansatz
 from hop.homotopy.slow_mode import SlowMode, slow_mode
 from hop.networks import Params
@@ -79,7 +80,7 @@ def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
       lam: λ_k.
       shift: ẋ Δp, how far the interface is to move.
     """
-    with jax.enable_x64(True):
+    with ambient.numerics(np.float64):
         params = _wide(params)
         mode, places = _mode(ansatz, params, lam)
         phi, psi = (_moved(places, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
@@ -89,7 +90,7 @@ def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
 
 def shift(ansatz: Ansatz, before: Params, after: Params, lam: Lam) -> float:
     """How far the interface moved: the d with ⟨φ, u_k − u_{k−1}(· − d)⟩ = 0, by Newton's method."""
-    with jax.enable_x64(True):
+    with ambient.numerics(np.float64):
         before, after = _wide(before), _wide(after)
         mode, places = _mode(ansatz, after, lam)
         phi, d = np.asarray(mode.phi[0]), 0.0
@@ -105,7 +106,7 @@ def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
 
     Where |c| exceeds the rest, the pin holds u where the equation does not want it.
     """
-    with jax.enable_x64(True):
+    with ambient.numerics(np.float64):
         params = _wide(params)
         mode, places = _mode(ansatz, params, lam)
         h = ansatz.residual(params, None, jnp.asarray(places), lam)[0]

@@ -15,7 +15,7 @@ from jax import Array
 
 from hop.derivatives import Jet
 from hop.domain import Box
-from hop.errors import check_choice
+from hop.errors import RunError, UserError, check_choice
 from hop.fields import RandomField
 
 
@@ -34,8 +34,8 @@ class Condition(NamedTuple):
 
     Attributes:
       points: (b, d).
-      values: (1, b), traced where they depend on the place on the path; None for those of the
-        input functions.
+      values: (1, b), the same for all functions, and traced where they depend on the place on the
+        path; None for those of the input functions.
     """
 
     points: np.ndarray
@@ -46,8 +46,8 @@ class Condition(NamedTuple):
 class Problem(Protocol):
     """What the rest of `hop` asks of a PDE H(u; s, ε) = 0. Problems are hashable.
 
-    The input functions `a` are a Jet in `residual`, values (n, q) in `lift`, a `hop.fields.Field`
-    in `reference`; all three are None for a problem without input.
+    The input functions `a` are a Jet in `residual` and values (n, q) in `lift`; both are None for
+    a problem without input.
 
     Attributes:
       domain: the box it lives on.
@@ -78,9 +78,51 @@ class Problem(Protocol):
         """The conditions that `lift` does not already satisfy; as many at every (s, ε)."""
         ...
 
+
+@runtime_checkable
+class Referenced(Problem, Protocol):
+    """A problem that knows what its solutions should be. It is scored, and trained no differently.
+
+    `a` is a `hop.fields.Field`, or None without input.
+    """
+
     def reference(self, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
         """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
         ...
+
+
+def reference(problem: Problem, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
+    """The problem's reference at the points x (q, d), (n, q), checked.
+
+    Raises:
+      RunError: there is none, or its solver does not converge.
+      UserError: it fails in another way, or gives no finite numbers of this shape.
+    """
+    name, n = type(problem).__name__, 1 if a is None else len(a.coefficients)
+    try:
+        if not isinstance(problem, Referenced):
+            raise NotImplementedError
+        found = problem.reference(a, x, lam)
+        values = np.asarray(found, np.float64)
+    except (RunError, UserError):
+        raise
+    except NotImplementedError as error:
+        raise RunError(f"{name} has no reference solutions") from error
+    except Exception as error:  # the user's code: it can fail in any way
+        raise failing(f"{name}.reference", error) from error
+    if values.shape != (n, len(x)):
+        raise UserError(
+            f"{name}.reference gives shape {values.shape} and must give (n, q) = {(n, len(x))}: a "
+            "row for each function, a column for each point"
+        )
+    if not np.isfinite(values).all():
+        raise RunError(f"{name}.reference holds NaN or infinity at s={lam.s:g}, eps={lam.eps:g}")
+    return values
+
+
+def failing(what: str, error: Exception) -> UserError:
+    """What to say of an exception in code of the caller's own."""
+    return UserError(f"{what} fails: {type(error).__name__}: {error}; HOP_TRACEBACK=1 shows where")
 
 
 @runtime_checkable
@@ -95,6 +137,12 @@ class Evolving(Problem, Protocol):
 def in_time(problem: Problem) -> bool:
     """Whether the last coordinate of a problem is the time t."""
     return any("t" in label for label in problem.labels)
+
+
+def letters(problem: Problem) -> str:
+    """The coordinates that derivatives of a problem can name, one letter each."""
+    dim = problem.domain.dim
+    return "xyz"[: dim - 1] + "t" if in_time(problem) else "xyz"[:dim]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

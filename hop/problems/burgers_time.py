@@ -13,11 +13,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from hop import ambient
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import check_choice
@@ -39,7 +39,7 @@ class BurgersTime:
 
     conditions_by: str = "lift"
 
-    domain: ClassVar[Box] = Box((0.0, 0.0), (1.0, 1.0))
+    domain: ClassVar[Box] = Box((0.0, 0.0), (1.0, 1.0), periodic=("x",))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "t", "xx")
     odd: ClassVar[tuple[str, ...]] = ()
     random_field: ClassVar[RandomField] = RANDOM_FIELDS["periodic"]
@@ -65,7 +65,7 @@ class BurgersTime:
         # 0.35 Δ/ε modes; it crosses its own width in 8ε/Δ² or more, six steps here. Δ is at most
         # that of u₀. Against the Cole–Hopf formula from sin 2πx the error is below 5e-7.
         eps, field = float(lam.eps), Field(np.asarray(a.coefficients, np.float64), a.basis)
-        with jax.enable_x64(True):
+        with ambient.numerics(np.float64):
             jump = np.ptp(np.asarray(field(jnp.linspace(0, 1, 513))), axis=1)
         jump = 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)  # few kinds of function
         modes = np.maximum(96, np.ceil(0.35 * jump / eps)).astype(int)

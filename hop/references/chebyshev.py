@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 from scipy.interpolate import BarycentricInterpolator
 
+from hop import ambient
 from hop.derivatives import Jet, partials
 from hop.errors import RunError
 from hop.fields import Field
@@ -63,7 +64,7 @@ def solve(
     Raises:
       RunError: Newton's method did not converge at the last place.
     """
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+    with ambient.on_cpu():
         places = jnp.asarray([[lam.s, lam.eps] for lam in walk], jnp.float64)
         coefficients = np.zeros((1, 1)) if a is None else np.asarray(a.coefficients, np.float64)
         basis = "sine" if a is None else a.basis

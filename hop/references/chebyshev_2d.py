@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from hop import ambient
 from hop.derivatives import Jet, partials
 from hop.domain import Box
 from hop.problems import Lam, Problem
@@ -70,7 +71,7 @@ def solve(
       RunError: Newton's method did not converge.
     """
     assert nodes % 2 or not even
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+    with ambient.on_cpu():
         place = jnp.asarray([lam.s, lam.eps], jnp.float64)
         u, step = _newton(problem, box, nodes, even, start, place)
     chebyshev.check_converged(float(step), lam, nodes)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from hop import ambient
 from hop.fields import Field
 from hop.problems import Lam, Problem
 
@@ -43,7 +44,7 @@ def march(
     Returns:
       The points (m,), the solutions (n, m), and the number of time steps.
     """
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+    with ambient.on_cpu():
         grid = problem.domain.grid(points)
         dx, diffusion = float(grid[1, 0] - grid[0, 0]), (1 - lam.s) * lam.eps
         step = 0.9 * min(dx**2 / (2 * diffusion), 2 * diffusion / speed**2)

@@ -20,6 +20,7 @@ from jax import Array
 from jaxtyping import Complex, Float, Int
 from scipy import fft
 
+from hop import ambient
 from hop.errors import RunError
 from hop.fields import Field, eigenfunctions
 
@@ -55,8 +56,7 @@ def solve(
       RunError: the march became unstable.
     """
     with (
-        jax.enable_x64(True),
-        jax.default_device(jax.local_devices(backend="cpu")[0]),
+        ambient.on_cpu(),
         jax.numpy_dtype_promotion("standard"),  # real symbols times complex spectra
     ):
         values = np.empty((len(modes), len(x)))

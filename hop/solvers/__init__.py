@@ -17,6 +17,8 @@ from hop.networks import Params
 
 Losses = dict[str, Array]
 
+_LEAP = 1000.0  # no optimiser that gets anywhere raises the loss so far in its first window
+
 
 @runtime_checkable
 class Objective(Protocol):
@@ -131,21 +133,33 @@ class Progress:
       tail_from: the step at which the tail starts, or started.
       lowest: the lowest window mean of the loss so far.
       stale: windows since it last fell by the asked share.
+      first: the first window mean, or the loss of the first step times 1,000 if that is less.
     """
 
     step: int
     tail_from: int
     lowest: float = math.inf
     stale: int = 0
+    first: float = math.inf
 
-    def after(self, criterion: Criterion, steps: int, loss: float) -> "Progress":
-        """The progress after one more window of steps with the given mean loss."""
+    def after(
+        self, criterion: Criterion, steps: int, loss: float, start: float = math.inf
+    ) -> "Progress":
+        """The progress after one more window of steps.
+
+        Args:
+          criterion: the stage's.
+          steps: of the window.
+          loss: its mean over them.
+          start: the loss of the first of them, if it is known.
+        """
+        first = self.first if self.step else min(loss, _LEAP * start)
         fell = loss < (1 - criterion.min_fall) * self.lowest
         step, stale = self.step + steps, 0 if fell else self.stale + 1
         stalled = stale >= criterion.patience and step > criterion.hold
         ends = stalled or loss <= criterion.goal
         tail_from = min(self.tail_from, step) if ends else self.tail_from
-        return Progress(step, tail_from, min(self.lowest, loss), stale)
+        return Progress(step, tail_from, min(self.lowest, loss), stale, first)
 
     def finished(self, criterion: Criterion) -> bool:
         return self.remaining(criterion) <= 0

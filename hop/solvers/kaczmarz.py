@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from hop import ambient
 from hop.errors import UserError
 from hop.networks import Params
 from hop.solvers import Losses, Moment, Objective, check_positive
@@ -75,7 +76,7 @@ class Kaczmarz:
     ) -> tuple[Params, Any, Losses]:
         theta, unravel = ravel_pytree(params)
         total, parts = objective.loss(params)
-        key = jax.random.fold_in(jax.random.key(0), moment.step)
+        key = jax.random.fold_in(ambient.key(0), moment.step)
         r, jacobian = objective.drawn(params, key, self.rows).jacobian(params)
         kept = self.momentum * state.step
         kernel = jacobian @ jacobian.T + state.mu * jnp.eye(len(r))

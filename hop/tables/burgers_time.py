@@ -10,7 +10,7 @@ from hop.checkpoints import Store
 from hop.datasets import load as load_data
 from hop.fields import Field
 from hop.operators import Operator, load
-from hop.problems import Lam
+from hop.problems import Lam, reference
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.references import spectral
 from hop.tables import Folders, Results, Run, Table, pages
@@ -81,7 +81,7 @@ def carried(operator: Operator, eps: float) -> float:
     problem, law = operator.ansatz.problem, BurgersTime.random_field
     data = load_data(law, "test", "", FUNCTIONS)
     x = problem.domain.grid(2048, 26)
-    exact = problem.reference(Field(data["coefficients"], law.basis), x, Lam(0.0, eps))
+    exact = reference(problem, Field(data["coefficients"], law.basis), x, Lam(0.0, eps))
     return error(operator(data["values"].astype(np.float32), x), exact)
 
 
@@ -93,7 +93,7 @@ def beside_the_solver(operator: Operator, many: int) -> dict[str, Any]:
     few = Field(data["coefficients"][:FUNCTIONS], law.basis)
     every = Field(data["coefficients"], law.basis)
     x = operator.grid
-    exact = problem.reference(few, x, operator.lam)
+    exact = reference(problem, few, x, operator.lam)
 
     def solve(field: Field, modes: int, rate: int) -> np.ndarray:
         count = len(field.coefficients)

@@ -87,7 +87,7 @@ def _finished(folder: Path) -> bool:
     stages = Store(folder).stages()
     if not stages:
         return False
-    places = config_lib.build(config_lib.parse(Store(folder).config())).path.places
+    places = config_lib.build(config_lib.stored(Store(folder).config())).path.places
     return bool(stages[-1].metadata["bookmark"]["position"]["t"] >= len(places) - 1)
 
 
@@ -117,7 +117,7 @@ def scores(folder: Path, functions: int | None = None) -> Rows:
     stages = store.stages()
     if not stages:
         return []
-    judge = Judge.of(config_lib.build(config_lib.parse(store.config())), "test", functions)
+    judge = Judge.of(config_lib.build(config_lib.stored(store.config())), "test", functions)
     rows = []
     for info in stages:
         operator = open_stage(store, info)
