@@ -15,9 +15,8 @@ from hop import ambient
 from hop.ansatz import Inputs
 from hop.config import Experiment
 from hop.derivatives import GRADIENT, LAPLACIAN, closure
-from hop.domain import Box
 from hop.errors import RunError, UserError
-from hop.fields import Field, RandomField
+from hop.fields import Field
 from hop.problems import Condition, Lam, Problem, failing, letters, reference
 
 _FUNCTIONS, _POINTS = 2, 3
@@ -30,7 +29,6 @@ def check(experiment: Experiment) -> None:
       UserError: what does not fit, with the remedy.
     """
     problem = experiment.problem
-    _check_roles(problem)
     _check_labels(problem)
     with experiment.config.precision():
         _check_residual(problem)
@@ -39,16 +37,6 @@ def check(experiment: Experiment) -> None:
                 _check_condition(problem, condition)
         _check_whole(experiment)
     _check_reference(problem, experiment.path.places[0])
-
-
-def _check_roles(problem: Problem) -> None:
-    name, law = type(problem).__name__, problem.random_field
-    if not isinstance(problem.domain, Box):
-        raise UserError(f"{name}.domain is {problem.domain!r} and must be a hop.domain.Box")
-    if law is not None and not isinstance(law, RandomField):
-        raise UserError(
-            f"{name}.random_field is {law!r} and must be a hop.fields.RandomField, or None"
-        )
 
 
 def _check_labels(problem: Problem) -> None:

@@ -19,8 +19,9 @@ import jax
 
 from hop import ambient
 from hop.ansatz import Ansatz, size
-from hop.domain import RANDOM_SAMPLERS, SAMPLERS
+from hop.domain import RANDOM_SAMPLERS, SAMPLERS, Box
 from hop.errors import UserError, check_choice, suggestion
+from hop.fields import RandomField
 from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
 from hop.problems import Lam, Problem
@@ -382,6 +383,7 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
         problem = _build("problem", config.problem)
     elif isinstance(problem, type) or not isinstance(problem, Problem):
         raise UserError(f"problem={problem!r} is no problem object; see hop.problems.Problem")
+    _check_roles(problem)
     try:
         hash(problem)
     except TypeError as error:
@@ -397,6 +399,16 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     _check_points(made)
     _check_periodic(made)
     return made
+
+
+def _check_roles(problem: Problem) -> None:
+    name, law = type(problem).__name__, problem.random_field
+    if not isinstance(problem.domain, Box):
+        raise UserError(f"{name}.domain is {problem.domain!r} and must be a hop.domain.Box")
+    if law is not None and not isinstance(law, RandomField):
+        raise UserError(
+            f"{name}.random_field is {law!r} and must be a hop.fields.RandomField, or None"
+        )
 
 
 def _check_slow_mode(made: Experiment) -> None:

@@ -21,7 +21,7 @@ from conftest import TINY, Listener, tiny_config
 import hop
 from hop import config as config_lib
 from hop import config_files
-from hop.checkpoints import Store, Workdir, leaves
+from hop.checkpoints import Store, Workdir, leaves, write_model
 from hop.errors import PreemptedError
 from hop.operators import apply
 from hop.sharding import Layout
@@ -242,23 +242,27 @@ class Job:
         self.config.write_text(TINY)
         self.steps = steps
 
-    def start(self, name: str, processes: int = 1, *words: str) -> list[subprocess.Popen]:
+    def start(
+        self, name: str, processes: int = 1, *words: str, **settings: str
+    ) -> list[subprocess.Popen]:
+        """Processes whose output nobody reads: the pipe that it goes to is closed."""
         port, started = free_port(), []
+        reader, writer = os.pipe()
+        os.close(reader)
         for k in range(processes):
-            env = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+            env = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"} | settings
             if processes > 1:
                 env |= {"HOP_COORDINATOR": f"127.0.0.1:{port}", "HOP_PROCESSES": str(processes)}
                 env |= {"HOP_PROCESS_ID": str(k)}
             line = [sys.executable, "-m", "hop", "train", f"--config={self.config}"]
             line += [f"--workdir={self.folder / name}", f"--data_dir={self.data_dir}"]
             line += [f"--config.train.steps={self.steps}", *words]
-            started.append(
-                subprocess.Popen(line, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-            )
+            started.append(subprocess.Popen(line, env=env, stderr=subprocess.PIPE, stdout=writer))
+        os.close(writer)
         return started
 
-    def finish(self, name: str, processes: int = 1, *words: str) -> Path:
-        for process in self.start(name, processes, *words):
+    def finish(self, name: str, processes: int = 1, *words: str, **settings: str) -> Path:
+        for process in self.start(name, processes, *words, **settings):
             _, said = process.communicate(timeout=300)
             assert process.returncode == 0, said.decode()
         return self.folder / name
@@ -348,6 +352,75 @@ def test_a_process_that_never_comes_is_not_waited_for_for_ever():
     assert "hop: error: the other processes of this job have not all come within 1 s" in said
 
 
+# What users, clusters and containers set for a whole process; numbers must not depend on it.
+AMBIENT = {
+    "JAX_ENABLE_X64": "1",
+    "JAX_DEFAULT_PRNG_IMPL": "rbg",
+    "JAX_THREEFRY_PARTITIONABLE": "0",
+    "JAX_RANDOM_SEED_OFFSET": "7",
+    "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONIOENCODING": "ascii",
+    "PYTHONUTF8": "0",
+    "LC_ALL": "C",
+    "HOME": "/nowhere",
+}
+
+
+def test_kill_9_and_strange_settings_change_nothing(tmp_path, data_dir):
+    """Datasets and networks are the same to the bit, and a killed run goes on to the same end."""
+    job = Job(tmp_path, data_dir, 60)
+    whole = job.finish("whole")
+    job.data_dir = str(tmp_path / "data")  # built anew, under the settings
+    (process,) = job.start("w", **AMBIENT)
+    job.wait_for_a_checkpoint("w")
+    process.kill()
+    assert end(process)[0] == -signal.SIGKILL
+    same_networks(job.finish("w", **AMBIENT), whole)
+
+
+def test_sigterm_before_training_is_no_death(tmp_path, data_dir):
+    """While JAX is imported, or waits for the other processes of a job: deep in its own code."""
+    port = free_port()
+    job = Job(tmp_path, data_dir, 10)
+    settings = {"HOP_COORDINATOR": f"127.0.0.1:{port}", "HOP_PROCESSES": "2", "HOP_PROCESS_ID": "0"}
+    (process,) = job.start("w", 1, **settings)
+    for _ in range(600):
+        with socket.socket() as joins:
+            if joins.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    process.terminate()
+    code, said = end(process)
+    assert (code, said) == (75, "hop: ended by SIGTERM; run the same command to go on\n")
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("what", ["stage 0", "the last stage's metadata", "NaN"])
+def test_a_stage_that_vanished_is_named(tmp_path, interrupted, tiny, listener, what):
+    folder = shutil.copytree(interrupted, tmp_path / "w")
+    if what == "stage 0":
+        shutil.rmtree(folder / "stages/0")
+        words = f"stage 0, which it follows, is missing; restore {folder}/stages/0 from a copy"
+    elif what == "NaN":
+        words = "holds NaN or infinity"
+    else:
+        (folder / "stages/1/_CHECKPOINT_METADATA").unlink()
+        words = "stage 1 in .*_CHECKPOINT_METADATA is missing"
+    if what == "NaN":  # with digests that are right
+        stage = Store(folder).stages()[-1]
+        params = jax.tree.map(lambda a: a * np.nan, hop.load(folder).params)
+        shutil.rmtree(folder)
+        write_model(folder, stage.metadata["config"], [(params, stage.metadata)])
+    with pytest.raises(hop.RunError, match=words):
+        hop.load(folder)
+    if what != "NaN":
+        with pytest.raises(hop.RunError, match=words):
+            train(tiny(**THREE), folder, listener())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_five_times_at_random(tmp_path, data_dir, processes):
@@ -388,7 +461,7 @@ def test_metrics_of_a_diverged_stage_are_kept(tiny, tmp_path, listener):
     """NaN never reaches a checkpoint; what led to it is in the metrics."""
     config = tiny(solver__optimizer="sgd", solver__learning_rate=3e2, train__dispatch=1,
                   train__save_seconds=0.0, solver__warmup=0)  # fmt: skip
-    with pytest.raises(hop.RunError, match="not finite"):
+    with pytest.raises(hop.RunError, match="the loss diverged"):
         train(config, tmp_path / "w", listener())
     lines = [json.loads(line) for line in (tmp_path / "w/metrics.jsonl").open()]
     assert lines

@@ -17,6 +17,7 @@ from hop.fields import RANDOM_FIELDS
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
 from hop.sharding import Layout
+from hop.solvers import Criterion, Progress
 from hop.training import Trainer, Window, draws, fresh, train
 
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
@@ -49,7 +50,7 @@ def losses_of(config, devices, function, point, windows=3, model=1):
         stage = Stage(np.int32(k), lam, before, np.float32(k > 0))
         pool, drawn = feed(0, 10 * k, 10)
         window = Window(np.int32(10), np.float32(100.0))
-        state, losses = dispatch(state, stage, window, pool, drawn)
+        state, losses, _ = dispatch(state, stage, window, pool, drawn)
         seen.append([float(v) for v in losses.values()])
     assert dispatch._cache_size() == 1  # three stages, one compilation
     return np.array(seen), state
@@ -221,6 +222,22 @@ def test_a_workdir_of_an_older_version_goes_on(tiny, tmp_path, listener):
     assert rest.windows[0]["total_steps"] == 30  # whatever the interval of saving is now
 
 
+def test_a_workdir_goes_on_elsewhere(tiny, tmp_path, listener):
+    """A config says what is trained, and where and how: that may change."""
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(**SAVING), tmp_path / "w", listener(interrupt_after=3))
+    (tmp_path / "w/config.json").write_text("")  # the checkpoints hold it too
+    (tmp_path / "w/metrics.jsonl").open("ab").write(b'{"total_steps": 30, "to\xff')
+    rest = listener()
+    elsewhere = tiny(data__resident_mib=0, mesh__function=2, mesh__point=4, train__accumulate=2)
+    elsewhere = config_lib.placed(elsewhere, str(tmp_path / "other"))
+    with pytest.warns(UserWarning, match=r"config.json is damaged .* rolling checkpoint 30"):
+        assert len(train(elsewhere, tmp_path / "w", rest)) == 2
+    assert rest.windows[0]["total_steps"] == 40
+    lines = [json.loads(line) for line in (tmp_path / "w/metrics.jsonl").open()]
+    assert [r["total_steps"] for r in lines if r["kind"] == "window"] == [*range(10, 90, 10)]
+
+
 def test_checkpoints_within_a_stage_are_so_many_seconds_apart(
     tiny, tmp_path, listener, monkeypatch
 ):
@@ -248,6 +265,28 @@ def test_a_workdir_serves_one_job_at_a_time(tmp_path):
         pass
     with pytest.raises(hop.UserError, match="is an address"), Workdir.open("gs://bucket/w"):
         pass
+
+
+def test_divergence_is_a_loss_far_above_that_of_the_start():
+    criterion = Criterion(100, 10, 5, 0.02)
+
+    def first(*windows):
+        progress = Progress(0, criterion.latest)
+        for mean, start in windows:
+            progress = progress.after(criterion, 10, mean, start)
+        return progress.first
+
+    assert first((5.0, 4.0), (1e-3, 1.0)) == 5.0
+    assert first((1e20, 4.0)) == 4000.0  # it blew up within the first window
+    assert first((5.0, 4.0), (1e9, 6.0)) == 5.0
+
+
+def test_a_finite_loss_that_grows_ends_the_run(tiny, tmp_path, listener):
+    """At a thousand times a good rate the loss stays finite, and far above all others."""
+    diverging = tiny(solver__learning_rate=1e3, solver__optimizer="muon")
+    with pytest.raises(hop.RunError, match=r"the loss diverged, to .*lower solver.learning_rate"):
+        train(diverging, tmp_path / "w", listener())
+    assert not list((tmp_path / "w").glob("stages/[0-9]*"))
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
