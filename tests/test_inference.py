@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 import hop
-from hop import config as config_lib
 from hop import datasets, files, inference
 from hop.operators import Operator
-from hop.problems import Lam
 
 X = 9  # query points
 ROWS = 64  # functions of a shard here
@@ -201,9 +199,8 @@ def test_the_home_folder_has_one_name_everywhere(op, u0, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("output", ["u.npy", "u.zarr"])
-def test_a_problem_without_input_is_written_alike(tiny_mlp, tmp_path, output):
-    ansatz = config_lib.build(tiny_mlp()).ansatz
-    sol = Operator(ansatz, jax.device_get(ansatz.init(jax.random.key(0))), Lam(0.0, 0.5))
+def test_a_problem_without_input_is_written_alike(untrained, tmp_path, output):
+    sol = untrained()
 
     def meanwhile(done, total):
         with pytest.raises(hop.UserError, match="is being written by another job"):
