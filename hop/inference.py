@@ -265,11 +265,12 @@ class Sink:
     def _store(self, create: bool = False) -> Any:
         import tensorstore
 
+        place = self.partial.parent.resolve() / self.partial.name  # TensorStore takes no ..
         rows = max(1, min(self.shape[0], _SHARD // max(1, int(np.prod(self.shape[1:])))))
         return tensorstore.open(
             {
                 "driver": "zarr3",
-                "kvstore": {"driver": "file", "path": str(self.partial)},
+                "kvstore": {"driver": "file", "path": str(place)},
                 "metadata": {
                     "shape": list(self.shape),
                     "data_type": self.dtype.name,

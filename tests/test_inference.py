@@ -173,17 +173,38 @@ def test_requests_do_not_mix_where_locks_do_not_hold(
         request_(output, progress=meanwhile)
     request_(f"other-{output}", op=other)
     assert _bytes(tmp_path / output) == _bytes(tmp_path / f"other-{output}")
-    assert names(tmp_path) == sorted([output, f"other-{output}", "u0.npy"])
+    request_(output)  # whatever the late one left is in nobody's way
+    request_(f"mine-{output}")
+    assert _bytes(tmp_path / output) == _bytes(tmp_path / f"mine-{output}")
+    assert names(tmp_path) == sorted([output, f"mine-{output}", f"other-{output}", "u0.npy"])
+
+
+@pytest.mark.parametrize("output", ["u.npy", "u.zarr"])
+def test_what_is_noted_or_renamed_is_on_disk(request_, monkeypatch, output):
+    settle, move, did = files.settle, files.move, []
+    monkeypatch.setattr(files, "settle", lambda p: (did.append(["settle", p]), settle(p)))
+    monkeypatch.setattr(files, "move", lambda p, to: (did.append(["move", p]), move(p, to)))
+    write = inference.Sink.write
+    monkeypatch.setattr(
+        inference.Sink, "write", lambda sink, k, u: (did.append(["write", sink]), write(sink, k, u))
+    )
+    request_(output)
+    kinds = [what for what, _ in did]
+    assert kinds == ["write", "settle"] * 5 + ["settle", "move"]
+    assert all(path.suffix == ".journal" for what, path in did[1:-2] if what == "settle")
+    assert did[-2][1] == did[-1][1]
+    assert did[-1][1].suffix == ".partial"
 
 
 def test_names_are_no_patterns_and_no_markup(request_, tmp_path, monkeypatch):
     (tmp_path / "x[/y]" / "z").mkdir(parents=True)
     request_("u1.npy")
-    for name in ("u[1].npy", "x[/y]/z/u.npy", "u?.npy", "ü .npy"):
+    for name in ("u[1].npy", "x[/y]/z/u.npy", "u?.npy", "ü .npy", "x[/../u*.zarr"):
         for how in ({"progress": stop}, {}):
             with pytest.raises(KeyboardInterrupt) if how else contextlib.nullcontext():
                 request_(name, **how)
-        assert (tmp_path / name).read_bytes() == (tmp_path / "u1.npy").read_bytes()
+        if name.endswith(".npy"):
+            assert (tmp_path / name).read_bytes() == (tmp_path / "u1.npy").read_bytes()
         assert not [p for p in (tmp_path / name).parent.iterdir() if p.name.startswith(".")]
 
 

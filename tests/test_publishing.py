@@ -134,7 +134,7 @@ def test_a_publish_killed_between_its_steps_loses_nothing(
     step, trained, models, data_dir, unscored, monkeypatch
 ):
     home = published(trained, "tiny", models, data_dir, eps=(0.5,))
-    move, rmtree, seen = files.move, shutil.rmtree, []
+    move, rmtree, settle, seen, settled = files.move, shutil.rmtree, files.settle, [], []
 
     def killed(path):
         if path.is_dir() and path.parent == models:
@@ -144,10 +144,12 @@ def test_a_publish_killed_between_its_steps_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "move", lambda old, new: (killed(old), move(old, new)))
+        patch.setattr(files, "settle", lambda path: (settle(path), settled.append(path)))
         patch.setattr(shutil, "rmtree", lambda path, **how: (killed(path), rmtree(path, **how)))
         with pytest.raises(KeyboardInterrupt):
             published(trained, "tiny", models, data_dir)
     assert seen == ["tiny", ".tiny.tmp", ".tiny.before", ".tiny.tmp"][:step]
+    assert models / ".tiny.tmp" in settled
     if step != 1:
         assert [i.eps for i in Store(home).stages()] == ([0.5] if step == 0 else [0.5, 0.3])
     if step >= 2:
