@@ -8,7 +8,6 @@ op.safetensors      instead: the parameters by name, and the origin as metadata
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,8 @@ def export(operator: Operator, output: str) -> list[Path]:
     Raises:
       UserError: another ending, or a folder that does not exist.
     """
-    target = Path(output)
-    if not target.absolute().parent.is_dir():
+    target = files.path(output)
+    if not target.parent.is_dir():
         raise UserError(f"the folder of --output={output} does not exist; create it first")
     if target.suffix == ".safetensors":
         return _weights(operator, target)
@@ -48,7 +47,8 @@ def export(operator: Operator, output: str) -> list[Path]:
             f"--output={output} is neither a program nor weights; end it in .stablehlo or "
             ".safetensors"
         )
-    return _program(operator, target)
+    with files.owned(target.with_name(f".{target.name}.lock")):
+        return _program(operator, target)
 
 
 def _program(operator: Operator, target: Path) -> list[Path]:
@@ -73,9 +73,10 @@ def _program(operator: Operator, target: Path) -> list[Path]:
     }
     beside = target.with_name(f"{target.name}.json")
     runner = target.with_suffix(".run.py")
+    # In this order: a program is refused until the file beside it, the last, has its digest.
+    files.write(runner, Path(standalone.__file__).read_bytes())
     files.write(target, bytes(data))
     files.write(beside, json.dumps(about, indent=1) + "\n")
-    shutil.copyfile(standalone.__file__, runner)
     return [target, beside, runner]
 
 

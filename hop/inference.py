@@ -1,36 +1,42 @@
 """Batch inference, file to file: inputs larger than memory, in shards that survive a restart.
 
-A shard is a run of functions. What is done so far lies beside the output, as `.NAME.partial`, with
-a journal of finished shards for every process of the job; the output appears only once it is whole.
-The same request goes on where it was stopped; another one starts anew. Shard k of a job of P
-processes is made by process k mod P, on its own devices.
+A shard is a run of functions. What is done so far lies beside the output, as
+`.NAME.REQUEST.partial`, with a journal of finished shards for every process of the job; the output
+appears only once it is whole. REQUEST is a digest of all that was asked for: the same request goes
+on where it was stopped, and another one starts anew. One job at a time owns an output, by a lock;
+where locks do not reach other machines, two requests still do not share a file. Shard k of a job of
+P processes is made by process k mod P, on its own devices.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from hop import datasets
+from hop import datasets, files
 from hop.checkpoints import digest
 from hop.errors import RunError, UserError
 from hop.operators import Operator, finite
 from hop.problems import in_time
-from hop.sharding import wait_for_all
+from hop.sharding import is_chief, wait_for_all
 
 _MOST_POINTS = 10**8
 _SHARD = 2**23  # values of a shard's output: 32 MiB in float32
 _SHOWN = 8  # functions in a picture
+# After .NAME. and before it is the output: a request's digest, and what of it this is.
+_PART = re.compile(r"([0-9a-f]{16})\.(partial|before|[0-9]+\.journal)")
 
 Progress = Callable[[int, int], None]  # functions done, of all
 
@@ -58,28 +64,26 @@ def infer(
       progress: hears of finished shards.
 
     Raises:
-      UserError: a file that is missing, no plain array, of the wrong shape, or not finite; then
-        nothing is left of the output.
+      UserError: a file that is missing, no plain array, of the wrong shape, or not finite, or an
+        output that another job is writing; then nothing is left of the output.
+      RunError: the output could not be written.
     """
     x = _query(operator, at, points)
-    _check_targets(operator, input, output, plot)
-    began, kept = time.monotonic(), 0
+    _check_targets(operator, input, at, output, plot)
+    began, target = time.monotonic(), files.path(output)
     source = read(input) if input else None
-    if source is None:
-        u = operator(x)
-        count, sink = 1, Sink.open(output, u.shape, u.dtype)
-        sink.write(0, u)
-        sink.finish()
-    else:
+    if source is not None:
         _check_shape(operator, source, input)
-        count = len(source)
-        u, kept = _all_shards(operator, source, _identity(input), x, output, progress)
-    if plot and jax.process_index() == 0:
+    lock = target.with_name(f".{target.name}.lock")
+    busy = f"--output={output} is being written by another job; wait for it, or name another output"
+    with files.owned(lock, busy) if is_chief() else nullcontext():
+        u, kept = _all_shards(operator, source, _identity(input), x, target, progress)
+    if plot and is_chief():
         from hop import plotting
 
         shown = None if source is None else np.array(source[:_SHOWN])
-        plotting.inference(plot, operator, shown, x, np.asarray(u))
-    what = "1 solution" if source is None else f"{count:,} solutions"
+        plotting.inference(str(files.path(plot)), operator, shown, x, np.asarray(u))
+    what = "1 solution" if source is None else f"{len(source):,} solutions"
     what += f", {kept:,} of them made before," if kept else ""
     return f"{what} at {len(x):,} points in {time.monotonic() - began:.1f} s: {output}" + (
         f"\npicture: {plot}" if plot else ""
@@ -87,10 +91,10 @@ def infer(
 
 
 def _all_shards(
-    operator: Operator, source: Any, name: Any, x: np.ndarray, output: str, progress: Progress
+    operator: Operator, source: Any, name: Any, x: np.ndarray, target: Path, progress: Progress
 ) -> tuple[np.ndarray, int]:
     """Makes every shard that no journal holds; the first few solutions, and how many it held."""
-    count, points = len(source), len(x)
+    count, points = 1 if source is None else len(source), len(x)
     rows = 1 << max(0, (_SHARD // max(1, points)).bit_length() - 1)
     # Bad input is refused before anything is written, if it shows at once.
     first = _solved(operator, source, 0, min(rows, _SHOWN), x)
@@ -98,17 +102,20 @@ def _all_shards(
         [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
         + [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(operator.params)]
     )
-    request = hashlib.sha256(request.encode()).hexdigest()
-    sink = Sink.open(output, (count, points), first.dtype, request)
-    me, processes = jax.process_index(), jax.process_count()
+    request = hashlib.sha256(request.encode()).hexdigest()[:16]
+    shape = first.shape if source is None else (count, points)
+    sink = Sink.open(target, shape, first.dtype, request)
     shards = -(-count // rows)
     done = sink.done()
     try:
         with ThreadPoolExecutor(1) as disk:  # one shard is written while the next is made
             written = disk.submit(lambda: None)
-            for k in range(me, shards, processes):
+            for k in range(jax.process_index(), shards, jax.process_count()):
                 if k not in done:
-                    part = _solved(operator, source, k * rows, (k + 1) * rows, x)
+                    whole = count <= min(rows, _SHOWN)
+                    part = (
+                        first if whole else _solved(operator, source, k * rows, (k + 1) * rows, x)
+                    )
                     written.result()
                     written = disk.submit(sink.add, k, k * rows, part)
                 progress(min(count, (k + 1) * rows), count)
@@ -117,11 +124,11 @@ def _all_shards(
         sink.discard()
         raise
     wait_for_all("the shards of inference")
-    if me == 0:
+    if is_chief():
         missing = sorted(set(range(shards)) - sink.done())
         if missing:
             raise RunError(
-                f"{len(missing)} of {shards} shards of {output} are missing; run the same command "
+                f"{len(missing)} of {shards} shards of {target} are missing; run the same command "
                 "again to make them"
             )
         sink.finish()
@@ -131,6 +138,8 @@ def _all_shards(
 
 def _solved(operator: Operator, source: Any, first: int, last: int, x: np.ndarray) -> np.ndarray:
     """Solutions for functions of a source, read now, and refused by their number there."""
+    if source is None:
+        return operator(x)
     rows = np.array(source[first:last])
     try:
         return operator(rows, x)
@@ -165,17 +174,19 @@ def _query(operator: Operator, at: str, points: int | None) -> np.ndarray:
     return domain.grid(*(points,) * domain.dim)
 
 
-def _check_targets(operator: Operator, input: str, output: str, plot: str) -> None:
+def _check_targets(operator: Operator, input: str, at: str, output: str, plot: str) -> None:
     for flag, name in (("output", output), ("plot", plot)):
-        if name and not Path(name).absolute().parent.is_dir():
+        if name and not files.path(name).parent.is_dir():
             raise UserError(f"the folder of --{flag}={name} does not exist; create it first")
-        if Path(name).is_dir() and name and Path(name).suffix != ".zarr":
+        if name and files.path(name).is_dir() and Path(name).suffix != ".zarr":
             raise UserError(f"--{flag}={name} is a folder; name a file in it")
     if Path(output).suffix not in (".npy", ".zarr"):
         raise UserError(f"--output={output} is no array's name; end it in .npy or .zarr")
-    if input and Path(output).resolve() == Path(input).resolve():
-        raise UserError(f"--output={output} is the input; choose another name")
-    if Path(output).is_dir() and not (Path(output) / "zarr.json").is_file():
+    target = files.path(output)
+    for flag, name in (("input", input), ("at", at)):
+        if name and target.resolve() == files.path(name).resolve():
+            raise UserError(f"--output={output} is --{flag} as well; choose another name")
+    if target.is_dir() and not (target / "zarr.json").is_file():
         raise UserError(f"--output={output} is a folder but no Zarr array; choose another name")
     moves = in_time(operator.ansatz.problem)
     kinds = (".png", ".pdf", ".svg", *([".gif"] if moves else []))
@@ -197,28 +208,46 @@ class Sink:
 
     Attributes:
       target: its name in the end.
-      partial: where it is written.
       shape, dtype: of the whole.
-      request: a digest of what was asked for.
+      request: 16 digits of a digest of what was asked for, in the names of all its parts.
     """
 
     target: Path
-    partial: Path
     shape: tuple[int, ...]
     dtype: np.dtype
     request: str
 
     @classmethod
-    def open(cls, output: str, shape: tuple[int, ...], dtype: Any, request: str = "") -> "Sink":
-        """The partial output of this request, or a new one."""
-        target = Path(output).absolute()
-        partial = target.with_name(f".{target.name}.partial")
-        sink = cls(target, partial, tuple(shape), np.dtype(dtype), request)
-        if jax.process_index() == 0 and not (request and sink.done() and partial.exists()):
-            sink.discard()
-            sink._create()
+    def open(cls, target: Path, shape: tuple[int, ...], dtype: Any, request: str) -> "Sink":
+        """The partial output of this request, or a new one; those of others are removed."""
+        sink = cls(target, tuple(shape), np.dtype(dtype), request)
+        if is_chief():
+            for path, other, kind in sink._parts():
+                if kind == "before" and not target.exists():  # of a replacement cut short
+                    files.move(path, target)
+                elif kind == "before" or other != request:
+                    _remove(path)
+            if not (sink.done() and sink.partial.exists()):
+                sink.discard()
+                with _writing(target):
+                    sink._create()
         wait_for_all("a partial output")
         return sink
+
+    @property
+    def partial(self) -> Path:
+        """Where it is written."""
+        return self._part("partial")
+
+    def _part(self, kind: str) -> Path:
+        return self.target.with_name(f".{self.target.name}.{self.request}.{kind}")
+
+    def _parts(self) -> Iterator[tuple[Path, str, str]]:
+        """What lies beside the output, of any request: path, request and kind."""
+        head = f".{self.target.name}."
+        for path in list(self.target.parent.iterdir()):
+            if path.name.startswith(head) and (found := _PART.fullmatch(path.name[len(head) :])):
+                yield path, found[1], found[2]
 
     @property
     def _zarr(self) -> bool:
@@ -236,11 +265,12 @@ class Sink:
     def _store(self, create: bool = False) -> Any:
         import tensorstore
 
+        place = self.partial.parent.resolve() / self.partial.name  # TensorStore takes no ..
         rows = max(1, min(self.shape[0], _SHARD // max(1, int(np.prod(self.shape[1:])))))
         return tensorstore.open(
             {
                 "driver": "zarr3",
-                "kvstore": {"driver": "file", "path": str(self.partial)},
+                "kvstore": {"driver": "file", "path": str(place)},
                 "metadata": {
                     "shape": list(self.shape),
                     "data_type": self.dtype.name,
@@ -257,7 +287,7 @@ class Sink:
         ).result()
 
     def write(self, first: int, values: np.ndarray) -> None:
-        """Rows from `first` on."""
+        """Rows from `first` on; they are on disk when this returns."""
         values = np.ascontiguousarray(values, self.dtype)
         if self._zarr:
             self._store()[first : first + len(values)].write(values).result()
@@ -271,50 +301,62 @@ class Sink:
             handle.flush()
             os.fsync(handle.fileno())
 
-    def _journal(self, process: int | str) -> Path:
-        return self.target.with_name(f".{self.target.name}.{process}.journal")
-
     def add(self, shard: int, first: int, values: np.ndarray) -> None:
         """A shard: its rows from `first` on, and then, once they are on disk, a note of it."""
-        self.write(first, values)
-        path = self._journal(jax.process_index())
-        new = not path.exists()
-        with path.open("a") as handle:
-            handle.write((f"{self.request}\n" if new else "") + f"{shard}\n")
+        with _writing(self.target):
+            self.write(first, values)
+            journal = self._part(f"{jax.process_index()}.journal")
+            with journal.open("a", encoding="utf-8") as handle:
+                handle.write(f"{shard}\n")
+            files.settle(journal)
 
     def done(self) -> set[int]:
         """The shards that the journals of this request hold."""
         found: set[int] = set()
-        for path in self._journals():
-            head, *lines = path.read_text().split("\n")
-            if head == self.request:
-                found |= {int(line) for line in lines[:-1] if line.isdigit()}  # the last may be cut
+        for path, request, kind in self._parts():
+            if request == self.request and kind.endswith("journal"):
+                *lines, _ = path.read_text(encoding="utf-8").split("\n")  # the last may be cut
+                found |= {int(line) for line in lines if line.isdigit()}
         return found
 
-    def _journals(self) -> list[Path]:
-        return sorted(self.target.parent.glob(f".{self.target.name}.*.journal"))
-
     def finish(self) -> None:
-        if self._zarr and self.target.exists():
-            shutil.rmtree(self.target)
-        self.partial.replace(self.target)
-        for path in self._journals():
-            path.unlink()
+        with _writing(self.target):
+            files.settle(self.partial)
+            if self._zarr and self.target.exists():  # a folder is not replaced by a rename
+                files.move(self.target, self._part("before"))
+            files.move(self.partial, self.target)
+        self.discard()
 
     def discard(self) -> None:
-        for path in self._journals():
-            path.unlink()
-        if self.partial.is_dir():
-            shutil.rmtree(self.partial)
-        self.partial.unlink(missing_ok=True)
+        for path, request, _ in self._parts():
+            if request == self.request:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # TensorStore reports a full disk as a ValueError
+        raise RunError(
+            f"{target} could not be written ({str(error).splitlines()[0][:120]}); free some space, "
+            "or mend what that names, then run the same command to go on"
+        ) from error
 
 
 def _identity(path: str) -> Any:
     """What tells one input from another without reading it."""
-    if not Path(path).exists():
+    if not path or not files.path(path).exists():
         return path
-    about = Path(path).stat()
-    return [str(Path(path).absolute()), about.st_size, about.st_mtime_ns]
+    about = files.path(path).stat()
+    return [str(files.path(path)), about.st_size, about.st_mtime_ns]
 
 
 def read(path: str) -> Any:
@@ -328,10 +370,11 @@ def read(path: str) -> Any:
       UserError: no such file, or no array of real numbers in it.
     """
     name, _, split = path.partition(":")
-    if name.startswith(f"{datasets.NAME}/") and not Path(path).exists():
+    place = files.path(path)
+    if name.startswith(f"{datasets.NAME}/") and not place.exists():
         return datasets.values(name, split or "test")
     try:
-        array = _member(path) if path.endswith(".npz") else np.load(path, "r", allow_pickle=False)
+        array = _member(place) if path.endswith(".npz") else np.load(place, "r", allow_pickle=False)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError
     except FileNotFoundError as error:
@@ -344,7 +387,7 @@ def read(path: str) -> Any:
     return array
 
 
-def _member(path: str) -> np.ndarray:
+def _member(path: Path) -> np.ndarray:
     """The one array of an `.npz` file, if it is as large as it says."""
     with zipfile.ZipFile(path) as archive:
         (member,) = archive.infolist()

@@ -6,6 +6,7 @@ import functools
 import math
 import numbers
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
@@ -22,7 +24,7 @@ from hop.config import Config
 from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
-from hop.fields import Field
+from hop.fields import Field, RandomField, eigenfunctions
 from hop.networks import Params
 from hop.problems import Lam, Problem, in_time
 from hop.sharding import FUNCTION
@@ -31,9 +33,14 @@ _ENTRIES = 2**20  # functions × points per call of the compiled program, where 
 _BLOCK = 8192  # functions per call at most
 _CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
 _POINTS = 2**17  # points per call at most: each takes a row of every layer, for Δ another d of them
+_FEWEST = 256  # points per call at least, so that few of them share a program
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 _UNRESOLVED = 0.01  # of a typical input function, that goes untold
+# Standard deviations beyond which an input is none of its law's: the largest of 1e8 normal values
+# is at 5.7, and one of them in 4,000 times as many is beyond this.
+_FAR = 7
+_CHECKED = 4096  # functions looked at at once, which a cache holds
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
 Program = Callable[[Params, Array | None, Array], Array]  # θ, sensor values, points → (n, q)
@@ -82,6 +89,8 @@ class Operator:
     def __call__(self, *args: Any, x: Any = None, sensors: Any = None) -> Any:
         """Solutions at query points: `op(u0, x)`, or `op(x)` for a problem without an input.
 
+        Functions that are larger or rougher than those of the law it was trained on are warned of.
+
         Args:
           u0: (n, m) values of n functions at `op.sensors`, of any real dtype; or a function of
             places (m,), or a list of n such functions.
@@ -93,7 +102,7 @@ class Operator:
           (n, q), or (q,) without an input function: NumPy for NumPy input, JAX for JAX.
 
         Raises:
-          UserError: wrong shapes, complex or non-finite values, points outside the domain.
+          UserError: wrong shapes, no plain array of finite real numbers, points outside the domain.
         """
         return self._evaluate(self._derivative(""), args, x, sensors)
 
@@ -154,49 +163,77 @@ class Operator:
         x = args[-1] if len(args) == takes else x
         x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
         in_jax = isinstance(u0, Array) or isinstance(x, Array)
-        dtype = self.dtype
-        with jax.enable_x64(dtype == np.float64):
-            x = jnp.asarray(x, dtype)
-            if takes == 1:
-                most = _POINTS // (x.shape[1] if LAPLACIAN in self.ansatz.labels else 1)
-                made = [program(self.params, None, part)[0] for part in _parts(x, most)]
-                u = made[0] if len(made) == 1 else jnp.concatenate(made)[: len(x)]
-                return u if in_jax else np.asarray(u)
-            values = self._checked_values(u0, sensors)
-            if in_jax:
-                return program(self.params, jnp.asarray(values, dtype), x)
-            return self._in_blocks(program, values, x)
+        u0, x = _at_hand(u0), _at_hand(x)
+        with jax.enable_x64(self.dtype == np.float64):
+            values = None if takes == 1 else self._checked_values(u0, sensors)
+            leaves = jax.tree.leaves(self.params)
+            if isinstance(values, Array) or isinstance(x, Array) or any(map(_is_traced, leaves)):
+                u: Any = self._in_place(program, values, x)
+            else:
+                u = self._in_blocks(program, values, x.astype(self.dtype))
+                u = jax.device_put(u) if in_jax else u
+            return u[0] if takes == 1 else u
 
-    def _in_blocks(self, program: Program, values: np.ndarray, x: Array) -> np.ndarray:
+    @property
+    def _longest(self) -> int:
+        """The most points of a call, a power of two."""
+        rows = self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.labels else 1
+        return 1 << (_POINTS // rows).bit_length() - 1
+
+    def _in_place(self, program: Program, values: Any, x: Any) -> Array:
+        """A program's (n, q) as JAX makes it of tracers, or of arrays that lie on accelerators."""
+        values = None if values is None else jnp.asarray(values, self.dtype)
+        x, size = jnp.asarray(x, self.dtype), self._longest
+        parts = [x[i : i + size] for i in range(0, max(1, len(x)), size)]
+        made = [program(self.params, values, part) for part in parts]
+        return made[0] if len(made) == 1 else jnp.concatenate(made, axis=1)
+
+    def _in_blocks(
+        self, program: Program, values: np.ndarray | None, x: np.ndarray
+    ) -> np.ndarray | Array:
         """A program's (n, q) by blocks of functions and of points, padded to few shapes.
 
         The functions of a block are split over the local devices.
         """
-        params, split = self._at_home
-        n, q, devices = len(values), len(x), len(split.mesh.devices)
+        n, q = 1 if values is None else len(values), len(x)
         few = 1 << max(1, _ENTRIES // max(1, min(q, _CHUNK))).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
-        chunk = max(1, min(q, _POINTS, _ENTRIES // most))
-        parts = _parts(x, chunk)
-        out, made = np.empty((n, q), values.dtype), collections.deque[tuple[int, int, Array]]()
+        parts = _parts(x, min(self._longest, max(1, _ENTRIES // most)))
+        if any(map(_is_traced, parts)):  # within jit, where even constants are
+            return self._in_place(program, values, x)
+        out, made = np.empty((n, q), x.dtype), collections.deque[tuple[int, int, Array]]()
 
         def keep() -> None:
             first, at, u = made.popleft()
-            place = out[first : first + most, at : at + chunk]
+            place = out[first : first + most, at : at + u.shape[1]]
             place[:] = np.asarray(u)[: place.shape[0], : place.shape[1]]
 
         for first in range(0, n, most):
-            block = values[first : first + most]
-            rows = devices * math.ceil((1 << (len(block) - 1).bit_length()) / devices)
-            padded = np.pad(block, ((0, rows - len(block)), (0, 0))) if rows > len(block) else block
-            a = jax.device_put(padded, split)
-            for k, part in enumerate(parts):
-                made.append((first, k * chunk, program(params, a, part)))
+            params, block = self._placed(None if values is None else values[first : first + most])
+            at = 0
+            for part in parts:
+                made.append((first, at, program(params, block, part)))
+                at += len(part)
                 if len(made) > 1:
                     keep()  # the one before, while this one is made
         while made:
             keep()
         return out
+
+    def _placed(self, block: np.ndarray | None) -> tuple[Params, Array | None]:
+        """The parameters and a block of functions on the local devices, padded to few shapes."""
+        if block is None:
+            return self.params, None
+        params, split = self._at_home
+        devices = len(split.mesh.devices)
+        rows = devices * math.ceil((1 << (len(block) - 1).bit_length()) / devices)
+        if rows > len(block):
+            block = np.pad(block, ((0, rows - len(block)), (0, 0)))
+        return params, jax.device_put(block, split)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: where they were placed on this machine does not travel."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property
     def _at_home(self) -> tuple[Params, jax.sharding.NamedSharding]:
@@ -210,10 +247,8 @@ class Operator:
         """Values at the operator's own sensors, in its float type."""
         law = self.ansatz.problem.random_field
         assert law is not None
-        places = law.sensors if sensors is None else _numbers(sensors, "sensors")
-        u0 = u0 if isinstance(u0, Array) else _numbers(_sampled(u0, places), "u0")
-        if not _is_real(u0.dtype):
-            raise UserError(f"u0 is of dtype {u0.dtype}; give real numbers")
+        places = law.sensors if sensors is None else np.asarray(_numbers(sensors, "sensors"))
+        u0 = _numbers(_sampled(u0, places), "u0")
         low, high = self.ansatz.problem.domain.lower[0], self.ansatz.problem.domain.upper[0]
         if places.ndim != 1 or not np.all((places >= low) & (places <= high)):
             raise UserError(f"sensors must be a list of places in [{low:g}, {high:g}]")
@@ -224,19 +259,30 @@ class Operator:
                 f"of n functions at the {len(places)} sensors" + elsewhere * (sensors is None)
             )
         values = finite(u0, self.dtype)
-        if sensors is None:
-            return values
-        if (lost := law.unresolved(places)) > _UNRESOLVED:
-            warnings.warn(
-                f"sensors= leaves gaps: {100 * lost:.0f} % of a typical input function falls "
-                "through them, and the solution is as far off; give more, or more even ones",
-                stacklevel=4,
+        if sensors is not None:
+            if (lost := law.unresolved(places)) > _UNRESOLVED:
+                _warn(
+                    f"sensors= leaves gaps: {100 * lost:.0f} % of a typical input function falls "
+                    "through them, and the solution is as far off; give more, or more even ones"
+                )
+            values = self._fitted(u0 if isinstance(u0, np.ndarray) else values, places, law)
+        if _is_outside(values, law):
+            size, bend = _limits(law)
+            _warn(
+                f"u0 lies outside the law '{law.name}' that this operator was trained on: its "
+                f"functions stay within ±{size:.2g}, their second differences between sensors "
+                f"within ±{bend:.2g}; solutions may be far off, so scale or smooth u0, or train "
+                "on a law that holds it"
             )
-        if isinstance(u0, Array):
+        return values
+
+    def _fitted(self, values: Any, places: np.ndarray, law: RandomField) -> Any:
+        """Values at the operator's sensors of the functions that fit values at other places."""
+        if isinstance(values, Array):
             fitted = Field.fit(values, places, law.basis, law.modes)
             return fitted(jnp.asarray(law.sensors, self.dtype))
-        with jax.enable_x64(True):
-            fitted = Field.fit(jnp.asarray(u0, np.float64), places, law.basis, law.modes)
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+            fitted = Field.fit(jnp.asarray(values, np.float64), places, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
 
     def jets(
@@ -374,9 +420,8 @@ def finite(u0: Any, dtype: np.dtype, first: int = 0) -> Any:
     """
     with np.errstate(over="ignore"):
         values = u0.astype(dtype, copy=False)
-    if isinstance(values, jax.core.Tracer):
-        return values
-    if np.isfinite([values.min(initial=0.0), values.max(initial=0.0)]).all():
+    extremes = [values.min(initial=0.0), values.max(initial=0.0)]
+    if any(map(_is_traced, extremes)) or np.isfinite(extremes).all():
         return values
     row = int(np.argmin(np.isfinite(np.asarray(values)).all(axis=1)))
     at = f"(first in function {first + row})"
@@ -394,7 +439,7 @@ def _sampled(u0: Any, places: np.ndarray) -> Any:
     if not functions or not all(callable(f) for f in functions):
         return u0
     try:
-        values = [np.asarray(f(places)) for f in functions]
+        values = [_numbers(f(places), f"function {k} of u0") for k, f in enumerate(functions)]
     except TypeError as error:
         raise UserError(
             f"a function of u0 does not take an array of places ({error}); give one that does, as "
@@ -420,20 +465,85 @@ def default_grid(problem: Problem) -> np.ndarray:
     return domain.grid(*(_GRID[domain.dim - 1],) * domain.dim)
 
 
-def _parts(x: Array, size: int) -> list[Array]:
-    """The points in parts of a size, the last padded to it; all in one if they are fewer."""
-    parts = [x[i : i + size] for i in range(0, max(1, len(x)), size)]
-    if len(parts) > 1:
-        parts[-1] = jnp.pad(parts[-1], ((0, size - len(parts[-1])), (0, 0)), "edge")
+def _parts(x: np.ndarray, longest: int) -> list[Array]:
+    """The points in parts of few sizes, the last padded to its own: powers of two up to `longest`.
+
+    What parts of that length leave takes the next power of two; where more than a quarter of that
+    would be empty, half of it, and so on.
+    """
+    parts, first = [], 0
+    while (left := len(x) - first) > 0:
+        size = min(longest, max(_FEWEST, 1 << (left - 1).bit_length()))
+        if size > _FEWEST and 4 * left < 3 * size:
+            size //= 2
+        parts.append(jax.device_put(x[np.minimum(np.arange(first, first + size), len(x) - 1)]))
+        first += size
     return parts
 
 
+def _is_traced(value: Any) -> bool:
+    return isinstance(value, Tracer)
+
+
+def _at_hand(value: Any) -> Any:
+    """A known array of JAX in the host's memory as one of NumPy's; anything else as it is."""
+    if not isinstance(value, Array) or _is_traced(value) or not value.is_fully_addressable:
+        return value
+    near = all(device.platform == "cpu" for device in value.devices())
+    return np.asarray(value) if near else value
+
+
+def _is_outside(values: Any, law: RandomField) -> bool:
+    """Whether functions are larger or rougher than those of a law; of traced ones, none are."""
+    if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
+        return False
+    values, (size, bend) = np.asarray(values), _limits(law)
+    for first in range(0, len(values), _CHECKED):
+        part = values[first : first + _CHECKED]
+        if max(part.max(initial=0), -part.min(initial=0)) > size:
+            return True
+        bends = _second_differences(part, law.basis)
+        if max(bends.max(initial=0), -bends.min(initial=0)) > bend:
+            return True
+    return False
+
+
+@functools.lru_cache(maxsize=16)
+def _limits(law: RandomField) -> tuple[float, float]:
+    """What the values of a law's functions at its sensors, and their second differences, keep to.
+
+    The same for all sensors, so that the rounding of coarser floats is no roughness.
+    """
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        places = jnp.asarray(law.sensors)
+        waves = np.asarray(eigenfunctions(law.basis, places, len(law.spectrum))).T
+    size, bend = (
+        _FAR * math.sqrt((law.spectrum @ part**2).max(initial=0))
+        for part in (waves, _second_differences(waves, law.basis))
+    )
+    return size, bend
+
+
+def _second_differences(values: np.ndarray, basis: str) -> np.ndarray:
+    """Those of (n, m) values at sensors; where the last is the first again, around the end too."""
+    if basis == "periodic":
+        values = np.concatenate([values, values[:, 1:2]], axis=1)
+    return values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
+
+
+def _warn(text: str) -> None:
+    """Warns of the line outside this package that led here."""
+    home, level, frame = os.path.dirname(__file__), 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
+
+
 def _checked_points(x: Any, problem: Problem) -> Any:
-    x = x if isinstance(x, Array) else _numbers(x, "x")
-    dim = problem.domain.dim
+    x, dim = _numbers(x, "x"), problem.domain.dim
     if x.ndim != 2 or x.shape[1] != dim:
         raise UserError(f"x has shape {tuple(x.shape)} and must be (q, {dim})")
-    if not isinstance(x, jax.core.Tracer):
+    if not _is_traced(x):
         low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
         slack = 1e-6 * (high - low)
         inside = (np.asarray(x) >= low - slack) & (np.asarray(x) <= high + slack)
@@ -442,9 +552,21 @@ def _checked_points(x: Any, problem: Problem) -> Any:
     return x
 
 
-def _numbers(values: Any, name: str) -> np.ndarray:
+def _numbers(values: Any, name: str) -> Any:
+    """An array of real numbers, of JAX where it is one already.
+
+    Raises:
+      UserError: it is of another kind, or would lose a mask, units or names on its way.
+    """
+    for part in values if isinstance(values, list | tuple) else [values]:
+        is_plain = not isinstance(part, np.ndarray) or type(part) in (np.ndarray, np.memmap)
+        if not is_plain or hasattr(part, "units"):
+            raise UserError(
+                f"{name} is a {type(part).__name__} and no plain array; fill what is masked, "
+                "convert what has units, and give it as numpy.asarray makes it"
+            )
     try:
-        array = np.asarray(values)
+        array = values if isinstance(values, Array) else np.asarray(values)
     except ValueError as error:
         raise UserError(f"{name} is no array of numbers; its rows differ in length") from error
     if not _is_real(array.dtype):
@@ -453,6 +575,8 @@ def _numbers(values: Any, name: str) -> np.ndarray:
 
 
 def _is_real(dtype: Any) -> bool:
+    if jnp.issubdtype(dtype, np.timedelta64):  # which NumPy takes for an integer
+        return False
     return bool(jnp.issubdtype(dtype, np.floating) or jnp.issubdtype(dtype, np.integer))
 
 

@@ -5,9 +5,12 @@
     FOLDER/NAME/README.md          the card, made from the stages' metadata
 
 Publishing to a name that is there adds the stages that it lacks, so a model can grow: refine it,
-and publish the refinement.
+and publish the refinement. The new model takes the old one's place by two renames,
+NAME → .NAME.before and .NAME.tmp → NAME; one that was cut short between them is put right first by
+the next.
 """
 
+import ast
 import importlib
 import inspect
 import re
@@ -56,7 +59,8 @@ def publish(
       The model's folder.
 
     Raises:
-      UserError: a bad name, no stage of an ε, or a model of another problem or network.
+      UserError: a bad name, no stage of an ε, a model of another problem or network, or one that
+        another job is publishing.
       RunError: a damaged checkpoint.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
@@ -65,8 +69,25 @@ def publish(
             "burgers-steady"
         )
     store = Store.find(source)
-    home = Path(folder).absolute() / name
-    config = config_lib.parse(store.config())
+    chosen = _chosen(store.stages(), eps)
+    home = files.path(folder) / name
+    home.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"another job is publishing to {home}; wait for it, then run the same command again"
+    with files.owned(home.with_name(f".{name}.lock"), busy):
+        _put_right(home)
+        return _grown(home, store, chosen, functions, data_dir, provide)
+
+
+def _grown(
+    home: Path,
+    store: Store,
+    chosen: Sequence[StageInfo],
+    functions: int,
+    data_dir: str,
+    provide: Callable[[Experiment], None],
+) -> Path:
+    """The model at `home`, with the chosen stages of a workdir beside those that it has."""
+    name, config = home.name, config_lib.parse(store.config())
     kept: list[StageInfo] = []
     if home.exists():
         model = Store.find(home)
@@ -77,7 +98,7 @@ def publish(
             "another name",
         )
         kept = model.stages()
-    new = [i for i in _chosen(store.stages(), eps) if _place(i) not in map(_place, kept)]
+    new = [i for i in chosen if _place(i) not in map(_place, kept)]
     if not new:
         raise UserError(f"{home} holds every one of these stages already; nothing was written")
     experiment = config_lib.build(config_lib.placed(config, data_dir))
@@ -90,17 +111,48 @@ def publish(
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))
     made += [(open_stage(model, info).params, dict(info.metadata)) for info in kept]
     made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
-    whole = home.with_name(f".{name}.tmp")
-    shutil.rmtree(whole, ignore_errors=True)
+    whole, before = _scratch(home), _before(home)
     write_model(whole, model.config() if kept else made[0][1]["config"], made)
-    (whole / "README.md").write_text(card(name, Store(whole)))
-    before = home.with_name(f".{name}.before")
-    shutil.rmtree(before, ignore_errors=True)
+    (whole / "README.md").write_text(card(name, Store(whole)), encoding="utf-8")
+    files.settle(whole)
     if home.exists():
-        home.replace(before)
-    whole.replace(home)
-    shutil.rmtree(before, ignore_errors=True)
+        files.move(home, before)
+    files.move(whole, home)
+    _put_right(home)
     return home
+
+
+def _put_right(home: Path) -> None:
+    """Puts an earlier model back, or removes it once the new one holds its stages.
+
+    Raises:
+      UserError: the new one lacks some of them.
+    """
+    scratch, before = _scratch(home), _before(home)
+    shutil.rmtree(scratch, ignore_errors=True)
+    if not before.exists():
+        return
+    if not home.exists():
+        files.move(before, home)
+        return
+    lost = set(map(_place, Store(before).stages())) - set(map(_place, Store(home).stages()))
+    if lost:
+        raise UserError(
+            f"{before}, an earlier {home.name}, holds stages that {home} lacks; move one of them "
+            "elsewhere, or delete it"
+        )
+    files.move(before, scratch)  # at once: half of it removed, it would be no model
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch(home: Path) -> Path:
+    """Where a model is written, or removed: what lies there is none."""
+    return home.with_name(f".{home.name}.tmp")
+
+
+def _before(home: Path) -> Path:
+    """Where a whole model waits for the next one to take its place."""
+    return home.with_name(f".{home.name}.before")
 
 
 def _nowhere(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +184,9 @@ def card(name: str, store: Store) -> str:
     problem, law = experiment.problem, experiment.problem.random_field
     count = size(jax.eval_shape(experiment.ansatz.init, jax.random.key(0)))
     tested = stages[0].metadata["test"]["functions"]
-    about = inspect.getdoc(importlib.import_module(type(problem).__module__)) or ""
+    # From its source: optimised bytecode has no docstrings.
+    source = inspect.getsource(importlib.import_module(type(problem).__module__))
+    about = ast.get_docstring(ast.parse(source)) or ""
     scores = _SCORES if tested else {"l2re": "L2RE"}
     head = ["stage", "s", "ε", "steps", "loss", *scores.values()]
     rows = [

@@ -1,7 +1,4 @@
-"""Runs an exported operator with jax (and flatbuffers, which its loader needs) alone:
-
-python op.run.py op.stablehlo [u0.npy] x.npy u.npy
-"""
+"""Runs an exported operator with jax (and flatbuffers, which its loader needs) alone."""
 
 import hashlib
 import json
@@ -11,10 +8,13 @@ from pathlib import Path
 import jax.export
 import numpy as np
 
+USAGE = "python op.run.py op.stablehlo [u0.npy] x.npy u.npy"
+
 
 def load(path):
     """u(u0, x), or u(x) without an input function, from a file whose digest is right."""
-    about, data = json.loads(Path(f"{path}.json").read_text()), Path(path).read_bytes()
+    about = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
+    data = Path(path).read_bytes()
     if hashlib.sha256(data).hexdigest() != about["sha256"]:
         raise SystemExit(f"{path} is damaged: its digest is not that of {path}.json")
     jax.config.update("jax_enable_x64", about["dtype"] == "float64")
@@ -24,7 +24,7 @@ def load(path):
 
 if __name__ == "__main__":
     if len(sys.argv) < 4:
-        raise SystemExit(__doc__)
+        raise SystemExit(USAGE)
     source, *inputs, target = sys.argv[1:]
     try:
         np.save(target, load(source)(*(np.load(name, allow_pickle=False) for name in inputs)))

@@ -106,6 +106,23 @@ def tiny_mlp(data_dir):
     return lambda **overrides: tiny_config("allen_cahn_1d", "mlp", data_dir, overrides)
 
 
+@pytest.fixture
+def untrained(tiny_mlp):
+    """A function (overrides) → Operator without an input function, with its first parameters."""
+    from hop import config as config_lib
+    from hop.operators import Operator
+    from hop.problems import Lam
+
+    def operator(**overrides):
+        config = tiny_mlp(**overrides)
+        ansatz = config_lib.build(config).ansatz
+        with config.precision():
+            params = jax.device_get(ansatz.init(jax.random.key(0)))
+        return Operator(ansatz, params, Lam(0.0, 0.5), config)
+
+    return operator
+
+
 def tiny_config(problem, network, data_dir, overrides):
     from hop import config as config_lib
 

@@ -12,9 +12,9 @@ import pytest
 from safetensors import safe_open
 
 import hop
+from hop import files
 from hop.cli import main
 from hop.exporting import export
-from hop.training import train
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MODEL = "burgers-v1"
@@ -56,6 +56,54 @@ def test_a_program_runs_with_jax_alone(exported, tmp_path):
     assert "op.stablehlo.json has the arguments" in done.stderr
 
 
+def test_usage_without_docstrings(monkeypatch):
+    from hop import standalone
+
+    monkeypatch.setattr(sys, "argv", ["op.run.py"])
+    source = Path(standalone.__file__).read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"^python op.run.py op.stablehlo \[u0.npy\] x.npy u.npy$"):
+        exec(compile(source, "op.run.py", "exec", optimize=2), {"__name__": "__main__"})
+
+
+def test_an_export_cut_short_is_refused_and_two_do_not_mix(exported, tmp_path, monkeypatch):
+    """After each file of another stage, written over the first: whole, or refused."""
+    from hop import exporting, standalone
+
+    first, other = (hop.load(FIXTURES / MODEL, stage=k) for k in (0, -1))
+    assert first.eps != other.eps
+    u0, x = np.ones((1, 128), np.float32), np.linspace(0, 1, 3, dtype=np.float32)[:, None]
+    target, write = str(tmp_path / "op.stablehlo"), files.write
+    lock = tmp_path / ".op.stablehlo.lock"
+    monkeypatch.setattr(jax.config, "update", lambda *_: None)
+    for count in range(4):
+        for path in exported.glob("op.*"):
+            shutil.copy(path, tmp_path)
+        left = [None] * count
+
+        def cut(path, content, left=left):
+            with pytest.raises(hop.UserError, match="held"), files.owned(lock, "held"):
+                pass  # who exports has the place for himself
+            if not left:
+                raise KeyboardInterrupt
+            left.pop()
+            write(path, content)
+
+        monkeypatch.setattr(files, "write", cut)
+        if count < 3:
+            with pytest.raises(KeyboardInterrupt):
+                exporting.export(other, target)
+        else:
+            exporting.export(other, target)
+        if count == 2:
+            with pytest.raises(SystemExit, match="is damaged: its digest is not that"):
+                standalone.load(target)
+        else:
+            u = (other if count == 3 else first)(u0, x)
+            np.testing.assert_allclose(standalone.load(target)(u0, x), u, atol=2e-6)
+        assert (tmp_path / "op.run.py").read_bytes() == Path(standalone.__file__).read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_damaged_program_is_not_run(exported, tmp_path):
     for path in exported.iterdir():
         shutil.copy(path, tmp_path)
@@ -80,13 +128,11 @@ def test_weights_by_name(exported):
         assert json.loads(file.metadata()["problem"])["name"] == "burgers_steady"
 
 
-def test_a_problem_without_input_in_float64(tiny_mlp, tmp_path, listener, monkeypatch):
+def test_a_problem_without_input_in_float64(untrained, tmp_path, monkeypatch):
     from hop import standalone
 
-    mesh = {"mesh__function": 1, "mesh__point": -1}
-    config = tiny_mlp(path__eps=(0.5,), train__precision="float64", **mesh)
-    train(config, tmp_path / "w", listener())
-    sol = hop.load(tmp_path / "w")
+    sol = untrained(train__precision="float64")
+    assert sol.dtype == np.float64
     export(sol, str(tmp_path / "sol.stablehlo"))
     x = np.linspace(0, 1, 5)[:, None]
     with jax.enable_x64(True):

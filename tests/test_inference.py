@@ -1,5 +1,6 @@
 """Files of functions in, files of solutions out: the same whatever happens on the way."""
 
+import contextlib
 import zipfile
 
 import jax
@@ -7,22 +8,16 @@ import numpy as np
 import pytest
 
 import hop
-from hop import inference
+from hop import datasets, files, inference
 from hop.operators import Operator
-from hop.training import train
 
 X = 9  # query points
 ROWS = 64  # functions of a shard here
 
 
 @pytest.fixture(scope="module")
-def op(tmp_path_factory, data_dir) -> Operator:
-    from conftest import Listener, tiny_config
-
-    workdir = tmp_path_factory.mktemp("run")
-    config = tiny_config("burgers_steady", "deeponet", data_dir, {"path__eps": (0.5,)})
-    train(config, workdir, Listener())
-    return hop.load(workdir)
+def op() -> Operator:
+    return hop.load("burgers-steady-unit", stage=0)
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +36,15 @@ def request_(op, u0, tmp_path):
     np.save(tmp_path / "u0.npy", u0)
 
     def infer(output="u.npy", **changes):
-        files = {"input": str(tmp_path / "u0.npy"), "output": str(tmp_path / output)}
-        return inference.infer(op, points=X, **(files | changes))
+        names = {"input": str(tmp_path / "u0.npy"), "output": str(tmp_path / output)}
+        return inference.infer(changes.pop("op", op), points=X, **(names | changes))
 
     return infer
 
 
 def expected(op, u0):
-    return op(u0, np.linspace(0, 1, X)[:, None])
+    x = np.linspace(0, 1, X)[:, None]
+    return np.concatenate([op(u0[k : k + ROWS], x) for k in range(0, len(u0), ROWS)])
 
 
 def names(folder):
@@ -80,24 +76,28 @@ def test_what_an_output_would_spoil_or_a_shape_forbids(op, tmp_path):
         np.save(path, np.zeros(shape))
         with pytest.raises(hop.UserError, match=rf"u0.npy holds an array of shape \({shape[0]},"):
             inference.infer(op, input=path, output=str(tmp_path / "u.npy"))
-    for output, words in (("u0.npy", "is the input"), ("u.npz", "end it in .npy or .zarr")):
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, X))
+    for output, words in (
+        ("u0.npy", "is --input as well"),
+        ("x.npy", "is --at as well"),
+        ("u.npz", "end it in .npy or .zarr"),
+    ):
         with pytest.raises(hop.UserError, match=words):
-            inference.infer(op, input=path, output=str(tmp_path / output))
+            inference.infer(
+                op, input=path, output=str(tmp_path / output), at=str(tmp_path / "x.npy")
+            )
     assert np.load(path).shape == (20, 7)
-    assert names(tmp_path) == ["u0.npy"]
+    assert names(tmp_path) == ["u0.npy", "x.npy"]
 
 
-def test_a_dataset_by_its_name(op, tmp_path, data_dir, monkeypatch):
-    from hop import datasets
-
-    law = op.ansatz.problem.random_field
-    there = datasets.load(law, "test", data_dir)["values"]
+def test_a_dataset_by_its_name(op, tmp_path, monkeypatch):
+    there = datasets.examples(op.ansatz.problem.random_field, "test", 0, 70)["values"]
     monkeypatch.setattr(datasets, "build", lambda law: None)
-    monkeypatch.setattr(datasets, "load", lambda *_: {"values": there[:70]})
+    monkeypatch.setattr(datasets, "load", lambda *_: {"values": there})
     for name in ("grf_burgers/unit:test", "grf_burgers/unit"):
         inference.infer(op, input=name, output=str(tmp_path / "u.npy"), points=X)
         u = np.load(tmp_path / "u.npy")
-        np.testing.assert_allclose(u, expected(op, there[:70]), atol=2e-6)  # other batch shapes
+        np.testing.assert_allclose(u, expected(op, there), atol=2e-6)  # other batch shapes
     for wrong in ("grf_burgers/none", "grf_burgers/unit:tset"):
         with pytest.raises(hop.UserError, match="use one of|is not known"):
             inference.infer(op, input=wrong, output=str(tmp_path / "v.npy"))
@@ -127,18 +127,141 @@ def test_a_stopped_request_goes_on(op, request_, tmp_path, monkeypatch, output):
 
 
 def _bytes(path):
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
     return {
         str(p.relative_to(path)) if path.is_dir() else "": p.read_bytes()
-        for p in files
+        for p in found
         if p.is_file()
     }
 
 
-def test_another_request_starts_anew(op, u0, request_, tmp_path):
-    def stop(done, total):
-        raise KeyboardInterrupt
+def stop(done, total):
+    raise KeyboardInterrupt
 
+
+def test_an_output_has_one_owner(op, u0, request_, tmp_path):
+    other, refused = hop.load("burgers-steady-unit", stage=1), []
+
+    def meanwhile(done, total):
+        for late in (op, other):  # by the lock, which a stopped process holds as well
+            with pytest.raises(hop.UserError, match="u.npy is being written by another job; wait"):
+                request_(op=late)
+            refused.append(late)
+
+    request_(progress=meanwhile)
+    assert len(refused) == 10
+    np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), expected(op, u0))
+    request_(op=other)
+    np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), expected(other, u0))
+    assert names(tmp_path) == ["u.npy", "u0.npy"]
+
+
+@pytest.mark.parametrize("output", ["u.npy", "u.zarr"])
+def test_requests_do_not_mix_where_locks_do_not_hold(
+    op, u0, request_, tmp_path, monkeypatch, output
+):
+    """As from two machines on a shared file system: who comes late takes over."""
+    other, once = hop.load("burgers-steady-unit", stage=1), [True]
+    monkeypatch.setattr(files, "owned", lambda *_: contextlib.nullcontext())
+
+    def meanwhile(done, total):
+        if done == 2 * ROWS and once.pop():
+            request_(output, op=other)
+            assert (tmp_path / output).exists()
+
+    with pytest.raises(hop.RunError, match="could not be written"):
+        request_(output, progress=meanwhile)
+    request_(f"other-{output}", op=other)
+    assert _bytes(tmp_path / output) == _bytes(tmp_path / f"other-{output}")
+    request_(output)  # whatever the late one left is in nobody's way
+    request_(f"mine-{output}")
+    assert _bytes(tmp_path / output) == _bytes(tmp_path / f"mine-{output}")
+    assert names(tmp_path) == sorted([output, f"mine-{output}", f"other-{output}", "u0.npy"])
+
+
+@pytest.mark.parametrize("output", ["u.npy", "u.zarr"])
+def test_what_is_noted_or_renamed_is_on_disk(request_, monkeypatch, output):
+    settle, move, did = files.settle, files.move, []
+    monkeypatch.setattr(files, "settle", lambda p: (did.append(["settle", p]), settle(p)))
+    monkeypatch.setattr(files, "move", lambda p, to: (did.append(["move", p]), move(p, to)))
+    write = inference.Sink.write
+    monkeypatch.setattr(
+        inference.Sink, "write", lambda sink, k, u: (did.append(["write", sink]), write(sink, k, u))
+    )
+    request_(output)
+    kinds = [what for what, _ in did]
+    assert kinds == ["write", "settle"] * 5 + ["settle", "move"]
+    assert all(path.suffix == ".journal" for what, path in did[1:-2] if what == "settle")
+    assert did[-2][1] == did[-1][1]
+    assert did[-1][1].suffix == ".partial"
+
+
+def test_names_are_no_patterns_and_no_markup(request_, tmp_path, monkeypatch):
+    (tmp_path / "x[/y]" / "z").mkdir(parents=True)
+    request_("u1.npy")
+    for name in ("u[1].npy", "x[/y]/z/u.npy", "u?.npy", "ü .npy", "x[/../u*.zarr"):
+        for how in ({"progress": stop}, {}):
+            with pytest.raises(KeyboardInterrupt) if how else contextlib.nullcontext():
+                request_(name, **how)
+        if name.endswith(".npy"):
+            assert (tmp_path / name).read_bytes() == (tmp_path / "u1.npy").read_bytes()
+        assert not [p for p in (tmp_path / name).parent.iterdir() if p.name.startswith(".")]
+
+
+def test_the_home_folder_has_one_name_everywhere(op, u0, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "u0.npy", u0[:2])
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, X))
+    where = {"input": "~/u0.npy", "at": "~/x.npy", "output": "~/u.npy", "plot": "~/u.png"}
+    assert inference.infer(op, **where).endswith(": ~/u.npy\npicture: ~/u.png")
+    np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), expected(op, u0[:2]))
+    there = {name for name in names(tmp_path) if not name.startswith(".")}  # but for caches
+    assert there == {"u.npy", "u.png", "u0.npy", "x.npy"}
+
+
+@pytest.mark.parametrize("output", ["u.npy", "u.zarr"])
+def test_a_problem_without_input_is_written_alike(untrained, tmp_path, output):
+    sol = untrained()
+
+    def meanwhile(done, total):
+        with pytest.raises(hop.UserError, match="is being written by another job"):
+            inference.infer(sol, output=str(tmp_path / output))
+
+    said = inference.infer(sol, output=str(tmp_path / output), points=X, progress=meanwhile)
+    assert said.startswith("1 solution at 9 points")
+    assert names(tmp_path) == [output]
+    if output == "u.npy":
+        x = np.linspace(0, 1, X)[:, None]
+        np.testing.assert_array_equal(np.load(tmp_path / output), sol(x))
+
+
+def test_an_array_of_files_is_replaced_whole(u0, request_, tmp_path, monkeypatch):
+    """Killed between the renames, it is put back, even if the next request is refused."""
+    request_("u.zarr")
+    before, move = _bytes(tmp_path / "u.zarr"), files.move
+    np.save(tmp_path / "u0.npy", u0 + 1)
+
+    def killed(source, target):
+        if source.suffix == ".partial":
+            raise KeyboardInterrupt
+        move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            request_("u.zarr")
+    assert not (tmp_path / "u.zarr").exists()
+    np.save(tmp_path / "bad.npy", np.vstack([u0, np.full((1, 128), np.nan)]))
+    with pytest.raises(hop.UserError, match="first in function 300"):
+        request_("u.zarr", input=str(tmp_path / "bad.npy"))
+    assert _bytes(tmp_path / "u.zarr") == before
+    assert names(tmp_path) == ["bad.npy", "u.zarr", "u0.npy"]
+    request_("u.zarr")
+    assert _bytes(tmp_path / "u.zarr") != before
+    assert names(tmp_path) == ["bad.npy", "u.zarr", "u0.npy"]
+
+
+def test_another_request_starts_anew(op, u0, request_, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         request_(progress=stop)
     changed = u0 + 1.0
@@ -152,7 +275,7 @@ def test_processes_take_their_share(op, u0, request_, tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     for process in (0, 1, 0):  # the chief starts, finds the other's shards missing, and finishes
         monkeypatch.setattr(jax, "process_index", lambda me=process: me)
-        if process == 0 and not list(tmp_path.glob(".u.npy.1.journal")):
+        if process == 0 and not list(tmp_path.glob(".u.npy.*.1.journal")):
             with pytest.raises(hop.RunError, match="2 of 5 shards of .* are missing"):
                 request_()
         else:
@@ -197,3 +320,12 @@ def test_a_npy_file_that_says_too_much(request_, tmp_path):
         np.lib.format.write_array_header_1_0(handle, header)
     with pytest.raises(hop.UserError, match="is not a .npy file of real numbers"):
         request_(input=str(tmp_path / "bad.npy"))
+
+
+@pytest.mark.parametrize("dtype", [bool, complex, object, "m8[s]", [("a", float)]])
+def test_files_of_no_real_numbers_are_refused(dtype, request_, tmp_path):
+    np.save(tmp_path / "bad.npy", np.zeros((2, 128), dtype), allow_pickle=True)
+    np.savez(tmp_path / "bad.npz", np.zeros((2, 128), dtype))
+    for bad in ("bad.npy", "bad.npz"):
+        with pytest.raises(hop.UserError, match="of real numbers; write one with numpy.save"):
+            request_(input=str(tmp_path / bad))

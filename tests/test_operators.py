@@ -1,7 +1,12 @@
 """Loading, calling and inferring: values do not depend on how the work is split."""
 
+import copy
+import dataclasses
 import math
+import pickle
 import shutil
+import subprocess
+import sys
 import warnings
 
 import jax
@@ -10,7 +15,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import inference, operators
+from hop import datasets, inference, operators
 from hop.fields import Field
 from hop.operators import Operator
 from hop.training import train
@@ -99,8 +104,131 @@ def test_values_do_not_depend_on_the_batch(op, u0):
 
 def test_values_do_not_depend_on_the_devices(op, u0, monkeypatch):
     spread = op(u0)
+    assert len(op._at_home[1].mesh.devices) == 8
     monkeypatch.setattr(jax, "local_devices", lambda *a, **k: jax.devices()[:1])
-    np.testing.assert_allclose(op(u0), spread, atol=2e-6)
+    alone = copy.copy(op)
+    np.testing.assert_allclose(alone(u0), spread, atol=2e-6)
+    assert len(alone._at_home[1].mesh.devices) == 1
+
+
+def test_many_shapes_share_few_programs(op, u0):
+    """Of NumPy and of JAX, for values, derivatives and residuals: none compiles for its shape."""
+    kinds = [op, lambda *a: op.derivative(*a, 1), op.residual]
+    x, rng = np.linspace(0, 1, 2000)[:, None], np.random.default_rng(0)
+    for call in kinds:
+        for q in (256, 512, 1024, 2000):
+            call(u0[:8], x[:q])
+    whole, heard = op(u0[:8], x), []
+    jax.monitoring.register_event_duration_secs_listener(
+        listen := lambda event, *_, **__: heard.append(event) if "compile" in event else None
+    )
+    try:
+        for n, q in [(5, 1), (3, 257), (7, 1537), *rng.integers(1, (9, 2000), (20, 2)).tolist()]:
+            np.testing.assert_allclose(op(u0[:n], x[:q]), whole[:n, :q], atol=2e-6)
+            assert isinstance(kinds[q % 3](jax.device_put(u0[:n]), x[:q]), jax.Array)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert not heard
+
+
+def test_parts_of_points_are_few_and_full():
+    for count in [1, 256, 257, 1001, 1500, 1537, 5000, 10201, 10**6]:
+        sizes = [len(part) for part in operators._parts(np.zeros((count, 1)), 2**17)]
+        assert sum(sizes[:-1]) < count <= sum(sizes) <= max(count + 255, 4 / 3 * count)
+        assert {size.bit_count() for size in sizes} == {1}
+        assert len(sizes) <= 4 + count // 2**17
+    assert len(operators._parts(np.zeros((1001, 1)), 2**17)) == 1  # a grid is one call
+
+
+def test_it_travels_to_another_process_and_warns_there_once(op, u0, tmp_path):
+    x = np.linspace(0, 1, 11)[:, None]
+    whole = op(u0, x)
+    for other in (pickle.loads(pickle.dumps(op)), copy.deepcopy(op)):
+        np.testing.assert_array_equal(other(u0, x), whole)
+    (tmp_path / "op.pickle").write_bytes(pickle.dumps((op, u0, x)))
+    script = """import pickle, sys, numpy as np
+op, u0, x = pickle.load(open("op.pickle", "rb"))
+for k in range(3):
+    np.save("u.npy", op((1 + k) * u0, x))  # this line is warned of
+np.save("u.npy", op(u0, x) + 0 * op.residual(0 * u0, x))
+"""
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "u.npy"), whole, atol=2e-6)
+    said = done.stderr.splitlines()
+    assert [line for line in said if "UserWarning" in line] == said[0::2]
+    assert [line.split(": ")[0].rsplit(":")[-1] for line in said[0::2]] == ["4", "5"]
+
+
+@pytest.mark.parametrize("name", ["burgers-steady", "burgers-steady-unit", "burgers-time"])
+def test_functions_outside_of_the_law_are_warned_of(name, monkeypatch):
+    op = hop.load(name, stage=0)
+    law, x = op.ansatz.problem.random_field, op.grid[:2]
+    inside = datasets.examples(law, "test", 0, 1000)["values"]
+    few, rng, said = inside[:4], np.random.default_rng(0), set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for fine in (inside, jnp.asarray(few), few.astype(np.float16), 0 * few, few[:0]):
+            op(fine, x)
+        op.jets(few, x)
+        jax.eval_shape(op, 1000 * few, x)
+    monkeypatch.setattr(operators, "_CHECKED", 3)  # and the last is seen
+    outside = [10 * few, 1000 * few, few + 0.1 * law.rms * rng.normal(size=few.shape)]
+    if law.basis == "periodic":
+        outside.append(law.rms * (op.sensors - 0.5)[None])  # it jumps at the ends
+    for wrong in outside:
+        for call in (op, op.jets):
+            with pytest.warns(UserWarning, match=f"outside the law '{law.name}'") as heard:
+                call(np.concatenate([few[:3], wrong[:1]]), x)
+            said |= {str(warning.message) for warning in heard}
+    assert len(said) == 1
+    assert "\n" not in said.pop()
+
+
+class Metres:
+    """As of a package of units."""
+
+    units = "m"
+
+    def __array__(self, dtype=None, copy=None):
+        return np.zeros((2, 128))
+
+
+MASKED = np.ma.masked_greater(np.zeros((2, 128)), 1)
+STRANGE = [
+    MASKED,
+    list(MASKED),
+    np.asmatrix(np.zeros((2, 128))),
+    np.zeros((2, 128)).view(np.recarray),
+    Metres(),
+    np.zeros((2, 128), object),
+    np.zeros((2, 128), [("a", float)]),
+    np.zeros((2, 128), bool),
+    np.zeros((2, 128), "m8[s]"),
+    lambda places: np.ma.masked_greater(places, 2),
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda v: type(v).__name__)
+def test_what_would_lose_its_meaning_is_refused(op, strange):
+    u0, calls = np.zeros((2, 128)), [lambda: op(strange)]
+    if not callable(strange):
+        calls += [lambda: op(u0, strange), lambda: op(u0, sensors=strange)]
+    for call in calls:
+        with pytest.raises(
+            hop.UserError, match="no plain array; .* numpy.asarray|give real numbers"
+        ):
+            call()
+
+
+def test_plain_arrays_of_every_kind(op, tmp_path):
+    u0 = np.random.default_rng(0).normal(size=(2, 128)).astype(np.float32)
+    np.save(tmp_path / "u0.npy", u0)
+    for same in (u0.tolist(), list(u0), np.load(tmp_path / "u0.npy", "r"), np.asfortranarray(u0)):
+        np.testing.assert_array_equal(op(same), op(u0))
 
 
 def test_numpy_and_jax_in_and_out(op, u0):
@@ -117,6 +245,15 @@ def test_numpy_and_jax_in_and_out(op, u0):
     slope = jax.grad(lambda a: op(a, x).sum())(jnp.asarray(u0))
     assert slope.shape == u0.shape
     assert float(jnp.max(jnp.abs(slope))) > 0
+    known = jnp.asarray(u0)  # and a function that jit sees holds it
+    for closed in (lambda y: op(known, y), lambda y: op(u0, x), lambda y: op(known, np.asarray(x))):
+        np.testing.assert_allclose(
+            jax.jit(closed)(jnp.asarray(x, jnp.float32)), expected, atol=2e-6
+        )
+    by_bias = jax.grad(
+        lambda b: dataclasses.replace(op, params=op.params | {"bias": b})(known).sum()
+    )
+    assert float(by_bias(jnp.asarray(op.params["bias"]))) != 0
     for dtype in (np.float16, np.float64, np.int32):
         assert op(np.ones((1, 128), dtype), x).dtype == np.float32
 
@@ -187,9 +324,8 @@ def test_bad_calls_are_refused(op, args, words):
         op(*args)
 
 
-def test_a_problem_without_input(tiny_mlp, tmp_path, listener, monkeypatch):
-    train(tiny_mlp(), tmp_path / "w", listener())
-    sol = hop.load(tmp_path / "w", eps=0.5)
+def test_a_problem_without_input(untrained, monkeypatch):
+    sol = untrained()
     x = np.linspace(0, 1, 7)[:, None]
     assert sol(x).shape == (7,)
     np.testing.assert_allclose(sol(x)[[0, -1]], [-1, 1], atol=1e-6)
@@ -227,7 +363,7 @@ def test_ten_thousand_functions_file_to_file(op, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["u.npy", "u0.npy", "x.npy"]
 
 
-def copy(run, tmp_path):
+def copied(run, tmp_path):
     return shutil.copytree(run, tmp_path / "copy")
 
 
@@ -256,7 +392,7 @@ def test_a_flipped_bit_is_found_and_named(run, tmp_path):
 def test_digest_names_the_leaf(run, tmp_path):
     import json
 
-    broken = copy(run, tmp_path)
+    broken = copied(run, tmp_path)
     path = broken / "stages/1/_CHECKPOINT_METADATA"
     metadata = json.loads(path.read_text())
     metadata["custom_metadata"]["digests"]["params"]["trunk/Dense_0/kernel"] = "0" * 64
@@ -270,7 +406,7 @@ def test_digest_names_the_leaf(run, tmp_path):
 def test_damaged_and_unfit_checkpoints_are_named(run, tmp_path, damage):
     import json
 
-    broken = copy(run, tmp_path)
+    broken = copied(run, tmp_path)
     if damage == "missing":
         shutil.rmtree(broken / "stages/1/params")
         words = "stage 1.*'params' cannot be read"

@@ -1,6 +1,7 @@
 """Models: published, loaded by name, grown by refinement; what is damaged or does not fit."""
 
 import dataclasses
+import importlib
 import json
 import shutil
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import checkpoints, config_files, publishing, refinement
+from hop import checkpoints, config_files, files, publishing, refinement
 from hop.checkpoints import Store
 from hop.cli import main
 from hop.training import train
@@ -64,7 +65,7 @@ def test_a_model_is_the_workdirs_network(trained, models, data_dir, monkeypatch)
 def test_the_card_says_what_was_measured(trained, models, data_dir, capsys):
     home = published(trained, "tiny", models, data_dir, eps=(0.3,))
     (info,) = Store(home).stages()
-    card = (home / "README.md").read_text()
+    card = (home / "README.md").read_text(encoding="utf-8")
     test = info.metadata["test"]
     row = next(line for line in card.splitlines() if line.startswith("| 0 | 0 | 0.3 |"))
     assert f"{test['loss']:.1e} | {test['l2re']:.1e}" in row
@@ -109,6 +110,74 @@ def test_a_model_grows_in_the_order_of_the_path(trained, refined, models, data_d
     np.testing.assert_array_equal(hop.load("tiny", eps=0.3).params["bias"], before["bias"])
     with pytest.raises(hop.UserError, match="every one of these stages already"):
         published(refined, "tiny", models, data_dir)
+
+
+@pytest.fixture
+def unscored(monkeypatch):
+    """Models are published without a reference solver, for what is not about scores."""
+
+    class Judge:
+        values = None
+
+        @classmethod
+        def of(cls, *_):
+            return cls()
+
+        def scores(self, operator):
+            return dict.fromkeys(("loss", "l2re"), 0.5)
+
+    monkeypatch.setattr(publishing, "Judge", Judge)
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_publish_killed_between_its_steps_loses_nothing(
+    step, trained, models, data_dir, unscored, monkeypatch
+):
+    home = published(trained, "tiny", models, data_dir, eps=(0.5,))
+    move, rmtree, settle, seen, settled = files.move, shutil.rmtree, files.settle, [], []
+
+    def killed(path):
+        if path.is_dir() and path.parent == models:
+            if len(seen) == step:
+                raise KeyboardInterrupt
+            seen.append(path.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "move", lambda old, new: (killed(old), move(old, new)))
+        patch.setattr(files, "settle", lambda path: (settle(path), settled.append(path)))
+        patch.setattr(shutil, "rmtree", lambda path, **how: (killed(path), rmtree(path, **how)))
+        with pytest.raises(KeyboardInterrupt):
+            published(trained, "tiny", models, data_dir)
+    assert seen == ["tiny", ".tiny.tmp", ".tiny.before", ".tiny.tmp"][:step]
+    assert models / ".tiny.tmp" in settled
+    if step != 1:
+        assert [i.eps for i in Store(home).stages()] == ([0.5] if step == 0 else [0.5, 0.3])
+    if step >= 2:
+        with pytest.raises(hop.UserError, match="every one of these stages already"):
+            published(trained, "tiny", models, data_dir)
+    else:
+        published(trained, "tiny", models, data_dir, eps=(0.3,))
+    for eps in (0.5, 0.3):
+        hop.load("tiny", eps=eps)
+    assert [path.name for path in models.iterdir()] == ["tiny"]
+
+
+def test_an_earlier_model_is_removed_only_if_the_new_one_holds_its_stages(
+    trained, models, data_dir, unscored, monkeypatch
+):
+    home = published(trained, "tiny", models, data_dir)
+    before = models / ".tiny.before"
+    shutil.copytree(home, before)
+    shutil.rmtree(home / "stages" / "0")
+    with pytest.raises(hop.UserError, match="holds stages that .* lacks; move one of them"):
+        published(trained, "tiny", models, data_dir)
+    assert len(Store(before).stages()) == 2
+    monkeypatch.setenv("HOME", str(models))
+    with (
+        files.owned(models / ".tiny.lock"),
+        pytest.raises(hop.UserError, match="another job is publishing to .*/tiny; wait for it"),
+    ):
+        published(trained, "tiny", "~", data_dir)
 
 
 def test_a_damaged_model_names_its_leaf(trained, models, data_dir):
@@ -161,7 +230,7 @@ def test_overrides_of_a_refinement_are_checked(trained):
 
 
 @pytest.mark.parametrize("name", checkpoints.pretrained_names())
-def test_shipped_models(name):
+def test_shipped_models(name, monkeypatch):
     """Each loads by name, is small, and its card is made from its stages."""
     store = Store.find(name)
     stages = store.stages()
@@ -170,8 +239,10 @@ def test_shipped_models(name):
         files = (store.stages_dir / str(info.stage)).rglob("*")
         assert sum(p.stat().st_size for p in files if p.is_file()) < most * 2**20
         op = hop.load(name, eps=info.eps, s=info.s)
-        assert op(np.zeros((2, len(op.sensors)))).shape == (2, len(op.grid))
-    assert publishing.card(name, store) == (store.root / "README.md").read_text()
+        assert op(np.zeros((2, len(op.sensors))), op.grid[:3]).shape == (2, 3)
+    module = importlib.import_module(type(op.ansatz.problem).__module__)
+    monkeypatch.setattr(module, "__doc__", None)  # as where Python leaves docstrings out
+    assert publishing.card(name, store) == (store.root / "README.md").read_text(encoding="utf-8")
     assert info.metadata["test"]["l2re"] < 0.02  # the largest is that of Burgers at ν = 1e-3
 
 
