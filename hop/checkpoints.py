@@ -347,10 +347,7 @@ def write_model(
 
 
 def pretrained_names() -> list[str]:
-    root = share("pretrained")
-    return (
-        sorted(p.name for p in root.iterdir() if (p / "stages").is_dir()) if root.is_dir() else []
-    )
+    return sorted(stages.parent.name for stages in share("pretrained").glob("[!.]*/stages"))
 
 
 def _manager(

@@ -448,7 +448,7 @@ def _publish(argv: list[str]) -> None:
         )
         for name, default, text in (
             ("folder", "pretrained", "where models are kept"),
-            ("data_dir", "", "datasets' folder; default: that of training"),
+            ("data_dir", "", "datasets' folder; functions that are not there are drawn anew"),
         ):
             flags.DEFINE_string(name, default, text, flag_values=values)
 
@@ -457,21 +457,18 @@ def _publish(argv: list[str]) -> None:
         eps = tuple(map(float, values["eps"]))
     except ValueError as error:
         raise UserError("--eps takes numbers with commas, as --eps=0.1,0.05") from error
-    from hop import publishing, training
-    from hop.progress import Console
+    from hop import publishing
     from hop.share import share
 
-    with Console() as console:
-        made = publishing.publish(
-            source,
-            name,
-            folder=values["folder"],
-            eps=eps,
-            functions=values["functions"],
-            data_dir=values["data_dir"],
-            provide=lambda experiment: training.provide(experiment, console),
-        )
-    print((made / "README.md").read_text())
+    made = publishing.publish(
+        source,
+        name,
+        folder=values["folder"],
+        eps=eps,
+        functions=values["functions"],
+        data_dir=values["data_dir"],
+    )
+    print((made / "README.md").read_text(encoding="utf-8"))
     known = made == share("pretrained") / name
     print(f"published: {made}; load it with hop.load({name if known else str(made)!r})")
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax import export as jax_export
 
-from hop import files, standalone
+from hop import ambient, files, standalone
 from hop.checkpoints import leaves
 from hop.errors import UserError
 from hop.operators import Operator, apply
@@ -53,7 +53,7 @@ def export(operator: Operator, output: str) -> list[Path]:
 
 def _program(operator: Operator, target: Path) -> list[Path]:
     sensors, dim = operator.sensors, operator.ansatz.problem.domain.dim
-    with jax.enable_x64(operator.dtype == np.float64):
+    with ambient.numerics(operator.dtype):
         functions, points = jax_export.symbolic_shape("functions, points")
         x = jax.ShapeDtypeStruct((points, dim), operator.dtype)
         if sensors is None:

@@ -1,8 +1,8 @@
 """Files that survive a crash and have one owner; paths as users type them; tables in Markdown."""
 
 import fcntl
-import hashlib
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,14 +26,15 @@ def path(name: str | os.PathLike) -> Path:
 def write(path: Path, content: str | bytes) -> None:
     """Replaces a file by new content at once: a reader sees the old file or the new one.
 
-    It is on disk when this returns. Two writers do not meet in the partial file, whose name holds
-    the digest of its content.
+    It is on disk when this returns. Each writer has a partial file of its own.
     """
-    data = content.encode() if isinstance(content, str) else content
-    partial = path.with_name(f".{path.name}.{hashlib.sha256(data).hexdigest()[:16]}.tmp")
-    partial.write_bytes(data)
-    settle(partial)
-    move(partial, path)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        settle(partial)
+        move(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def move(source: Path, target: Path) -> None:
@@ -83,11 +84,14 @@ def _locked(lock: Path, busy: str) -> int:
             if os.path.samestat(os.fstat(handle), os.stat(lock)):
                 return handle
             os.close(handle)  # its owner removed it while this waited
-        except FileNotFoundError:
-            os.close(handle)
         except BlockingIOError as error:
             os.close(handle)
             raise UserError(busy) from error
+        except FileNotFoundError:
+            os.close(handle)
+        except OSError:  # a file system without locks
+            os.close(handle)
+            raise
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

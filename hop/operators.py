@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
+from hop import ambient
 from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import StageInfo, Store
@@ -26,7 +27,7 @@ from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.fields import Field, RandomField, eigenfunctions
 from hop.networks import Params
-from hop.problems import Lam, Problem, in_time
+from hop.problems import Lam, Problem, letters
 from hop.sharding import FUNCTION
 
 _ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
@@ -164,7 +165,7 @@ class Operator:
         x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
         in_jax = isinstance(u0, Array) or isinstance(x, Array)
         u0, x = _at_hand(u0), _at_hand(x)
-        with jax.enable_x64(self.dtype == np.float64):
+        with ambient.numerics(self.dtype):
             values = None if takes == 1 else self._checked_values(u0, sensors)
             leaves = jax.tree.leaves(self.params)
             if isinstance(values, Array) or isinstance(x, Array) or any(map(_is_traced, leaves)):
@@ -281,7 +282,7 @@ class Operator:
         if isinstance(values, Array):
             fitted = Field.fit(values, places, law.basis, law.modes)
             return fitted(jnp.asarray(law.sensors, self.dtype))
-        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
             fitted = Field.fit(jnp.asarray(values, np.float64), places, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
 
@@ -305,7 +306,7 @@ class Operator:
                 else "this operator takes no input function; leave u0 out"
             )
         dtype = np.dtype(dtype or self.dtype)
-        with jax.enable_x64(dtype == np.float64):
+        with ambient.numerics(dtype):
             values = None if u0 is None else self._checked_values(u0, sensors).astype(dtype)
             params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
             return _jets(
@@ -345,13 +346,13 @@ def open_stage(
     store: Store, info: StageInfo, *, verify: bool = True, problem: Problem | None = None
 ) -> Operator:
     """The operator of a stage found in a store."""
-    config = config_lib.parse(store.config())
+    config = config_lib.stored(store.config())
     if problem is not None:
         config_lib.check_problem(problem, info.metadata["problem"])
     ansatz = config_lib.build(config, problem).answer
     config_lib.check_problem(ansatz.problem, info.metadata["problem"])
     with config.precision():
-        like = jax.eval_shape(ansatz.init, jax.random.key(0))
+        like = jax.eval_shape(ansatz.init, ambient.key(0))
     params = store.params(info, like, verify)
     return Operator(ansatz, params, Lam(info.s, info.eps), config)
 
@@ -396,12 +397,11 @@ def _label(problem: Problem, order: Any) -> str:
     """The letters of a derivative, checked."""
     if not isinstance(order, int | str):
         raise UserError("the order of the derivative is missing; call op.derivative(u0, x, order)")
-    dim = problem.domain.dim
-    letters = "xyz"[: dim - 1] + "t" if in_time(problem) else "xyz"[:dim]
+    known = letters(problem)
     label = "x" * order if isinstance(order, int) and order >= 0 else order
-    if not isinstance(label, str) or set(label) - set(letters) or len(label) > _MOST_DERIVATIVES:
+    if not isinstance(label, str) or set(label) - set(known) or len(label) > _MOST_DERIVATIVES:
         raise UserError(
-            f"order={order!r} is no derivative; give a number or the letters {', '.join(letters)}, "
+            f"order={order!r} is no derivative; give a number or the letters {', '.join(known)}, "
             f"as 'x' or 'xx', {_MOST_DERIVATIVES} at most"
         )
     return "".join(sorted(label))
@@ -514,7 +514,7 @@ def _limits(law: RandomField) -> tuple[float, float]:
 
     The same for all sensors, so that the rounding of coarser floats is no roughness.
     """
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+    with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
         places = jnp.asarray(law.sensors)
         waves = np.asarray(eigenfunctions(law.basis, places, len(law.spectrum))).T
     size, bend = (

@@ -15,18 +15,17 @@ import importlib
 import inspect
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from hop import ambient, files
 from hop import config as config_lib
-from hop import files
 from hop.ansatz import size
 from hop.checkpoints import StageInfo, Store, write_model
-from hop.config import Experiment
 from hop.errors import UserError
 from hop.evaluation import Judge, named
 from hop.operators import open_stage
@@ -42,7 +41,6 @@ def publish(
     eps: Sequence[float] = (),
     functions: int = 1000,
     data_dir: str = "",
-    provide: Callable[[Experiment], None] = lambda experiment: None,
 ) -> Path:
     """Adds a model, or stages to one, and writes its card.
 
@@ -52,8 +50,7 @@ def publish(
       folder: where models are kept.
       eps: of the stages to publish; all by default. Those that the model holds already stay.
       functions: of the test split, on which each stage is scored.
-      data_dir: the datasets' folder, in place of that of training.
-      provide: called first, to build a dataset that is missing.
+      data_dir: the datasets' folder; functions that it does not hold are drawn anew.
 
     Returns:
       The model's folder.
@@ -75,7 +72,7 @@ def publish(
     busy = f"another job is publishing to {home}; wait for it, then run the same command again"
     with files.owned(home.with_name(f".{name}.lock"), busy):
         _put_right(home)
-        return _grown(home, store, chosen, functions, data_dir, provide)
+        return _grown(home, store, chosen, functions, data_dir)
 
 
 def _grown(
@@ -84,15 +81,14 @@ def _grown(
     chosen: Sequence[StageInfo],
     functions: int,
     data_dir: str,
-    provide: Callable[[Experiment], None],
 ) -> Path:
     """The model at `home`, with the chosen stages of a workdir beside those that it has."""
-    name, config = home.name, config_lib.parse(store.config())
+    name, config = home.name, config_lib.stored(store.config())
     kept: list[StageInfo] = []
     if home.exists():
         model = Store.find(home)
         config_lib.check_alike(
-            config_lib.parse(model.config()),
+            config_lib.stored(model.config()),
             config,
             f"the model {name!r} has another {{what}} ({{one}}, and here {{other}}); publish under "
             "another name",
@@ -102,7 +98,6 @@ def _grown(
     if not new:
         raise UserError(f"{home} holds every one of these stages already; nothing was written")
     experiment = config_lib.build(config_lib.placed(config, data_dir))
-    provide(experiment)
     judge = Judge.of(experiment, "test", functions)
     made = []
     for info in new:
@@ -179,10 +174,10 @@ def _chosen(stages: Sequence[StageInfo], eps: Sequence[float]) -> list[StageInfo
 
 def card(name: str, store: Store) -> str:
     """The model card, Markdown, from what the stages say of themselves."""
-    config, stages = config_lib.parse(store.config()), store.stages()
+    config, stages = config_lib.stored(store.config()), store.stages()
     experiment = config_lib.build(config)
     problem, law = experiment.problem, experiment.problem.random_field
-    count = size(jax.eval_shape(experiment.ansatz.init, jax.random.key(0)))
+    count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
     tested = stages[0].metadata["test"]["functions"]
     # From its source: optimised bytecode has no docstrings.
     source = inspect.getsource(importlib.import_module(type(problem).__module__))

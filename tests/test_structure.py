@@ -104,6 +104,16 @@ def test_every_config_builds_and_takes_a_step(path, variant, data_dir, tmp_path,
     assert heard.windows[0]["total"] > 0
 
 
+def test_numbers_depend_on_no_setting_of_the_process():
+    """Float types and random keys come from `hop.ambient` alone, and files are UTF-8."""
+    for path in sorted(ROOT.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if path.stem not in ("ambient", "standalone"):
+            assert "enable_x64" not in text, path
+            assert "random.key(" not in text, path
+        assert "_text()" not in text, path
+
+
 def modules(package):
     return sorted(found.name for found in pkgutil.iter_modules([str(ROOT / package)]))
 

@@ -68,7 +68,7 @@ def result(
       UserError: the run cannot be made as it is declared.
     """
     kept = folder / "scores.json"
-    known = json.loads(kept.read_text()) if kept.exists() else {}
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     if known.get("scorer") != SCORER:
         if not train and not _finished(folder):
             return None

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -51,8 +50,8 @@ def fields(operator: Operator, count: int) -> tuple[Field, np.ndarray]:
     """Fresh functions: the field, and its values at the sensors."""
     law = operator.ansatz.problem.random_field
     assert law is not None
-    with jax.enable_x64(True):
-        field = Field(np.asarray(law.sample(jax.random.key(7), count)), law.basis)
+    with ambient.numerics(np.float64):
+        field = Field(np.asarray(law.sample(ambient.key(7), count)), law.basis)
         return field, np.asarray(field(jnp.asarray(law.sensors)))
 
 
