@@ -26,9 +26,8 @@ def machine() -> str:
         return f"{len(devices)} × {devices[0].device_kind}"
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
-    if info.exists() and (
-        found := re.search(r"model name\s*: (.*)", info.read_text(encoding="utf-8"))
-    ):
+    said = info.read_text(encoding="utf-8") if info.exists() else ""
+    if found := re.search(r"model name\s*: (.*)", said):
         cpu = found[1]
     return f"{os.cpu_count()} cores of {cpu}"
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from hop import ambient
 from hop.checkpoints import Store
 from hop.fields import Field
 from hop.operators import Operator, load
