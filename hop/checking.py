@@ -132,7 +132,7 @@ def _check_reference(problem: Problem, lam: Lam) -> None:
     if law is not None:
         with ambient.on_cpu():
             field = Field(np.asarray(law.sample(ambient.key(0), _FUNCTIONS)), law.basis)
-    points, _ = problem.domain.quadrature(*((_POINTS,) * min(problem.domain.dim, 3)))
+    points, _ = problem.domain.quadrature(_POINTS)
     try:
         reference(problem, field, points[:_POINTS], Lam(float(lam.s), float(lam.eps)))
     except RunError:
