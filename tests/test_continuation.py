@@ -68,7 +68,7 @@ def test_truncated_steps_are_the_pseudo_inverses(shape):
     rng = np.random.default_rng(0)
     left, _ = np.linalg.qr(rng.standard_normal((shape[0], 5)))
     right, _ = np.linalg.qr(rng.standard_normal((shape[1], 5)))
-    sigma = np.array([1.0, 1e-2, 1e-4, 1e-7, 1e-9])
+    sigma = 1e3 * np.array([1.0, 1e-2, 1e-4, 1e-7, 1e-9])
     matrix, r = (left * sigma) @ right.T, rng.standard_normal(shape[0])
     core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
     for rtol, kept in ((1e-12, 5), (1e-8, 4), (1e-3, 2)):

@@ -507,6 +507,15 @@ def test_a_goal_ends_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):
     assert [record["step"] for record in records] == [12 + 4, 8 + 4]
 
 
+def test_no_stall_is_looked_for_while_the_tangent_fades(tiny_mlp):
+    def hold(**strategy):
+        options = {f"strategy__{name}": value for name, value in strategy.items()}
+        return config_lib.build(tiny_mlp(train__steps=90, **options)).criterion.hold
+
+    assert hold(tangent=0.1, tangent_share=0.5) == 45
+    assert hold(tangent=0.1, tangent_share=math.inf) == hold(tangent=0.0) == 0
+
+
 def test_a_run_goes_on_within_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):
     config = tiny_mlp(train__dispatch=20, **SAVING)
     Dry([1.0] * 4, monkeypatch)
