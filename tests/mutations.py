@@ -263,8 +263,9 @@ MUTATIONS = {
         "operators.py", "Lam(*(np.asarray(v, self.dtype) for v in self.lam))",
         "Lam(np.asarray(0, self.dtype), np.asarray(self.lam.eps, self.dtype))",
         "operators::test_a_residual_is_that_of_the_derivatives_at_the_stage_s_own_place"),
-    "blocks of points in the place of the first": Mutation(
-        "operators.py", "(first, k * chunk,", "(first, 0,",
+    "the first function of a block alone": Mutation(
+        "operators.py", "place[:] = np.asarray(u)[: place.shape[0],",
+        "place[:1] = np.asarray(u)[:1,",
         "operators::test_blocks_of_functions_and_of_points_change_nothing"),
     "a shard of inference in the place of the first": Mutation(
         "inference.py", "sink.add, k, k * rows, part", "sink.add, k, 0, part",
