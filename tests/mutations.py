@@ -147,7 +147,7 @@ MUTATIONS = {
         "slow_mode::test_s_is_the_error_along_the_mode"),
     "adaptive points by the slope itself": Mutation(
         "homotopy/adaptive.py", "jnp.sqrt(jnp.abs(slope))", "jnp.abs(slope)",
-        "continuation::test_adaptive_points_lie_by_the_root_of_the_slope"),
+        "continuation::test_adaptive_points_are_dense_where_the_solution_is_steep"),
     "points drawn by |H| for |H|²": Mutation(
         "homotopy/resampling.py", "jnp.abs(residual) ** power", "jnp.abs(residual)",
         "rivals::test_points_are_drawn_by_the_residual"),
