@@ -4,8 +4,8 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install quickstart test test-slow lint format bench bench-rivals bench-check notebooks docs \
-  clean
+.PHONY: install quickstart test test-slow mutations lint format bench bench-rivals bench-check \
+  notebooks docs clean
 
 install: .venv/installed
 
@@ -27,6 +27,10 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# whether the tests notice changes for the worse, made one at a time
+mutations: install
+	$(BIN)/python tests/mutations.py -j 2
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,99 +1,444 @@
-"""Shows that the tests bite: changes the code for the worse, one place at a time.
+"""Shows that the tests bite: changes the code for the worse, one line at a time.
 
-    python tests/mutations.py [NAME …]
+    python tests/mutations.py [-j JOBS] [NAME …]      # make mutations: all of them
 
-Each mutation is made in a copy of the repository, where the tests named beside it must fail.
-Prints a table; exits with 1 if a mutation survives, or cannot be made any more.
+Each mutation is made in a copy of the repository, where one of the few tests beside it must fail.
+Before that all of these tests must pass in a copy without any. Prints a line for each mutation;
+exits with 1 if one survives, if its pattern is not in the code any more, or if its tests do not
+run. `test_mutations.py` keeps the list in step with the code.
 """
 
+import argparse
+import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
+COMPILED = Path(".pytest_cache") / "compiled"  # as in conftest; all copies share that of ROOT
+LIMIT = 600  # seconds; a change that hangs its tests is noticed too
 
 
 class Mutation(NamedTuple):
+    """`old`, which the file holds once, becomes `new`; `tests` are those that notice, by file."""
+
     path: str
     old: str
     new: str
-    tests: str  # as pytest takes them
+    tests: str
 
 
+# fmt: off
 MUTATIONS = {
-    "sign of the residual": Mutation(
-        "hop/problems/burgers_time.py", '+ u[""] * u["x"]', '- u[""] * u["x"]',
-        "tests/test_burgers_time.py",
-    ),
-    "factor of ε": Mutation(
-        "hop/problems/allen_cahn_1d.py", "lam.eps**2", "2 * lam.eps**2", "tests/test_problems.py",
-    ),
-    "a device's own share for the sum of all": Mutation(
-        "hop/sharding.py",
-        "return jax.lax.with_sharding_constraint(tree, self.sharding(*axes))",
-        "return jax.tree.map(lambda a: a[: len(a) // self.mesh.shape[axes[0]]], tree)",
-        "tests/test_training.py -k losses_do_not_depend",
-    ),
-    "digests of checkpoints skipped": Mutation(
-        "hop/checkpoints.py", "if digests is not None:", "if digests is None:",
-        "tests/test_operators.py -k digest",
-    ),
-    "digest of an export skipped": Mutation(
-        "hop/standalone.py", '!= about["sha256"]', '== ""', "tests/test_exporting.py -k damaged",
-    ),
+    # Problems.
+    "the source of steady Burgers twice": Mutation(
+        "problems/burgers_steady.py", "(math.pi / 2) * jnp.sin", "math.pi * jnp.sin",
+        "problems::test_inviscid_burgers_states_are_exact"),
+    "ε for ε² in Allen–Cahn": Mutation(
+        "problems/allen_cahn_1d.py", 'lam.eps**2 * u["xx"]', 'lam.eps * u["xx"]',
+        "problems::test_allen_cahn_front_is_exact_on_the_line"),
+    "no diffusion in y": Mutation(
+        "problems/allen_cahn_2d.py", 'u["xx"] + u["yy"]', 'u["xx"]',
+        "allen_cahn_2d::test_a_straight_front_is_a_steady_state"),
+    "the sign of advection in time": Mutation(
+        "problems/burgers_time.py", '+ u[""] * u["x"]', '- u[""] * u["x"]',
+        "burgers_time::test_the_residual_of_an_exact_wave_is_zero"),
+    "boundary data that do not move with ε": Mutation(
+        "problems/helmholtz.py", "jnp.sin(sums / (self.dim * lam.eps))",
+        "jnp.sin(sums / self.dim)",
+        "problems::test_conditions_move_with_eps_under_jit"),
+    "another wave to fit": Mutation(
+        "problems/high_frequency.py", "jnp.sin(math.pi * x", "jnp.cos(math.pi * x",
+        "problems::test_high_frequency_fit"),
+    # Networks and the ansatz.
+    "another law of the first weights": Mutation(
+        "networks/__init__.py", "nn.initializers.xavier_normal()", "nn.initializers.lecun_normal()",
+        "networks::test_xavier_normal_kernels_and_zero_biases"),
+    "a circle of another length": Mutation(
+        "networks/__init__.py", "np.pi * np.arange(1, harm", "np.arange(1, harm",
+        "burgers_time::test_the_ansatz_starts_at_its_input_and_is_periodic"),
+    "a DeepONet without its bias": Mutation(
+        "networks/deeponet.py", 'features[0] + params["bias"]', "features[0]",
+        "networks::test_deeponet_is_the_sum_over_branch_and_trunk"),
+    "a decoder blind to the input function": Mutation(
+        "networks/nonlinear_deeponet.py", "[features, a[None]", "[features, 0 * a[None]",
+        "burgers_time::test_the_decoder_is_its_formula"),
+    "sines of another period": Mutation(
+        "networks/mlp.py", "jnp.sin(math.pi * points", "jnp.sin(points",
+        "allen_cahn_2d::test_an_odd_network_of_sines_needs_no_lift"),
+    "input functions in other units": Mutation(
+        "ansatz.py", "inputs.values / self._law.rms", "inputs.values",
+        "networks::test_a_network_sees_input_functions_in_units_of_their_law"),
+    "twice the odd part": Mutation(
+        "ansatz.py", "total / len(images)", "total",
+        "derivatives::test_an_odd_ansatz_is_odd_to_the_last_bit"),
+    # Derivatives.
+    "Taylor's series without factorials": Mutation(
+        "derivatives.py", "math.factorial(label.count(c))", "1",
+        "derivatives::test_push_is_the_jet_of_the_composition"),
+    "second derivatives scaled once": Mutation(
+        "derivatives.py", "for c in label)\n\n", "for c in set(label))\n\n",
+        "derivatives::test_rescale_is_the_chain_rule"),
+    "the sign of f′ ΔF": Mutation(
+        "derivatives.py", "* squared + slope *", "* squared - slope *",
+        "derivatives::test_laplacian_is_the_trace_of_the_hessian"),
+    # Domain, fields, datasets.
+    "stratified points where uniform ones are asked for": Mutation(
+        "domain.py", 'if sampler == "stratified"', 'if sampler == "uniform"',
+        "problems::test_box"),
+    "whole weights at the ends of the trapezoidal rule": Mutation(
+        "domain.py", "ends[[0, -1]] = 0.5", "ends[[0, -1]] = 1",
+        "problems::test_box"),
+    "τ⁴ for τ² in the spectrum": Mutation(
+        "fields.py", "k**2 + self.shift", "k**2 + self.shift**2",
+        "fields::test_sizes_of_the_named_laws"),
+    "cosines that are not differentiated": Mutation(
+        "fields.py", "waves[(order + 1) % 4]", "waves[1]",
+        "fields::test_derivatives_are_those_of_the_sum[1-periodic]"),
+    "one split of the dataset for all": Mutation(
+        "datasets.py", "list(SPLITS).index(split)", "0",
+        "datasets::test_splits_and_seeds_differ"),
+    # The homotopy.
+    "w_c ignored after the first stage": Mutation(
+        "homotopy/terms.py", "(follows > 0, self.condition,", "(follows > 0, 0.0,",
+        "homotopy::test_a_weight_serves_every_stage"),
+    "w_S ignored after the first stage": Mutation(
+        "homotopy/terms.py", "jnp.asarray(self.slow, float)", "self.slow * (1.0 - follows)",
+        "homotopy::test_a_weight_serves_every_stage"),
+    "a tangent that never fades": Mutation(
+        "homotopy/terms.py", "1 - share_done / self.tangent_share", "1.0",
+        "homotopy::test_weights_of_the_loss"),
+    "T linearised at λ_k": Mutation(
+        "homotopy/terms.py", "x, a, stage.previous)", "x, a, stage.lam)",
+        "homotopy::test_tangent_row_is_the_papers_times_dp"),
+    "λ_k given for λ_{k−1}": Mutation(
+        "training.py", "self.experiment.path.at(mark.position.t) if mark.stage else lam", "lam",
+        "training::test_a_stage_follows_the_last_one"),
+    "Euler's step from the tangent at λ_k": Mutation(
+        "homotopy/predictors.py", "stage._replace(lam=stage.previous)", "stage",
+        "continuation::test_the_tangent_is_that_of_where_the_last_stage_stands"),
+    "an unguarded step for a guarded one": Mutation(
+        "homotopy/predictors.py", "if self.guarded:", "if not self.guarded:",
+        "continuation::test_the_tangent_is_that_of_where_the_last_stage_stands"),
+    "ε linear between places": Mutation(
+        "homotopy/path.py", "eps0 * (eps1 / eps0) ** part", "eps0 + part * (eps1 - eps0)",
+        "homotopy::test_steps_halve_double_and_end"),
+    "steps that are never doubled": Mutation(
+        "homotopy/path.py", "min(1.0, 2 * position.step)", "position.step",
+        "homotopy::test_steps_halve_double_and_end"),
+    "ψ added to the rows for left out": Mutation(
+        "homotopy/pin.py", "rows - self.on", "rows + self.on",
+        "continuation::test_a_pin_leaves_the_residual_only_what_it_can_decide"),
+    "the sign of an interface's shift": Mutation(
+        "homotopy/pin.py", "d -= float(", "d += float(",
+        "continuation::test_the_shift_of_a_front_is_measured_while_it_sharpens"),
+    "σ² for σ": Mutation(
+        "homotopy/slow_mode.py", "1 / jnp.sqrt(growth[:, 0])", "1 / growth[:, 0]",
+        "slow_mode::test_it_is_the_smallest_singular_triplet[0.1]"),
+    "S not divided by σ": Mutation(
+        "homotopy/slow_mode.py", "inner / jnp.maximum(mode.sigma, _SIGMA_FLOOR)", "inner",
+        "slow_mode::test_s_is_the_error_along_the_mode"),
+    "adaptive points by the slope itself": Mutation(
+        "homotopy/adaptive.py", "jnp.sqrt(jnp.abs(slope))", "jnp.abs(slope)",
+        "continuation::test_adaptive_points_are_dense_where_the_solution_is_steep"),
+    "points drawn by |H| for |H|²": Mutation(
+        "homotopy/resampling.py", "jnp.abs(residual) ** power", "jnp.abs(residual)",
+        "rivals::test_points_are_drawn_by_the_residual"),
+    "the sign of H in time": Mutation(
+        "homotopy/in_time.py", 'u["t"] + self.problem', 'u["t"] - self.problem',
+        "rivals::test_a_windows_answer_is_the_trained_function_at_its_end"),
+    # Solvers.
+    "a goal that ends nothing": Mutation(
+        "solvers/__init__.py", " or loss <= criterion.goal", "",
+        "homotopy::test_a_loss_that_is_low_enough_ends_a_stage"),
+    "one window more of patience": Mutation(
+        "solvers/__init__.py", "stale >= criterion.patience", "stale > criterion.patience",
+        "homotopy::test_a_stalled_loss_is_brought_to_its_end_at_once"),
+    "muon that is Adam": Mutation(
+        "solvers/first_order.py", "optax.contrib.muon(1.0)", "optax.adam(1.0)",
+        "homotopy::test_optimizers_are_those_of_their_names"),
+    "annealing along a line": Mutation(
+        "solvers/first_order.py", "0.5 * (1 + jnp.cos(math.pi * part))", "(1 - part)",
+        "homotopy::test_learning_rate_warms_up_holds_and_anneals"),
+    "Gauss–Newton undamped": Mutation(
+        "solvers/gauss_newton_cg.py", " + state * v", "",
+        "continuation::test_gauss_newton_by_conjugate_gradients_is_a_damped_least_squares_step"),
+    "Kaczmarz without what is kept": Mutation(
+        "solvers/kaczmarz.py", "r + jacobian @ kept", "r",
+        "continuation::test_kaczmarz_on_all_rows_is_a_damped_least_squares_step"),
+    "the curvature of the last stage's loss": Mutation(
+        "solvers/lbfgs.py", "return self.init(params)  #", "return state  #",
+        "continuation::test_what_a_solver_learned_of_one_loss_is_not_used_for_the_next"),
+    "damping that grows with success": Mutation(
+        "solvers/levenberg_marquardt.py", "(before - after) / foretold",
+        "(after - before) / foretold",
+        "continuation::test_every_solver_lowers_the_loss[LevenbergMarquardt]"),
+    "the fall that damping costs": Mutation(
+        "least_squares.py", "+ mu * jnp.sum(z**2)", "",
+        "continuation::test_damped_steps_solve_the_augmented_problem"),
+    "singular values cut absolutely": Mutation(
+        "least_squares.py", "sigma > rtol * sigma[0]", "sigma > rtol",
+        "continuation::test_truncated_steps_are_the_pseudo_inverses"),
+    # Strategies.
+    "classical training along the path": Mutation(
+        "strategies/classical.py", "return path.end()", "return path",
+        "homotopy::test_what_every_strategy_walks_and_weighs"),
+    "a curriculum in s": Mutation(
+        "strategies/curriculum.py", "place._replace(s=s)", "place",
+        "homotopy::test_what_every_strategy_walks_and_weighs"),
+    "Euler steps that are corrected": Mutation(
+        "strategies/euler.py", "corrects=False", "corrects=True",
+        "homotopy::test_what_every_strategy_walks_and_weighs"),
+    "a homotopy loss that never pins": Mutation(
+        "strategies/homotopy_loss.py", "Plan(Weights(**options), pin=pin)",
+        "Plan(Weights(**options))",
+        "homotopy::test_what_every_strategy_walks_and_weighs"),
+    "a predictor without its guard": Mutation(
+        "strategies/predictor_corrector.py", "guarded=True", "guarded=False",
+        "homotopy::test_what_every_strategy_walks_and_weighs"),
+    "resampling at one power": Mutation(
+        "strategies/resampling.py", "self.pool, self.power", "self.pool, 1.0",
+        "homotopy::test_what_every_strategy_walks_and_weighs"),
+    "windows as long as the horizon": Mutation(
+        "strategies/sequence_to_sequence.py", "self.horizon / self.windows", "self.horizon",
+        "rivals::test_a_windows_answer_is_the_trained_function_at_its_end"),
+    # The config.
+    "the target's ε all along": Mutation(
+        "config.py", "max(value, self.eps_target)", "self.eps_target",
+        "homotopy::test_eps_follows_s_down_to_its_target"),
+    "train.goal ignored": Mutation(
+        "config.py", "train.min_fall, train.goal,", "train.min_fall, 0.0,",
+        "training::test_a_goal_ends_a_stage"),
+    "stalls looked for while the tangent fades": Mutation(
+        "config.py", "math.ceil(weights.tangent_share * train.steps) if fades", "0 if fades",
+        "training::test_no_stall_is_looked_for_while_the_tangent_fades"),
+    "Jacobians of any size": Mutation(
+        "config.py", "if count > _DENSE_LIMIT:", "if not count:",
+        "continuation::test_what_least_squares_cannot_serve_is_refused"),
+    # Training.
+    "the same points at every step": Mutation(
+        "training.py", "state.step if self.solver.redraws else 0", "0",
+        "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[uniform]"),
+    "uniform points whatever the sampler": Mutation(
+        "training.py", "sample(key, count, sampler)", 'sample(key, count, "uniform")',
+        "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[stratified]"),
+    "one permutation for all epochs": Mutation(
+        "training.py", "[seed, stage, epoch]", "[seed, stage]",
+        "training::test_draws_are_epochs_of_permutations"),
+    "fresh functions that are the same at every step": Mutation(
+        "training.py", "fold_in(root, step)", "fold_in(root, 0)",
+        "training::test_fresh_functions_are_a_function_of_the_step"),
+    "the first stage's network as anchor for ever": Mutation(
+        "training.py", "TrainState(state.params, state.params, solver",
+        "TrainState(state.params, state.anchor, solver",
+        "training::test_a_stage_follows_the_last_one"),
+    "a stage begun anew after an interrupt": Mutation(
+        "training.py", " if mark.progress is None else state), mark", "), mark",
+        "training::test_a_run_goes_on_within_a_stage"),
+    # Checkpoints and what is made of them.
+    "digests of bytes alone": Mutation(
+        "checkpoints.py", "head + array.tobytes()", "array.tobytes()",
+        "faults::test_a_digest_is_of_type_shape_and_bytes"),
+    "digests that are not compared": Mutation(
+        "checkpoints.py", "digests.get(name) != digest(leaf)", "name not in digests",
+        "operators::test_digest_names_the_leaf"),
     "SIGTERM unheard": Mutation(
-        "hop/preemption.py", "self._heard = True", "self._heard = False",
-        "tests/test_faults.py -k sigterm",
-    ),
-    "points drawn anew after a resume": Mutation(
-        "hop/training.py", "(key, state.step if", "(key, id(self) % 999 if",
-        "tests/test_training.py -k to_the_bit",
-    ),
-    "a tangent term that never fades": Mutation(
-        "hop/homotopy/terms.py", "share_done / self.tangent_share", "0 * share_done",
-        "tests/test_homotopy.py",
-    ),
-    "a shard of inference written twice": Mutation(
-        "hop/inference.py", "sink.write(k * rows, part)", "sink.write(0, part)",
-        "tests/test_inference.py -k files_of_every_kind",
-    ),
-}  # fmt: skip
+        "preemption.py", "self._heard = True", "self._heard = False",
+        "faults::test_a_signal_is_heard_until_the_block_ends"),
+    "pretrained networks that are none": Mutation(
+        "operators.py", "return Operator(ansatz, params,",
+        "return Operator(ansatz, jax.tree.map(lambda a: np.roll(a, 1), params),",
+        "publishing::test_shipped_stages_are_as_good_as_their_cards_say[burgers-steady]"),
+    "a stage of any s for one of s = 0": Mutation(
+        "operators.py", "        s = 0.0\n", "        s = stages[0].s\n",
+        "operators::test_a_stage_is_selected_by_number_or_place"),
+    "the residual at s = 0 whatever the stage": Mutation(
+        "operators.py", "Lam(*(np.asarray(v, self.dtype) for v in self.lam))",
+        "Lam(np.asarray(0, self.dtype), np.asarray(self.lam.eps, self.dtype))",
+        "operators::test_a_residual_is_that_of_the_derivatives_at_the_stage_s_own_place"),
+    "the first function of a block alone": Mutation(
+        "operators.py", "place[:] = np.asarray(u)[: place.shape[0],",
+        "place[:1] = np.asarray(u)[:1,",
+        "operators::test_blocks_of_functions_and_of_points_change_nothing"),
+    "a shard of inference in the place of the first": Mutation(
+        "inference.py", "sink.add, k, k * rows, part", "sink.add, k, 0, part",
+        "inference::test_files_of_every_kind"),
+    "a card that says too much": Mutation(
+        "publishing.py", 'f"{value:.1e}"', 'f"{value / 10:.1e}"',
+        "publishing::test_shipped_models[burgers-steady]"),
+    "the farthest stage for the nearest": Mutation(
+        "refinement.py", "math.log(i.eps / eps)", "-math.log(i.eps / eps)",
+        "publishing::test_the_nearest_stage_is_before_its_refinement"),
+    "s for ε beside an export": Mutation(
+        "exporting.py", '"eps": operator.eps', '"eps": operator.s',
+        "exporting::test_weights_by_name"),
+    "the digest of an export not compared": Mutation(
+        "standalone.py", '!= about["sha256"]', '== ""',
+        "exporting::test_a_damaged_program_is_not_run"),
+    # Scores and reports.
+    "L2RE in L1": Mutation(
+        "evaluation.py",
+        "np.sqrt((u.astype(np.float64) - r) ** 2 @ weights / (r**2 @ weights))",
+        "np.abs(u - r) @ weights / (np.abs(r) @ weights)",
+        "evaluation::test_errors_are_relative_and_in_l2"),
+    "L2RE by the largest value": Mutation(
+        "evaluation.py", "(r**2 @ weights))", "np.max(r**2))",
+        "evaluation::test_errors_are_relative_and_in_l2"),
+    "the loss unweighted": Mutation(
+        "evaluation.py", "0.5 * np.mean(h**2 @", "np.mean(h**2 @",
+        "evaluation::test_the_loss_is_half_the_mean_square"),
+    "the best function for the worst": Mutation(
+        "evaluation.py", "np.max(errors)", "np.min(errors)",
+        "evaluation::test_scores_are_mean_median_and_worst_over_the_functions"),
+    "scores on the training split, in training": Mutation(
+        "training.py", '"validation", config', '"train", config',
+        "evaluation::test_functions_that_score_are_held_out"),
+    "scores on the training split, after it": Mutation(
+        "evaluation.py", 'Judge.of(experiment, "test"', 'Judge.of(experiment, "train"',
+        "evaluation::test_functions_that_score_are_held_out"),
+    "scores on the training split, of models": Mutation(
+        "publishing.py", 'Judge.of(experiment, "test"', 'Judge.of(experiment, "train"',
+        "evaluation::test_functions_that_score_are_held_out"),
+    "ten times the error along the slow mode": Mutation(
+        "trust.py", "error = projected / sigma", "error = 10 * projected / sigma",
+        "gauge::test_it_recovers_a_known_error"),
+    "an interface left of its place for right": Mutation(
+        "trust.py", "-math.copysign(shift,", "math.copysign(shift,",
+        "gauge::test_it_recovers_a_known_error"),
+    "ten times σ, place and error in reports": Mutation(
+        "evaluation.py", "np.median(getattr(found, k))", "10 * np.median(getattr(found, k))",
+        "gauge::test_a_report_holds_what_the_gauge_found"),
+    "ten times σ in tables": Mutation(
+        "progress.py", "{gauge['sigma']:.1e}", "{10 * gauge['sigma']:.1e}",
+        "gauge::test_a_report_holds_what_the_gauge_found"),
+    "ten times place ± in tables": Mutation(
+        "progress.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
+        "gauge::test_a_report_holds_what_the_gauge_found"),
+    "the whole loss for the residual in pictures": Mutation(
+        "plotting.py", '[r["residual"] for r in mine]', '[r["total"] for r in mine]',
+        "structure::test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage"),
+    "means for medians in published tables": Mutation(
+        "tables/pages.py", "np.median(values)", "np.mean(values)",
+        "tables::test_pages_are_rendered_from_their_results"),
+    # References, kernels, devices.
+    "a differentiation matrix wrong at its ends": Mutation(
+        "references/chebyshev.py", "c[[0, n]] = 2", "c[[0, n]] = 1",
+        "problems::test_allen_cahn_reference_solves_the_equation"),
+    "even functions taken for odd ones": Mutation(
+        "references/chebyshev_2d.py", "return inner + d[", "return inner - d[",
+        "allen_cahn_2d::test_halving_the_unknowns_changes_nothing"),
+    "a weight of the Runge–Kutta method": Mutation(
+        "references/spectral.py", "2 * f2 * (na + nb)", "f2 * (na + nb)",
+        "burgers_time::test_the_reference_agrees_with_cole_and_hopf[0.1]"),
+    "a first integral without its 2": Mutation(
+        "references/double_well.py", "eps / np.sqrt(2 * (ratio", "eps / np.sqrt((ratio",
+        "problems::test_the_first_integral_agrees_with_newton"),
+    "one-sided differences": Mutation(
+        "references/finite_differences.py", "(right - left) / (2 * dx)", "(right - mid) / dx",
+        "problems::test_explicit_finite_differences_converge_to_newton_at_second_order"),
+    "second differences of half the middle": Mutation(
+        "kernels.py", "(one - 2 * np.eye(n) + one.T)", "(one - np.eye(n) + one.T)",
+        "kernels::test_k_is_d_s_d_to_second_order_and_spectrally"),
+    "parameters split by their first axis": Mutation(
+        "sharding.py", "leaf.shape[-1] % size", "leaf.shape[0] % size",
+        "training::test_parameters_lie_along_the_model_axis_by_their_last_axis"),
+}
+# fmt: on
 
 
-def survives(mutation: Mutation, folder: Path) -> bool:
-    """Whether the tests pass in a copy with the mutation."""
-    tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    path = folder / mutation.path
-    text = path.read_text()
-    if text.count(mutation.old) < 1:
-        raise SystemExit(f"{mutation.path} no longer holds {mutation.old!r}; mend the mutation")
-    path.write_text(text.replace(mutation.old, mutation.new, 1))
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    names, _, chosen = mutation.tests.partition(" -k ")
-    words = [*names.split(), *(["-k", chosen] if chosen else [])]
-    env = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
-    done = subprocess.run([*command, *words], cwd=folder, env=env, capture_output=True, text=True)
-    if done.returncode not in (0, 1):  # no test ran
-        raise SystemExit(f"the tests {mutation.tests} could not be run:\n{done.stdout[-2000:]}")
-    return done.returncode == 0
+def nodes(mutations: Iterable[Mutation]) -> list[str]:
+    """The tests of mutations as pytest takes them, each once."""
+    return list(dict.fromkeys(f"tests/test_{m.tests.replace('::', '.py::', 1)}" for m in mutations))
 
 
-def main(names: list[str]) -> int:
-    alive = 0
-    for name in names or MUTATIONS:
-        with tempfile.TemporaryDirectory() as folder:
-            lives = survives(MUTATIONS[name], Path(folder))
-        alive += lives
-        print(f"{'SURVIVES' if lives else 'found':9} {name}: {MUTATIONS[name].tests}", flush=True)
-    return 1 if alive else 0
+def stale() -> list[str]:
+    """What of the list is not in the code any more."""
+    found = []
+    for name, m in MUTATIONS.items():
+        count = (ROOT / "hop" / m.path).read_text(encoding="utf-8").count(m.old)
+        if count != 1:
+            found.append(f"{name}: hop/{m.path} holds {m.old!r} {count} times")
+        file, test = nodes([m])[0].split("::")
+        text = (ROOT / file).read_text(encoding="utf-8") if (ROOT / file).exists() else ""
+        if not re.search(rf"^def {test.partition('[')[0]}\(", text, re.MULTILINE):
+            found.append(f"{name}: no test {file}::{test}")
+    return found
+
+
+def copy(source: Path, folder: Path) -> None:
+    """The package and its tests in a folder of their own, the rest by links."""
+    folder.mkdir()
+    for path in source.iterdir():
+        if path.name in ("hop", "tests"):
+            shutil.copytree(path, folder / path.name)  # with compiled files, whose times stay valid
+        elif not path.name.startswith("."):
+            (folder / path.name).symlink_to(path.resolve())
+    (ROOT / COMPILED).mkdir(parents=True, exist_ok=True)
+    (folder / COMPILED.parent).mkdir()
+    (folder / COMPILED).symlink_to(ROOT / COMPILED)
+
+
+def run(folder: Path, tests: list[str], data: Path) -> tuple[int, str]:
+    """Whether tests pass in a copy (0), one fails (1) or they do not run; and what pytest says."""
+    words = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests]
+    env = os.environ | {"PYTHONPATH": str(folder), "HOP_TEST_DATA": str(data)}
+    try:
+        done = subprocess.run(
+            words, cwd=folder, env=env, capture_output=True, text=True, timeout=LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"more than {LIMIT} s"
+    return done.returncode, done.stdout + done.stderr
+
+
+def main(names: list[str], jobs: int) -> int:
+    if found := stale():
+        print("\n".join(found))
+        return 1
+    began = time.monotonic()
+    chosen = {name: MUTATIONS[name] for name in names or MUTATIONS}
+    with tempfile.TemporaryDirectory() as place:
+        clean, data = Path(place) / "clean", Path(place) / "datasets"
+        copy(ROOT, clean)
+        code, said = run(clean, nodes(chosen.values()), data)
+        print(f"without any  {time.monotonic() - began:5.0f} s", flush=True)
+        if code:
+            print(f"the tests do not pass without a mutation:\n{said[-3000:]}")
+            return 1
+
+        def verdict(name: str) -> str:
+            started, mutation = time.monotonic(), chosen[name]
+            folder = Path(place) / str(list(chosen).index(name))
+            copy(clean, folder)
+            path = folder / "hop" / mutation.path
+            text = path.read_text(encoding="utf-8").replace(mutation.old, mutation.new)
+            path.write_text(text, encoding="utf-8")
+            code, said = run(folder, nodes([mutation]), data)
+            shutil.rmtree(folder)
+            what = {0: "SURVIVES", 1: "noticed"}.get(code, "NOT RUN")
+            line = f"{what:12} {time.monotonic() - started:5.0f} s  {name}: {mutation.tests}"
+            print(line if code in (0, 1) else f"{line}\n{said[-2000:]}", flush=True)
+            return what
+
+        with ThreadPoolExecutor(jobs) as pool:
+            verdicts = list(pool.map(verdict, chosen))
+    noticed = verdicts.count("noticed")
+    print(f"{noticed} of {len(verdicts)} noticed in {time.monotonic() - began:.0f} s")
+    return 0 if noticed == len(verdicts) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description="Changes the code, and has tests notice.")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="mutations at a time")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutations; default: all")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(MUTATIONS):
+        parser.error(f"no mutation {', '.join(map(repr, unknown))}")
+    sys.exit(main(options.names, options.jobs))

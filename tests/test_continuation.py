@@ -68,7 +68,7 @@ def test_truncated_steps_are_the_pseudo_inverses(shape):
     rng = np.random.default_rng(0)
     left, _ = np.linalg.qr(rng.standard_normal((shape[0], 5)))
     right, _ = np.linalg.qr(rng.standard_normal((shape[1], 5)))
-    sigma = np.array([1.0, 1e-2, 1e-4, 1e-7, 1e-9])
+    sigma = 1e3 * np.array([1.0, 1e-2, 1e-4, 1e-7, 1e-9])
     matrix, r = (left * sigma) @ right.T, rng.standard_normal(shape[0])
     core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
     for rtol, kept in ((1e-12, 5), (1e-8, 4), (1e-3, 2)):
@@ -147,6 +147,28 @@ def test_the_tangent_step_misses_the_path_at_second_order():
     assert math.log2(after(2e-2) / after(1e-2)) == pytest.approx(2.0, abs=0.1)
 
 
+class Squares(Objective):
+    """r = ε θ² − 1, of any number of parameters."""
+
+    def vector(self, params):
+        return self.stage.lam.eps * params**2 - 1
+
+    def jacobian(self, params):
+        return self.vector(params), jnp.diag(2 * self.stage.lam.eps * params)
+
+
+@pytest.mark.parametrize(("previous", "keeps"), [(0.25, False), (0.025, True)])
+def test_the_tangent_is_that_of_where_the_last_stage_stands(previous, keeps):
+    """J at λ_{k−1}, r at λ_k; guarded, θ stays where the step would raise the loss at λ_k."""
+    stage = Stage(1, Lam(0.0, 0.2), Lam(0.0, previous), 1.0)
+    goal = Squares(FRONT, Weights(), {}, None, jnp.zeros((1, 1)), jnp.ones(1), stage)
+    theta = jnp.array([1.9, 2.0, 2.1])
+    step = -(0.2 * theta**2 - 1) / (2 * previous * theta)
+    free, guarded = (Tangent(1e-9, guarded=guarded)(goal, theta) for guarded in (False, True))
+    np.testing.assert_allclose(free, theta + step, rtol=1e-12)
+    np.testing.assert_allclose(guarded, theta if keeps else theta + step, rtol=1e-12)
+
+
 # Solvers.
 
 SOLVERS = [
@@ -190,6 +212,41 @@ def test_kaczmarz_on_all_rows_is_a_damped_least_squares_step():
     eta = next(eta for eta in (1, 0.5, 0.25, 0.125) if loss(theta + eta * delta) < loss(theta))
     np.testing.assert_allclose(after.step, eta * delta, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(ravel_pytree(moved)[0], theta + eta * delta, rtol=1e-10, atol=1e-12)
+
+
+class Linear:
+    """r = A θ − b."""
+
+    def __init__(self, a, b):
+        self._a, self._b = a, b
+
+    def vector(self, params):
+        return self._a @ params - self._b
+
+    def loss(self, params):
+        return 0.5 * jnp.sum(self.vector(params) ** 2), {}
+
+    gradient = jacobian = drawn = loss
+
+
+def test_gauss_newton_by_conjugate_gradients_is_a_damped_least_squares_step():
+    rng = np.random.default_rng(0)
+    a, b, theta, mu = rng.standard_normal((7, 4)), rng.standard_normal(7), np.ones(4), 0.5
+    goal, moment = Linear(jnp.asarray(a), jnp.asarray(b)), Moment(0, 9, 9)
+    moved, after, _ = GaussNewtonCG().step(goal, jnp.asarray(theta), jnp.float64(mu), moment)
+    delta = np.linalg.solve(a.T @ a + mu * np.eye(4), -a.T @ (a @ theta - b))
+    np.testing.assert_allclose(moved, theta + delta, atol=1e-4)
+    assert float(after) == mu / 2  # the loss fell
+
+
+def test_what_a_solver_learned_of_one_loss_is_not_used_for_the_next():
+    params = {"kernel": jnp.ones((2, 3))}
+    for solver in SOLVERS:
+        fresh = solver.init(params)
+        used = jax.tree.map(lambda leaf: leaf + 5, fresh)
+        jax.tree.map(np.testing.assert_array_equal, solver.next_stage(used, params), fresh)
+    low = jnp.float64(1e-9)
+    assert LevenbergMarquardt().next_stage(low, params) == low  # μ at most that of the start
 
 
 def test_rows_are_drawn_by_their_size_and_never_twice():
@@ -401,6 +458,11 @@ def test_adaptive_points_are_dense_where_the_solution_is_steep():
     for f in (np.ones_like, np.square, lambda x: np.exp(-(((x - 0.3) / 0.02) ** 2))):
         fine = np.linspace(0, 1, 10_001)
         assert np.mean(f(moved) * spacing) == pytest.approx(np.mean(f(fine)), rel=0.02)
+    # dx/dt ∝ 1/w, w = 1 + |u_x|^½ / mean |u_x|^½; of this front |u_x|^½ ∝ sech.
+    root = 1 / np.cosh((fine - 0.3) / (math.sqrt(2) * 0.01))
+    weight = 1 + root / np.mean(root)
+    share = np.interp(moved, fine, np.cumsum(weight) / np.sum(weight))
+    np.testing.assert_allclose(share, x[:, 0], atol=1e-3)
 
 
 # What least squares cannot serve is refused in one line.

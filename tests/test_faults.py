@@ -21,9 +21,10 @@ from conftest import TINY, Listener, tiny_config
 import hop
 from hop import config as config_lib
 from hop import config_files
-from hop.checkpoints import Store, Workdir, leaves, write_model
+from hop.checkpoints import Store, Workdir, digest, leaves, write_model
 from hop.errors import PreemptedError
 from hop.operators import apply
+from hop.preemption import Notice
 from hop.sharding import Layout
 from hop.training import Trainer, train
 
@@ -78,6 +79,25 @@ def test_sigterm_saves_and_the_rest_is_the_same_to_the_bit(
     train(tiny(), tmp_path / "w", rest)
     assert len(rest.windows) == 8 - steps // 10  # not one step twice
     same_networks(tmp_path / "w", whole(0.5, 0.3))
+
+
+def test_a_signal_is_heard_until_the_block_ends():
+    """Within it nothing is stopped but asked, or else what would follow it."""
+    before, notice = signal.getsignal(signal.SIGTERM), Notice()
+    assert notice.agree(True) == (False, True)
+    with pytest.raises(PreemptedError), notice:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert notice.agree(False) == (True, False)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_digest_is_of_type_shape_and_bytes():
+    a = np.arange(6, dtype=np.float32).reshape(2, 3)
+    others = a.reshape(3, 2), a.view(np.int32), np.nextafter(a, 9)
+    found = {digest(array) for array in (a, *others)}
+    assert len(found) == 4
+    assert digest(np.asfortranarray(a)) in found
+    assert digest(a) == digest(a.copy())
 
 
 def largest(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 from scipy import fft
 
 import hop
+from hop import evaluation
 from hop.ansatz import Ansatz
 from hop.derivatives import jet
 from hop.evaluation import Judge
@@ -20,6 +22,7 @@ from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.progress import table
 from hop.references.chebyshev import differentiation_matrix, integration_matrix, lobatto
+from hop.trust import Gauge
 
 
 class FreeAllenCahn(AllenCahn1D):
@@ -144,6 +147,8 @@ def test_it_recovers_a_known_error(name, eps):
     assert found.relative[0] == pytest.approx(1e-3 / norm(u), rel=0.02)
     moved = error[DEGREE // 2] / (differentiation_matrix(X) @ u)[DEGREE // 2]
     assert found.shift[0] == pytest.approx(abs(moved), rel=0.02)
+    # u_θ = u + e is u(x − d) where e = −d u_x.
+    assert found.offset[0] == pytest.approx(-moved, rel=0.02)
 
 
 def test_an_error_off_the_mode_is_hardly_seen():
@@ -222,3 +227,19 @@ def test_reports_of_what_cannot_be_placed(capsys):
     assert "open" in capsys.readouterr().out
     table(report | {"stages": [row | {"gauge": None}]})
     assert "place" not in capsys.readouterr().out
+
+
+def test_a_report_holds_what_the_gauge_found(capsys, monkeypatch):
+    """Medians over the functions in the scores of a stage; in the table, each in its column."""
+    three = {name: np.ones(3) for name in ("floor", "projected", "relative", "place", "offset")}
+    three |= {"sigma": np.array([8e-2, 1e-2, 2e-2]), "shift": np.array([3e-4, 4e-4, math.inf])}
+    three |= {"error": np.array([5e-3, 6e-3, 9e-3]), "resolved": np.array([True, True, True])}
+    monkeypatch.setattr(evaluation, "gauge", lambda *_: Gauge(**three, nodes=144))
+    told = Judge(PROBLEMS["allen-cahn"], None, None).trust(operator("allen-cahn", 0.2)[0])
+    assert told == {"sigma": 2e-2, "shift": 4e-4, "error": 6e-3, "resolved": True}
+    scores = {"loss": 1e-4, "l2re": 2e-3, "l2re_median": 3e-3, "l2re_worst": 4e-2}
+    row = {"stage": 1, "s": 0.25, "eps": 0.2, **scores, "gauge": told, "place": None}
+    table({"problem": "allen_cahn_1d", "functions": 9, "stages": [row]})
+    (line,) = (text for text in capsys.readouterr().out.splitlines() if "0.25" in text)
+    scores = ["1.00e-04", "2.00e-03", "3.00e-03", "4.00e-02"]
+    assert re.findall(r"[\d.e+-]+", line) == ["1", "0.25", "0.2", *scores, "2.0e-02", "4.0e-04"]

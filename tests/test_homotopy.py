@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hop import config as config_lib
 from hop.errors import RunError, UserError
 from hop.homotopy import terms
 from hop.homotopy.path import Path
+from hop.homotopy.predictors import Tangent
+from hop.homotopy.resampling import ByResidual
 from hop.homotopy.terms import Stage, Weights
 from hop.problems import Lam
 from hop.problems.burgers_steady import BurgersSteady
 from hop.solvers import Criterion, Moment, Progress
 from hop.solvers.first_order import FirstOrder
+from hop.strategies import Plan
 
 PROBLEM = BurgersSteady("unit")
 X = np.linspace(0.05, 0.95, 11)[None, None, :]
@@ -80,6 +84,17 @@ def test_weights_of_the_loss():
     only = Weights(residual=0.0, condition=0.0, tangent=1.0, tangent_share=math.inf)
     assert total(only, share=0.9) == pytest.approx(8)
     assert total(only, tangent=0.0) == pytest.approx(2)  # no predecessor: the residual serves
+
+
+@pytest.mark.parametrize("follows", [0.0, 1.0])
+def test_a_weight_serves_every_stage(follows):
+    """Of the terms, the tangent alone depends on whether a stage has a predecessor."""
+    weights = Weights(residual=2.0, condition=3.0, tangent=0.5, slow=4.0, initial=5.0)
+    at = stage(Lam(0.0, 0.1), Lam(0.0, 0.2))._replace(tangent=jnp.float32(follows))
+    factors = {name: float(value) for name, value in weights.at(at, jnp.float32(0)).items()}
+    assert factors == {
+        "residual": 2, "condition": 3, "tangent": 0.5 * follows, "slow": 4, "initial": 5, "pin": 1
+    }  # fmt: skip
 
 
 PLACES = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=5, unique=True).map(
@@ -161,6 +176,22 @@ def test_a_stalled_loss_is_brought_to_its_end_at_once():
     assert progress.step == 200 + CRITERION.tail
 
 
+def test_a_loss_that_is_low_enough_ends_a_stage():
+    asked = dataclasses.replace(CRITERION, goal=1e-3)
+    progress = Progress(0, asked.latest).after(asked, 50, 2e-3)
+    assert progress.tail_from == 700
+    assert progress.after(asked, 50, 1e-3).tail_from == 100
+
+
+def test_no_stall_is_looked_for_while_the_loss_itself_changes():
+    held = dataclasses.replace(CRITERION, hold=400)
+    progress, seen = Progress(0, held.latest), []
+    while not progress.finished(held):
+        progress = progress.after(held, 50, 1.0)
+        seen.append(progress.tail_from)
+    assert seen[7:9] == [700, 450]
+
+
 def test_a_solver_without_a_tail_ends_with_the_stall_or_at_the_limit():
     bare = dataclasses.replace(CRITERION, tail=0)
     progress = Progress(0, bare.latest)
@@ -181,8 +212,90 @@ def test_learning_rate_warms_up_holds_and_anneals():
     assert rate(0) == pytest.approx(1e-3)
     assert rate(10) == rate(700) == pytest.approx(1e-2)
     assert rate(850) == pytest.approx(0.5e-2, rel=1e-5)
+    assert rate(775) == pytest.approx(0.5e-2 * (1 + math.cos(math.pi / 4)), rel=1e-5)
     assert rate(1000) == pytest.approx(0.0, abs=1e-9)
     assert rate(350, tail_from=200) == pytest.approx(0.5e-2, rel=1e-5)
+
+
+class Slope:
+    """An objective of this gradient; nothing else of it is asked for."""
+
+    def __init__(self, gradient):
+        self._gradient = gradient
+
+    def gradient(self, params):
+        return (jnp.float32(0), {}), self._gradient
+
+    loss = vector = jacobian = drawn = gradient
+
+
+def test_optimizers_are_those_of_their_names():
+    """The first step of each from a gradient G = U S Vᵀ: −G, −sign G, and about −U Vᵀ."""
+    rng = np.random.default_rng(0)
+    u, v = (np.linalg.qr(rng.standard_normal((6, 6)))[0] for _ in range(2))
+    g = (u * np.linspace(1.0, 4.0, 6)) @ v.T
+
+    def step(optimizer):
+        solver = FirstOrder(optimizer=optimizer, learning_rate=1.0, warmup=0)
+        params = {"kernel": jnp.zeros((6, 6), jnp.float32)}
+        moment = Moment(jnp.int32(0), jnp.float32(9), 10)
+        slope = Slope({"kernel": jnp.asarray(g, jnp.float32)})
+        moved, *_ = jax.jit(lambda p: solver.step(slope, p, solver.init(p), moment))(params)
+        return np.asarray(moved["kernel"])
+
+    np.testing.assert_allclose(step("sgd"), -g, rtol=1e-5)
+    np.testing.assert_allclose(step("adam"), -np.sign(g), rtol=1e-4)
+    along = -u.T @ step("muon") @ v
+    np.testing.assert_allclose(along, np.diag(np.diag(along)), atol=1e-3)
+    assert np.all((np.diag(along) > 0.6) & (np.diag(along) < 1.3))  # five Newton–Schulz steps
+
+
+# Strategies and paths.
+
+
+def test_what_every_strategy_walks_and_weighs():
+    """As its paper has it: the places of a run, the terms of its loss, and its predictor."""
+    path = Path(tuple(Lam(s, max(s, 0.1)) for s in (0.5, 0.2, 0.0)))
+    places = {
+        name: config_lib.find("strategy", name)().path(path).places
+        for name in ("classical", "curriculum", "homotopy_loss", "predictor_corrector", "euler",
+                     "resampling", "sequence_to_sequence")
+    }  # fmt: skip
+    alone = path.places[-1:]
+    assert places == {
+        "classical": alone,
+        "resampling": alone,
+        "sequence_to_sequence": alone * 10,
+        "curriculum": (Lam(0.0, 0.5), Lam(0.0, 0.2), Lam(0.0, 0.1)),
+        **dict.fromkeys(("homotopy_loss", "predictor_corrector", "euler"), path.places),
+    }
+
+    def plan(name, **options):
+        return config_lib.find("strategy", name)(**options).plan()
+
+    for name in places:
+        assert plan(name, condition=7.0).weights.condition == 7.0
+    euler, corrector = plan("euler", rtol=0.1), plan("predictor_corrector", rtol=0.2, pin=0.3)
+    assert (euler.predictor, euler.corrects) == (Tangent(0.1, guarded=False), False)
+    assert (corrector.predictor, corrector.corrects) == (Tangent(0.2, guarded=True), True)
+    assert plan("predictor_corrector", rtol=0.0).predictor is None
+    paper = plan("homotopy_loss", residual=2.0, tangent=3.0, tangent_share=0.4, slow=5.0, pin=0.3)
+    assert paper == Plan(Weights(2.0, 1.0, 3.0, 0.4, 5.0), pin=0.3)
+    assert corrector.pin == 0.3
+    assert plan("resampling", pool=3, power=2.0, floor=0.5).resampling == ByResidual(3, 2.0, 0.5)
+    assert plan("sequence_to_sequence", initial=4.0).weights.initial == 4.0
+    for name in set(places) - {"homotopy_loss"}:
+        assert plan(name).weights.tangent == 0
+
+
+def test_eps_follows_s_down_to_its_target():
+    """ε(s) = max(s, target), the target's own s visited; one s serves every ε."""
+    path = config_lib.PathConfig(s=(1.0, 0.5, 0.1, 0.0), eps_target=0.2).build()
+    assert path.places == tuple(
+        Lam(*place) for place in ((1.0, 1.0), (0.5, 0.5), (0.2, 0.2), (0.1, 0.2), (0.0, 0.2))
+    )
+    path = config_lib.PathConfig(s=(0.1,), eps=(0.5, 0.2)).build()
+    assert path.places == (Lam(0.1, 0.5), Lam(0.1, 0.2))
 
 
 def test_a_limit_shorter_than_its_tail_still_ends():

@@ -5,12 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hop.ansatz import Ansatz, Inputs
 from hop.derivatives import jet
 from hop.errors import UserError
 from hop.networks import _ACTIVATIONS, evaluate, on_circle
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
 from hop.networks.nonlinear_deeponet import NonlinearDeepONet
+from hop.problems.burgers_steady import BurgersSteady
 
 
 def test_xavier_normal_kernels_and_zero_biases():
@@ -81,6 +83,36 @@ def test_features_and_their_gradients_are_those_of_nested_forward_mode(
 
 def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
+
+
+class Seeing(DeepONet):
+    """A network of nothing, which notes what it sees of its input functions."""
+
+    def features(self, params, values, y, labels):
+        params["values"] = values
+        return {"": jnp.zeros((1, len(values), len(y)))}
+
+    def decode(self, params, features, y, a):
+        params["a"] = a
+        return features[0]
+
+
+def test_a_network_sees_input_functions_in_units_of_their_law():
+    problem = BurgersSteady("paper")
+    ansatz, law = Ansatz(problem, Seeing()), problem.random_field
+    first = np.zeros((2, 64), np.float32)
+    first[:, 0] = law.rms
+
+    @jax.jit
+    def noted(inputs, x):
+        seen = {}
+        ansatz.jet(seen, inputs, x, ())
+        return seen
+
+    inputs = Inputs(np.full((2, 128), law.rms, np.float32), first)
+    seen = noted(inputs, np.array([[0.25], [0.5]], np.float32))
+    np.testing.assert_allclose(seen["values"], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(seen["a"], [[1.0, np.sqrt(2)]] * 2, rtol=1e-5)
 
 
 def test_unfit_networks_are_refused():

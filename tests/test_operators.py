@@ -16,8 +16,13 @@ import pytest
 
 import hop
 from hop import datasets, inference, operators
+from hop.ansatz import Ansatz
+from hop.checkpoints import StageInfo
 from hop.fields import Field
+from hop.networks.deeponet import DeepONet
 from hop.operators import Operator
+from hop.problems import Lam
+from hop.problems.burgers_steady import BurgersSteady
 from hop.training import train
 
 
@@ -82,6 +87,31 @@ def test_selection(run):
         hop.load("no-such-model")
     with pytest.raises(hop.UserError, match="no finished stage"):
         hop.load(run / "plots" if (run / "plots").exists() else run / "stages")
+
+
+def test_a_stage_is_selected_by_number_or_place():
+    places = [(0.5, 0.5), (0.0, 0.5), (0.0, 0.2)]
+    stages = [StageInfo(k, {"s": s, "eps": eps}) for k, (s, eps) in enumerate(places)]
+
+    def selected(**words):
+        return [info.stage for info in operators.select(stages, **words)]
+
+    assert selected() == []
+    assert [selected(stage=k) for k in (0, 2, -1, -3)] == [[0], [2], [2], [0]]
+    assert selected(eps=0.5) == [1]  # s = 0, where only ε is given
+    assert selected(eps=0.5, s=0.5) == selected(s=0.5) == [0]
+
+
+def test_a_residual_is_that_of_the_derivatives_at_the_stage_s_own_place(u0):
+    ansatz = Ansatz(BurgersSteady("unit"), DeepONet((8,), (8,), 4))
+    op = Operator(ansatz, jax.jit(ansatz.init)(jax.random.key(0)), Lam(0.25, 0.1))
+    x = np.linspace(0.1, 0.9, 9)[:, None]
+    u, u_x, u_xx = (op.derivative(u0[:3], x, order) for order in (0, 1, 2))
+    a = ansatz.inputs(jnp.asarray(u0[:3]))
+    a = np.asarray(Field(a.coefficients, "sine")(jnp.asarray(x[:, 0], jnp.float32)))
+    f = np.pi * np.sin(np.pi * x.T) * np.cos(np.pi * x.T)
+    h = 0.75 * (u * u_x - 0.1 * u_xx - f) + 0.25 * (u - a)
+    np.testing.assert_allclose(op.residual(u0[:3], x), h, atol=1e-5 * np.abs(h).max())
 
 
 def test_public_attributes(op):

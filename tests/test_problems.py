@@ -114,6 +114,7 @@ def test_conditions_move_with_eps_under_jit():
     eps, h = 0.3, 1e-5
     slope = (values(eps + h) - values(eps - h)) / (2 * h)
     assert float(jax.jit(jax.grad(values))(eps)) == pytest.approx(float(slope), rel=1e-6)
+    assert abs(slope) > 0.1
 
 
 @pytest.mark.parametrize("eps", [1 / 15, 1 / 200])

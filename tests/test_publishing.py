@@ -5,13 +5,16 @@ import importlib
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import hop
-from hop import checkpoints, config_files, files, publishing, refinement
-from hop.checkpoints import Store
+from hop import checkpoints, config_files, datasets, files, publishing, refinement
+from hop.checkpoints import StageInfo, Store
 from hop.cli import main
+from hop.fields import Field
+from hop.problems import in_time
 from hop.training import train
 
 
@@ -244,6 +247,39 @@ def test_shipped_models(name, monkeypatch):
     monkeypatch.setattr(module, "__doc__", None)  # as where Python leaves docstrings out
     assert publishing.card(name, store) == (store.root / "README.md").read_text(encoding="utf-8")
     assert info.metadata["test"]["l2re"] < 0.02  # the largest is that of Burgers at ν = 1e-3
+
+
+@pytest.mark.parametrize("name", checkpoints.pretrained_names())
+def test_shipped_stages_are_as_good_as_their_cards_say(name):
+    """By the residual on a few test functions; of a steady problem's last stage, by the error."""
+    store, few = Store.find(name), 4
+    for info in store.stages():
+        op = hop.load(name, eps=info.eps, s=info.s)
+        problem, test = op.ansatz.problem, info.metadata["test"]
+        data = datasets.examples(problem.random_field, "test", 0, few)
+        x, weights = problem.domain.quadrature(*(129, 9)[: problem.domain.dim])
+        h = np.asarray(op.residual(jnp.asarray(data["values"]), x))
+        loss = 0.5 * np.mean(h**2 @ weights)
+        # Of few functions, one can be ten times worse than a thousand are on average.
+        assert test["loss"] / 10 < loss < 10 * test["loss"]
+    if not in_time(problem):
+        r = problem.reference(Field(data["coefficients"], "sine"), x, op.lam)
+        errors = np.linalg.norm(op(data["values"], x) - r, axis=1) / np.linalg.norm(r, axis=1)
+        assert test["l2re"] / 3 < np.mean(errors) < 3 * test["l2re"]
+
+
+def test_the_nearest_stage_is_before_its_refinement():
+    """By s, then by the ratio of the ε; never at the place itself, and never beyond it."""
+    places = [(0.5, 0.5), (0.2, 0.5), (0.0, 0.5), (0.0, 0.2), (0.0, 0.05)]
+    stages = [StageInfo(k, {"s": s, "eps": eps}) for k, (s, eps) in enumerate(places)]
+
+    def nearest(eps, s=None):
+        return refinement.nearest(stages, eps, s).stage
+
+    assert [nearest(eps) for eps in (0.1, 0.04)] == [3, 4]
+    assert [nearest(eps, 0.0) for eps in (0.3, 0.2, 0.1)] == [2, 2, 3]
+    assert [nearest(0.5, s) for s in (0.3, 0.1)] == [0, 1]
+    assert nearest(0.3, 0.1) == 1
 
 
 def test_what_ships():

@@ -1,6 +1,7 @@
 """Imports go one way, and every shipped config builds."""
 
 import ast
+import json
 import pkgutil
 import runpy
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import hop
 from hop import config as config_lib
@@ -165,6 +167,21 @@ def test_other_shapes_of_problem_are_trained_scored_and_drawn(
     u = hop.load(str(tmp_path / "w"))
     x = np.zeros((3, u.ansatz.problem.domain.dim))
     assert u(x).shape == (3,)
+
+
+def test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage(tmp_path):
+    windows = [(0, 10, 1e-1), (0, 20, 1e-2), (1, 30, 1e-1), (1, 40, 1e-3)]
+    records = [
+        {"kind": "window", "stage": k, "total_steps": n, "residual": h, "total": 9 * h}
+        for k, n, h in windows
+    ]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    axes = Figure().subplots()
+    plotting._losses(axes, path, np.zeros((2, 4)))
+    drawn = [line.get_xydata().tolist() for line in axes.get_lines()]
+    assert drawn == [[[n, h] for k, n, h in windows if k == stage] for stage in (0, 1)]
+    assert axes.get_yscale() == "log"
 
 
 def test_checkpoints_name_no_module_outside_the_package(data_dir, tiny):

@@ -458,3 +458,132 @@ def test_metadata_of_a_stage(tiny, tmp_path, listener):
     assert math.prod(len(d) == 64 for d in metadata["digests"]["params"].values())
     assert (tmp_path / "w/stages/0/params").is_dir()
     assert (tmp_path / "w/stages/0/state").is_dir()
+
+
+# Of a run, without its steps.
+
+
+@pytest.mark.parametrize("sampler", ["uniform", "stratified", "grid", "adaptive"])
+def test_every_step_has_points_of_its_own_from_the_sampler_asked_for(sampler, tiny_mlp):
+    config = tiny_mlp(train__sampler=sampler, mesh__function=1, mesh__point=-1)
+    trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+    lam = Lam(jnp.float32(0), jnp.float32(0.5))
+    params = jax.tree.map(lambda a: a + 1.0, trainer.ansatz.init(jax.random.key(0)))
+    start = training.TrainState(params, params, None, jnp.int32(0))
+
+    @jax.jit
+    def made(step, index):
+        stage = Stage(index, lam, lam, jnp.float32(0))
+        objective = trainer._objective(start._replace(step=step), stage, None, None)
+        return objective.x[:, 0], objective.spacing
+
+    (x, spacing), (later, _), (again, _), (elsewhere, _) = (
+        made(jnp.int32(step), jnp.int32(index)) for step, index in ((3, 0), (4, 0), (3, 0), (3, 1))
+    )
+    np.testing.assert_array_equal(x, again)
+    for other in (later, elsewhere):
+        assert np.array_equal(x, other) == (sampler == "grid")
+    assert (np.ptp(spacing) > 0) == (sampler == "adaptive")
+    each_in_a_slab = np.array_equal(np.floor(np.asarray(x) * 32), np.arange(32))
+    assert each_in_a_slab == (sampler == "stratified")
+    assert np.allclose(x, np.linspace(0, 1, 32)) == (sampler == "grid")
+
+
+def test_a_solver_that_keeps_its_points_has_them_for_a_stage(tiny_mlp):
+    values = config_lib.to_json(tiny_mlp()) | {"solver": {"name": "lbfgs"}}
+    trainer = Trainer(config_lib.build(config_lib.parse(values)), Layout.create(1, 8))
+    lam = Lam(0.0, 0.5)
+
+    def key(step, index):
+        state = training.TrainState(None, None, None, jnp.int32(step))
+        return jax.random.key_data(trainer._key(state, Stage(index, lam, lam, 0))).tolist()
+
+    assert key(0, 0) == key(7, 0) != key(0, 1)
+
+
+class Dry:
+    """Training whose steps are not taken: a window adds 1 to θ, and has the loss given for it.
+
+    `asked` holds the stage and the state of every window.
+    """
+
+    def __init__(self, losses, monkeypatch):
+        self.asked, self.losses = [], iter(losses)
+        scores = {"loss": 0.0} | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
+        monkeypatch.setattr(Trainer, "dispatch", lambda trainer, *asked: self.window(*asked))
+        monkeypatch.setattr(training.evaluation.Judge, "scores", lambda *_: dict(scores))
+
+    def window(self, state, stage, window, pool, drawn):
+        self.asked.append((stage, jax.device_get(state)))
+        moved = jax.tree.map(lambda a: a + 1, state.params)
+        loss = np.float32(next(self.losses))
+        return state._replace(params=moved, step=state.step + window.count), {"total": loss}
+
+
+def thetas(dry):
+    """Of every window: a parameter of the network, and of its anchor."""
+    biases = [(state.params["Dense_0"]["bias"][0], state.anchor["Dense_0"]["bias"][0])
+              for _, state in dry.asked]  # fmt: skip
+    return [tuple(map(float, pair)) for pair in biases]
+
+
+def test_a_stage_follows_the_last_one(tiny_mlp, tmp_path, listener, monkeypatch):
+    """Its network and anchor are the last stage's end, and λ_{k−1} its place."""
+    dry = Dry([1.0] * 4, monkeypatch)
+    train(tiny_mlp(train__dispatch=20), tmp_path / "w", listener())
+    places = [(int(s.index), float(s.previous.eps), float(s.lam.eps), float(s.tangent))
+              for s, _ in dry.asked[::2]]  # fmt: skip
+    expected = [(0, 0.5, 0.5, 0), (1, 0.5, 0.3, 1)]
+    np.testing.assert_allclose(places, expected, rtol=1e-6)
+    assert [int(state.step) for _, state in dry.asked] == [0, 20] * 2
+    assert thetas(dry) == [(0, 0), (1, 0), (2, 2), (3, 2)]
+
+
+def test_a_goal_ends_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):
+    goal = {"train__goal": 1e-3, "train__dispatch": 4, "solver__anneal": 0.1}
+    Dry([1.0, 2e-3, 9e-4, 1.0, 1.0, 1e-4, 1.0], monkeypatch)
+    records = train(tiny_mlp(**goal), tmp_path / "w", listener())
+    assert [record["step"] for record in records] == [12 + 4, 8 + 4]
+
+
+def test_no_stall_is_looked_for_while_the_tangent_fades(tiny_mlp):
+    def hold(**strategy):
+        options = {f"strategy__{name}": value for name, value in strategy.items()}
+        return config_lib.build(tiny_mlp(train__steps=90, **options)).criterion.hold
+
+    assert hold(tangent=0.1, tangent_share=0.5) == 45
+    assert hold(tangent=0.1, tangent_share=math.inf) == hold(tangent=0.0) == 0
+
+
+def test_a_run_goes_on_within_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):
+    config = tiny_mlp(train__dispatch=20, **SAVING)
+    Dry([1.0] * 4, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):  # in the last window; the one before was saved
+        train(config, tmp_path / "w", listener(interrupt_after=4))
+    rest = Dry([1.0], monkeypatch)
+    train(config, tmp_path / "w", listener())
+    ((stage, state),) = rest.asked
+    assert (int(stage.index), int(state.step)) == (1, 20)
+    assert thetas(rest) == [(3, 2)]
+
+
+def test_a_failed_stage_is_tried_again_from_its_start(tiny_mlp, tmp_path, listener, monkeypatch):
+    """Half as far, from the last stage's end; what was tried does not count as a stage."""
+    dry = Dry([1.0, 1.0, math.nan, 1.0, 1.0], monkeypatch)
+    config = tiny_mlp(train__dispatch=40, path__eps=(0.5, 0.3, 0.1), path__adaptive=True)
+    monkeypatch.setattr(training.evaluation.Judge, "loss", lambda *_: 0.0)
+    records = train(config, tmp_path / "w", listener())
+    half = math.sqrt(0.3 * 0.1)
+    np.testing.assert_allclose([float(s.lam.eps) for s, _ in dry.asked], [0.5, 0.3, 0.1, half, 0.1])
+    assert thetas(dry) == [(0, 0), (1, 1), (2, 2), (2, 2), (3, 3)]
+    assert [record["stage"] for record in records] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("model", [1, 4])
+def test_parameters_lie_along_the_model_axis_by_their_last_axis(model):
+    layout = Layout.create(2, -1, model=model)
+    shapes = {"kernel": jnp.zeros((3, 8)), "odd": jnp.zeros((8, 3)), "step": jnp.zeros(())}
+    specs = {name: sharding.spec for name, sharding in layout.over_model(shapes).items()}
+    split = jax.sharding.PartitionSpec(None, "model") if model > 1 else jax.sharding.PartitionSpec()
+    whole = jax.sharding.PartitionSpec()
+    assert specs == {"kernel": split, "odd": whole, "step": whole}

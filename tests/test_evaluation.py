@@ -1,0 +1,69 @@
+"""Scores are what they say: relative errors in L2, ½ mean H², on functions that are held out."""
+
+import math
+
+import numpy as np
+import pytest
+
+import hop
+from hop import datasets, evaluation, publishing, training
+from hop.ansatz import Ansatz
+from hop.evaluation import Judge
+from hop.networks.mlp import MLP
+from hop.operators import Operator
+from hop.problems import Lam
+from hop.problems.high_frequency import HighFrequency
+
+PROBLEM, LAM = HighFrequency(), Lam(0.0, 0.1)
+
+
+class Off(Operator):
+    """The reference plus x, which leaves the residual x."""
+
+    def __call__(self, x):
+        return PROBLEM.reference(None, x, LAM)[0] + x[:, 0]
+
+    def residual(self, x):
+        return x[:, 0]
+
+
+OFF = Off(Ansatz(PROBLEM, MLP((4,))), {"bias": np.zeros(1, np.float32)}, LAM)
+
+
+def test_errors_are_relative_and_in_l2():
+    """∫x² = 1/3 beside ∫sin² = ½; in L1 it were π/4, by the largest value 1."""
+    found = Judge(PROBLEM, None, None).errors(OFF)
+    np.testing.assert_allclose(found, [math.sqrt((1 / 3) / (1 / 2))], rtol=1e-5)
+
+
+def test_the_loss_is_half_the_mean_square():
+    assert Judge(PROBLEM, None, None).loss(OFF) == pytest.approx(1 / 6, rel=1e-5)
+
+
+def test_scores_are_mean_median_and_worst_over_the_functions():
+    class Known(Judge):
+        def errors(self, operator):
+            return np.array([1.0, 6.0, 2.0])
+
+    scores = Known(PROBLEM, None, None).scores(OFF)
+    assert (scores["l2re"], scores["l2re_median"], scores["l2re_worst"]) == (3.0, 2.0, 6.0)
+
+
+class Asked(Exception):  # noqa: N818
+    """The split whose functions are asked for; they are not read."""
+
+
+def test_functions_that_score_are_held_out(tiny, tmp_path, listener, monkeypatch):
+    def asked(field, split, *rest, **more):
+        raise Asked(split)
+
+    monkeypatch.setattr(datasets, "load", asked)
+    monkeypatch.setattr(training, "provide", lambda *_: None)
+    monkeypatch.setattr(training, "_feed", lambda *_: None)
+    for score, split in (
+        (lambda: evaluation.evaluate("burgers-steady", stage=0), "test"),
+        (lambda: publishing.publish("burgers-steady", "new", folder=str(tmp_path)), "test"),
+        (lambda: hop.train(tiny(), tmp_path / "w", listener()), "validation"),
+    ):
+        with pytest.raises(Asked, match=split):
+            score()
