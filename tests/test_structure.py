@@ -20,7 +20,7 @@ ROOT = Path(hop.__file__).parent
 ROOMS = [
     ["errors", "share", "provenance", "standalone"],
     ["files"],
-    ["metrics", "derivatives", "preemption", "sharding"],
+    ["metrics", "derivatives", "ownership", "preemption", "sharding"],
     ["domain", "fields"],
     ["problems", "networks"],
     ["references", "references.*"],
