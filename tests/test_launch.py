@@ -4,22 +4,30 @@ tests/golden/launch holds what dry runs print; after an intended change, write t
 HOP_GOLDEN=write .venv/bin/python -m pytest tests/test_launch.py -k dry_run
 """
 
+import ast
+import importlib.metadata
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "launch"
 SCRIPTS = sorted(ROOT.glob("launch/**/*.sh"))
-LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem != "common"}
+INNER = {"common", "again", "slurm_job"}  # what launchers use or start
+LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem not in INNER}
 
 BUCKET = ["--config=configs/smoke.py", "--workdir=gs://bucket/run"]
 MOUNTED = ["--config=configs/smoke.py", "--workdir=/gcs/bucket/run"]  # where it is a folder
@@ -35,7 +43,7 @@ WORDS = {"local": MOUNTED, "slurm": MOUNTED, "tpu_vm": BUCKET, "gke": BUCKET, "x
 DRY_RUNS = {
     "local": ("local", ["--devices=2", "--processes", "2"]),
     "slurm": ("slurm", ["--nodes=2", "--gpus=8", "--time=1:00:00", "--sbatch=--mem=64G --qos=q"]),
-    "slurm_cpu": ("slurm", ["--gpus", "0", "--partition", "cpu", "--account", "a b"]),
+    "slurm_cpu": ("slurm", ["--gpus", "0", "--cpus=6", "--partition", "cpu", "--account", "a b"]),
     "tpu_vm": ("tpu_vm", [*REQUIRED["tpu_vm"], "--spot", "--project=p"]),
     "gke_gpu": ("gke", [*REQUIRED["gke"], "--nodes=2", "--gpus=8", "--namespace=n"]),
     "gke_tpu": ("gke", [*REQUIRED["gke"], "--accelerator=tpu-v5-lite-podslice", "--topology=4x4",
@@ -43,21 +51,23 @@ DRY_RUNS = {
     "xpk": ("xpk", [*REQUIRED["xpk"], "--project=p", "--zone=z"]),
 }  # fmt: skip
 
-STUBBED = "sbatch srun scontrol gcloud kubectl xpk hop pkill pgrep tar"
+STUBBED = "sbatch srun scontrol scancel gcloud kubectl xpk hop pkill pgrep tar"
 STUB = """#!{python} -IS
-import json, sys
+import sys  # and no more: a stub is started hundreds of times
 words = [sys.argv[0].split("/")[-1], *sys.argv[1:]]
-script = words[0] == "sbatch" or words[0] == "kubectl" and "apply" in words
-call = {{"words": words, "stdin": sys.stdin.read() if script else ""}}
-with open("{here}/calls.jsonl", "a") as log:
-    log.write(json.dumps(call) + "\\n")
-with open("{here}/replies.json") as file:
-    replies = json.load(file)
+applied = words[0] == "kubectl" and "apply" in words
+call = {{"words": words, "stdin": sys.stdin.read() if applied else ""}}
+with open("{here}/calls", "a") as log:
+    log.write(repr(call) + "\\n")
+with open("{here}/replies") as file:
+    replies = eval(file.read())
 for part, answers in replies.items():  # the first that fits; its last answer stays
     if part in " ".join(words):
-        out, code = answers.pop(0) if len(answers) > 1 else answers[0]
-        with open("{here}/replies.json", "w") as file:
-            json.dump(replies, file)
+        out, code = answers[0]
+        if len(answers) > 1:
+            del answers[0]
+            with open("{here}/replies", "w") as file:
+                file.write(repr(replies))
         print(out)
         sys.exit(code)
 """
@@ -75,17 +85,23 @@ class Tools:
 
     def answer(self, replies):
         """Replies by a part of the command: [(what it prints, its exit code), …]."""
-        (self.folder / "replies.json").write_text(json.dumps(replies))
+        (self.folder / "replies").write_text(repr(replies))
 
-    def run(self, *words, **env):
+    def script(self, name, text):
+        """A command of one's own in place of a stub."""
+        (self.folder / name).unlink(missing_ok=True)
+        (self.folder / name).write_text(f"#!/bin/bash\n{text}")
+        (self.folder / name).chmod(0o755)
+
+    def run(self, *words, cwd=ROOT, **env):
         path = f"{self.folder}:{os.environ['PATH']}"
         env = os.environ | {"PATH": path, "TMPDIR": "/tmp", "XLA_FLAGS": ""} | env
-        (self.folder / "calls.jsonl").write_text("")
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
+        (self.folder / "calls").write_text("")
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, env=env, cwd=cwd)
 
     def calls(self):
-        lines = (self.folder / "calls.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [ast.literal_eval(line) for line in lines]
 
     def words(self, *start):
         """The calls that start so."""
@@ -141,6 +157,10 @@ def refusals():
     yield "slurm", ["--", *BUCKET], "give a folder that all nodes share"
     yield "slurm", ["--nodes", "none", "--", *MOUNTED], "--nodes=none is not a positive number"
     yield "slurm", ["--gpus=x", "--", *MOUNTED], "--gpus=x is not a number"
+    yield "slurm", ["--cpus=0", "--", *MOUNTED], "--cpus=0 is not a positive number"
+    yield "slurm", ["--time=soon", "--", *MOUNTED], "--time=soon is no limit"
+    for short in ("3", "9:59", "0:09:00", "0-0:4"):
+        yield "slurm", [f"--time={short}", "--", *MOUNTED], "give 10 minutes at least"
     yield "tpu_vm", [*REQUIRED["tpu_vm"], "--type=x9-1", "--", *BUCKET], "give --runtime"
     yield "gke", [*REQUIRED["gke"], "--name=A_b", "--", *BUCKET], "cannot name a pod's host"
     yield "gke", [*REQUIRED["gke"], "--image=a b", "--", *BUCKET], "a character that none"
@@ -193,50 +213,159 @@ def test_local_waits_until_all_have_saved(tools):
     env = os.environ | {"PATH": f"{tools.folder}:{os.environ['PATH']}"}
     job = subprocess.Popen(words, env=env, stderr=subprocess.PIPE)
     begun, saved = tools.folder / "begun", tools.folder / "saved"
-    while not (begun.exists() and begun.read_text() == "\n\n"):
-        assert job.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: begun.exists() and begun.read_text() == "\n\n", job)
     job.terminate()
     _, said = job.communicate(timeout=30)
     assert (job.returncode, said) == (75, b"")
     assert saved.read_text() == "\n\n"
 
 
+def wait_for(condition, job):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert job.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 # SLURM
 
 
-def submitted(tools):
-    done = tools.run(LAUNCHERS["slurm"], "--gpus=2", "--", *MOUNTED, *NASTY)
-    assert done.returncode == 0, done.stderr
-    (call,) = tools.calls()
-    assert {"--requeue", "--signal=TERM@120", "--ntasks-per-node=2"} <= set(call["words"])
-    job = tools.folder / "job"
-    job.write_text(call["stdin"])
-    return job
+class Batch:
+    """What slurm.sh submitted for tmp_path/w, to be run as SLURM would."""
+
+    def __init__(self, tools, *options):
+        self.tools, self.workdir = tools, tools.folder / "w"
+        words = ["--config=c", f"--workdir={self.workdir}", *NASTY]
+        done = tools.run(LAUNCHERS["slurm"], *options, "--", *words)
+        assert done.returncode == 0, done.stderr
+        (call,) = tools.calls()
+        script = call["words"].index(str(ROOT / "launch/slurm_job.sh"))
+        self.options, self.job = call["words"][1:script], call["words"][script:]
+        self.trains = ["train", *words]
+
+    def run(self, code=0, **env):
+        self.tools.answer({"srun": [("", code)]})
+        return self.tools.run(*self.job, **{"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": ""} | env)
+
+    def start(self):
+        """In the background, where commands of one's own stand in for those of SLURM."""
+        path = f"{self.tools.folder}:{os.environ['PATH']}"
+        env = os.environ | {"PATH": path, "SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": ""}
+        (self.tools.folder / "calls").write_text("")
+        return subprocess.Popen(self.job, env=env, stderr=subprocess.PIPE, cwd=self.tools.folder)
+
+    def requeued(self):
+        return self.tools.words("scontrol") == [["scontrol", "requeue", "7"]]
 
 
 def test_slurm_trains_with_the_words_given(tools):
-    job = submitted(tools)
-    assert tools.run("bash", job).returncode == 0
-    ((srun, _, hop, *words),) = [call["words"] for call in tools.calls()]
-    assert (srun, Path(hop).name) == ("srun", "hop")
-    assert words == ["train", *MOUNTED, *NASTY]
+    batch = Batch(tools, "--gpus=2", "--cpus=6")
+    assert {"--requeue", "--ntasks-per-node=2", "--cpus-per-task=6"} <= set(batch.options)
+    assert batch.run().returncode == 0
+    ((srun, flag, hop, *words),) = tools.words()
+    assert (srun, flag, Path(hop).name) == ("srun", "--kill-on-bad-exit=0", "hop")
+    assert words == batch.trains
+    # SLURM 22.05 to 23.02 give the tasks of srun one CPU each, unless it is told again.
+    assert batch.run(SLURM_CPUS_PER_TASK="6").returncode == 0
+    assert "--cpus-per-task=6" in tools.words()[0]
 
 
-@pytest.mark.parametrize(("code", "requeued"), [(0, False), (1, False), (2, False), (75, True)])
+def test_slurm_jobs_are_named_by_folder(tools):
+    def name(workdir, cwd):
+        line = [LAUNCHERS["slurm"], "--", "--config=c", f"--workdir={workdir}"]
+        assert tools.run(*line, cwd=cwd, HOME=str(tools.folder)).returncode == 0
+        (words,) = tools.words("sbatch")
+        return next(w.removeprefix("--job-name=") for w in words if "job-name" in w)
+
+    one, two = tools.folder / "one", tools.folder / "two"
+    one.mkdir()
+    two.mkdir()
+    others = [name(*at) for at in (("a/b", one), ("a-b", one), ("a/b", two), ("x y%", one))]
+    assert len(set(others)) == 4
+    assert all(re.fullmatch(r"hop-[A-Za-z0-9._-]+-[0-9a-f]{8}", other) for other in others)
+    same = {name(*at) for at in (("a/b", one), (one / "a/b/", two), ("~/one/../one/a/b", two))}
+    assert same == {others[0]}
+
+
+@pytest.mark.parametrize("time", ["10", "0:10:00", "0-1", "1-00:00", "0", "UNLIMITED"])
+def test_slurm_takes_any_limit_that_leaves_time_to_train(time, tools):
+    assert f"--time={time}" in Batch(tools, f"--time={time}").options
+
+
+@pytest.mark.parametrize(
+    ("code", "requeued"),
+    # srun ends with the highest code of its tasks: 137 where one of many that saved was killed.
+    [(0, False), (1, False), (2, False), (75, True), (137, True), (143, True), (253, True)],
+)
 def test_slurm_queues_again_what_was_saved(code, requeued, tools):
-    job = submitted(tools)
-    tools.answer({"srun": [("", code)]})
-    done = tools.run("bash", job, SLURM_JOB_ID="7")
-    assert tools.words("scontrol") == ([["scontrol", "requeue", "7"]] if requeued else [])
-    assert done.returncode == (0 if requeued else code)
+    batch = Batch(tools)
+    assert batch.run(code).returncode == (0 if requeued else code)
+    assert batch.requeued() == requeued
+
+
+def test_slurm_stops_queueing_what_gets_nowhere(tools):
+    batch = Batch(tools)
+    for saved in ("rolling/10", None, "rolling/20", None):
+        if saved:
+            (batch.workdir / saved).mkdir(parents=True)
+        assert batch.run(75).returncode == 0
+        assert batch.requeued()
+    (batch.workdir / "rolling/30.orbax-checkpoint-tmp-1").mkdir()
+    done = batch.run(75)
+    assert done.returncode == 75
+    assert not batch.requeued()
+    assert "three runs in a row have saved nothing new: not queued again" in done.stderr
+    # The same line submitted again is another job, and starts to count anew.
+    assert batch.run(75, SLURM_JOB_ID="8").returncode == 0
+
+
+HOP_SAVES = "while [ ! -e told ]; do /bin/sleep 0.02; done; exit 75\n"
+
+
+def test_slurm_saves_before_the_limit(tools):
+    """The signal is for the job's shell, which has the tasks told: srun would kill them."""
+    batch = Batch(tools)
+    assert "--signal=B:USR1@180" in batch.options
+    tools.script("srun", "touch begun\n" + HOP_SAVES)
+    tools.script("scancel", 'echo "$*" >told\n')
+    job = batch.start()
+    wait_for((tools.folder / "begun").exists, job)
+    job.send_signal(signal.SIGUSR1)
+    _, said = job.communicate(timeout=30)
+    assert (job.returncode, said) == (0, b"")
+    assert (tools.folder / "told").read_text() == "--signal=TERM 7\n"
+    assert batch.requeued()
+
+
+def test_slurm_goes_on_from_the_last_checkpoint_where_a_save_takes_too_long(tools):
+    batch = Batch(tools)
+    tools.script("srun", "touch begun\n" + HOP_SAVES)  # it hears nothing
+    tools.script("sleep", "[ $1 = 120 ]")
+    job = batch.start()
+    wait_for((tools.folder / "begun").exists, job)
+    job.send_signal(signal.SIGUSR1)
+    wait_for(batch.requeued, job)  # while it still runs; SLURM would end it now
+    (tools.folder / "told").touch()
+    assert b"not saved within two minutes" in job.communicate(timeout=30)[1]
+
+
+def test_slurm_refuses_several_mig_devices(tools):
+    """A process sees one, whichever are given to it."""
+    batch = Batch(tools, "--gpus=2")
+    done = batch.run(CUDA_VISIBLE_DEVICES="MIG-5c89852c,MIG-9d1b7b02")
+    assert done.returncode == 2
+    assert "MIG devices cannot train together; ask for whole GPUs" in done.stderr
+    assert tools.calls() == []
+    assert batch.run(CUDA_VISIBLE_DEVICES="MIG-5c89852c").returncode == 0
+    assert batch.run(CUDA_VISIBLE_DEVICES="0,1").returncode == 0
 
 
 def test_slurm_failing_to_submit_or_to_requeue_is_seen(tools):
-    job = submitted(tools)
+    batch = Batch(tools)
     tools.answer({"sbatch": [("", 1)], "srun": [("", 75)], "scontrol": [("", 3)]})
     assert tools.run(LAUNCHERS["slurm"], "--", *MOUNTED).returncode == 1
-    assert tools.run("bash", job, SLURM_JOB_ID="7").returncode == 3
+    assert tools.run(*batch.job, SLURM_JOB_ID="7").returncode == 75
 
 
 # Cloud TPU VM
