@@ -220,6 +220,40 @@ def test_local_waits_until_all_have_saved(tools):
     assert saved.read_text() == "\n\n"
 
 
+# again.sh, in whose hands the clusters start hop
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ("exit 0", 0),
+        ("exit 2", 2),
+        ("mkdir -p w/rolling/10; exit 2", 2),
+        ("exit 75", 75),
+        ("exit 1", 1),
+        ("mkdir -p w/rolling/20.orbax-checkpoint-tmp; exit 1", 1),
+        ("mkdir -p w/rolling/20; exit 1", 75),  # as hop ends that saw a peer go
+        ("mkdir -p w/stages/1; kill -ABRT $$", 75),  # as JAX ends a process that lost one silently
+        ("kill -ABRT $$", 134),
+        ("mkdir -p w/stages/1; kill -KILL $$", 75),  # as the kernel does when memory runs out
+    ],
+)
+def test_what_saved_something_new_is_to_be_run_again(ends, code, tools):
+    (tools.folder / "w/stages/0").mkdir(parents=True)
+    again = ROOT / "launch/again.sh"
+    assert tools.run(again, "w", "bash", "-c", ends, cwd=tools.folder).returncode == code
+
+
+def test_again_passes_on_the_signal_and_waits_for_the_save(tmp_path):
+    saves = "trap 'sleep 0.3; mkdir -p w/rolling/1; exit 75' TERM\ntouch begun\n"
+    saves += "while :; do sleep 0.05; done"
+    job = subprocess.Popen([ROOT / "launch/again.sh", "w", "bash", "-c", saves], cwd=tmp_path)
+    wait_for((tmp_path / "begun").exists, job)
+    job.terminate()
+    assert job.wait(30) == 75
+    assert (tmp_path / "w/rolling/1").exists()
+
+
 def wait_for(condition, job):
     deadline = time.monotonic() + 30
     while not condition():
@@ -372,10 +406,13 @@ def test_slurm_failing_to_submit_or_to_requeue_is_seen(tools):
 
 
 def tpu(tools, states, trains, *options, **replies):
-    """Runs tpu_vm.sh where the request goes through `states` and training ends with `trains`."""
+    """Runs tpu_vm.sh where the request goes through `states` and training ends with `trains`.
+
+    A number in place of a state is the code of a gcloud that failed.
+    """
     tools.answer(
         {
-            " list ": [(state, 0) for state in states],
+            " list ": [("", s) if isinstance(s, int) else (s, 0) for s in states],
             "hop train": [("", code) for code in trains],
         }
         | replies
@@ -411,38 +448,68 @@ def test_tpu_goes_on_with_a_slice_that_is_there(tools):
     assert steps(tools) == [*ONCE, "delete"]
 
 
-@pytest.mark.parametrize("code", [75, 255, 1])
+# What hop ends with comes back with 100 added, what gcloud and ssh end with as it is.
+@pytest.mark.parametrize("code", [175, 255, 1, 101])
 def test_tpu_is_asked_for_again_after_a_preemption(code, tools):
     states = [*WAIT, "SUSPENDING", "SUSPENDED", *WAIT]
     assert tpu(tools, states, [code, 0]).returncode == 0
     assert steps(tools) == ["create", *ONCE, "delete", "create", *ONCE, "delete"]
 
 
-@pytest.mark.parametrize("code", [75, 255])
-def test_tpu_trains_again_where_only_the_process_was_stopped(code, tools):
-    assert tpu(tools, ["ACTIVE"], [code, code, 0]).returncode == 0
-    assert steps(tools) == [*ONCE * 3, "delete"]
+def test_tpu_trains_again_where_only_the_process_was_stopped(tools):
+    codes = [175, 255, 237, 1]  # saved; connection lost; killed; gcloud failed
+    assert tpu(tools, ["ACTIVE"], [*codes, 0]).returncode == 0
+    assert steps(tools) == [*ONCE * 5, "delete"]
 
 
-def test_tpu_keeps_the_slice_of_a_failure_and_says_so(tools):
-    done = tpu(tools, ["ACTIVE"], [2])
-    assert done.returncode == 2
+@pytest.mark.parametrize("code", [1, 2])
+def test_tpu_keeps_the_slice_of_a_failure_and_says_so(code, tools):
+    done = tpu(tools, ["ACTIVE"], [100 + code])
+    assert done.returncode == code
     assert steps(tools) == ONCE
     assert "gcloud compute tpus queued-resources delete hop" in done.stderr
 
 
 def test_tpu_gives_up_where_it_must(tools):
-    done = tpu(tools, ["ACTIVE"], [75], "--restarts=2")
+    done = tpu(tools, ["ACTIVE"], [175], "--restarts=2")
     assert done.returncode == 75
     assert steps(tools) == ONCE * 3
     assert "preempted 3 times" in done.stderr
-    assert tpu(tools, ["", "FAILED"], [0]).returncode == 1
+    assert "gcloud compute tpus queued-resources delete hop" in done.stderr
+    done = tpu(tools, ["", "FAILED"], [0])
+    assert done.returncode == 1
     assert steps(tools) == ["create", "delete"]
+    assert "costs money" not in done.stderr
     assert tpu(tools, [""], [0], **{" create ": [("", 4)]}).returncode == 4
-    assert tpu(tools, ["ACTIVE"], [0], **{"pip install": [("", 5)]}).returncode == 5
     # Not signed in, say: no reason to ask for another slice.
-    assert tpu(tools, [], [0], **{" list ": [("", 6)]}).returncode == 6
+    assert tpu(tools, [6], [0]).returncode == 6
     assert steps(tools) == []
+
+
+def test_tpu_is_watched_through_passing_errors_of_gcloud(tools):
+    """Else the slice would bill on with nobody there."""
+    states = ["", "WAITING_FOR_RESOURCES", 1, "PROVISIONING", 1, 1, "ACTIVE"]
+    fails = {"pip install": [("", 1), ("", 0)], " delete ": [("", 1), ("", 0)]}
+    done = tpu(tools, states, [0], **fails)
+    assert done.returncode == 0, done.stderr
+    assert steps(tools) == ["create", "copy", "install", *ONCE, "delete", "delete"]
+    assert "costs money" not in done.stderr
+    # A request that follows a preemption may fail; a deletion may be done though gcloud failed.
+    states = ["ACTIVE", "SUSPENDED", "", "", "ACTIVE", ""]
+    fails = {" create ": [("", 1), ("", 0)], " delete ": [("", 0), ("", 1)]}
+    assert tpu(tools, states, [255, 0], **fails).returncode == 0
+    assert steps(tools) == [*ONCE, "delete", "create", "create", *ONCE, "delete"]
+
+
+def test_tpu_says_what_bills_when_gcloud_does_not_come_back(tools):
+    for states, replies, code in (
+        (["ACTIVE", 7], {"hop train": [("", 255)]}, 7),
+        (["ACTIVE"], {"pip install": [("", 5)]}, 5),
+        (["ACTIVE"], {" delete ": [("", 4)]}, 4),
+    ):
+        done = tpu(tools, states, [0], **replies)
+        assert done.returncode == code
+        assert "gcloud compute tpus queued-resources delete hop" in done.stderr
 
 
 def test_tpu_hosts_train_with_the_words_given(tools):
@@ -451,6 +518,10 @@ def test_tpu_hosts_train_with_the_words_given(tools):
     home = tools.folder / "home"
     (home / "hop/.venv/bin").mkdir(parents=True)
     (home / "hop/.venv/bin/hop").symlink_to(tools.folder / "hop")
+    (home / "hop/launch").symlink_to(ROOT / "launch")
+    for tool in ("bash", "env", "find", "sort"):
+        (tools.folder / tool).symlink_to(f"/usr/bin/{tool}")
+    tools.script("sleep", "")
     tools.answer({"pgrep": [("1", 0), ("", 1)]})
     line = f"cd {home} && {command.removeprefix('--command=')}"
     # Stubs alone on PATH: the command stops whatever hop runs on its machine.
@@ -458,22 +529,28 @@ def test_tpu_hosts_train_with_the_words_given(tools):
     names = [call["words"][0] for call in tools.calls()]
     assert names == ["pkill", "pgrep", "pgrep", "hop"]
     assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
+    tools.answer({"pgrep": [("", 1)], "hop train": [("", 75)]})
+    assert tools.run("/bin/bash", "-c", line, PATH=str(tools.folder)).returncode == 175
 
 
 def test_tpu_hosts_get_all_that_hop_is_built_from(tools):
     """The archive and the image hold the same files, those that pyproject.toml names."""
     (tools.folder / "tar").unlink()
+    tools.script("rm", "[ $1 = -rf ] && cd $2 && touch removed")
     assert tpu(tools, ["ACTIVE"], [0]).returncode == 0
     (archive,) = [w[5] for w in tools.words("gcloud", "compute", "tpus", "tpu-vm", "scp")]
     listed = subprocess.run(["tar", "-tzf", archive], capture_output=True, text=True, check=True)
-    Path(archive).unlink()
+    # A name that no one else on this machine can have made before, and gone at the end.
+    assert re.fullmatch(r"/tmp/hop\.\w{6}/hop\.tgz", archive)
+    assert {path.name for path in Path(archive).parent.iterdir()} == {"hop.tgz", "removed"}
+    shutil.rmtree(Path(archive).parent)
     tops = {name.split("/")[0] for name in listed.stdout.split()}
     assert "__pycache__" not in listed.stdout
     copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "launch/Dockerfile").read_text(), re.MULTILINE)
     assert tops == {name for line in copied for name in line.split()}
     ignore = (ROOT / "launch/Dockerfile.dockerignore").read_text()
     assert tops == set(re.findall(r"^!(\S+)$", ignore, re.MULTILINE))
-    assert {"pyproject.toml", "README.md", "LICENSE", "hop", "configs", "data"} < tops
+    assert {"pyproject.toml", "README.md", "LICENSE", "hop", "configs", "data", "launch"} < tops
 
 
 # GKE
