@@ -5,7 +5,6 @@ HOP_GOLDEN=write .venv/bin/python -m pytest tests/test_launch.py -k dry_run
 """
 
 import ast
-import importlib.metadata
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from packaging.requirements import Requirement
+from conftest import needs
 from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).parent.parent
@@ -824,17 +823,6 @@ def test_the_image_builds_from_what_the_package_has():
     assert "--no-build-isolation" in pips[1]
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pins = {canonical(name): at for name, at in (x.split("==") for x in lines if x[0] != "#")}
-    left, seen = [*project["project"]["dependencies"], *project["build-system"]["requires"]], set()
-    while left:
-        asked = Requirement(left.pop())
-        name = canonical(asked.name)
-        assert asked.specifier.contains(pins[name]), asked
-        if (name, *asked.extras) not in seen:
-            seen.add((name, *asked.extras))
-            needs = map(Requirement, importlib.metadata.requires(name) or [])
-            extras = {"", *asked.extras}
-            left += [str(n) for n in needs if any(wanted(n, extra) for extra in extras)]
-
-
-def wanted(need, extra):
-    return need.marker is None or need.marker.evaluate({"extra": extra})
+    asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    for need in needs(*asked):
+        assert need.specifier.contains(pins[canonical(need.name)]), need
