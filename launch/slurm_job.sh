@@ -4,8 +4,8 @@
 #   slurm_job.sh WORKDIR HOP train …
 #
 # Near its limit SLURM signals this shell (USR1), which has the tasks save (TERM). It is queued again
-# after that, and after any end of a task by a signal, from the last checkpoint: but not where three
-# runs in a row ended at the same one.
+# after that, after the end of a task by a signal, and after a failure that had saved something new: but
+# not where three runs in a row ended at the same checkpoint.
 set -uo pipefail
 workdir="$1"
 shift
@@ -50,6 +50,7 @@ trap 'kill $timer 2>/dev/null' EXIT
 
 # From 22.05 to 23.02 srun does not take the CPUs of a task from the job. Tasks that are still saving
 # live on when another has exited; JAX ends those that lost one.
+before="$(newest)"
 export HOP_DISTRIBUTED=1
 srun --kill-on-bad-exit=0 ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} "$@" &
 step=$!
@@ -58,8 +59,9 @@ while true; do
   wait "$step" || code=$?
   kill -0 "$step" 2>/dev/null || break # else it was the signal that ended the wait
 done
-# 75: saved, more to do. From 128: a task was killed; srun gives the highest code of all.
-if [ "$code" -eq 75 ] || [ "$code" -ge 128 ]; then
-  again && exit 0
-fi
+case "$code" in # srun gives the highest code of all tasks
+  0 | 2) ;; # done, or nothing that could be done
+  75) again && exit 0 ;; # saved, more to do
+  *) [ "$code" -lt 128 ] && [ "$(newest)" = "$before" ] || { again && exit 0; } ;; # 128: killed
+esac
 exit "$code"

@@ -337,6 +337,14 @@ def test_slurm_queues_again_what_was_saved(code, requeued, tools):
     assert batch.requeued() == requeued
 
 
+@pytest.mark.parametrize(("code", "requeued"), [(1, True), (2, False), (0, False)])
+def test_slurm_queues_again_what_failed_after_a_save(code, requeued, tools):
+    batch = Batch(tools)
+    tools.script("srun", f"mkdir -p {batch.workdir}/rolling/5; exit {code}")
+    batch.run()
+    assert batch.requeued() == requeued
+
+
 def test_slurm_stops_queueing_what_gets_nowhere(tools):
     batch = Batch(tools)
     for saved in ("rolling/10", None, "rolling/20", None):
