@@ -1,5 +1,6 @@
 """In a bucket, where neither locks nor flushes reach: one job a workdir, and metrics are kept."""
 
+import fcntl
 import io
 import json
 import time
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import checkpoints, metrics, ownership, sharding
+from hop import metrics, ownership, sharding
 from hop.checkpoints import Workdir
 from hop.ownership import Owner
 
@@ -65,7 +66,7 @@ def test_another_machine_is_kept_away_while_the_owner_lives(tmp_path, capfd):
 
 def test_of_two_that_start_together_one_stops_before_its_next_save(tmp_path, monkeypatch):
     """Neither sees the other in time, and the lock is not shared, as between two pods."""
-    monkeypatch.setattr(checkpoints.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
     with Workdir.open(tmp_path) as ours:
         theirs = elsewhere(tmp_path)
         theirs._say()
