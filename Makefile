@@ -1,5 +1,14 @@
-# Needs Python 3.11 and make; everything else is installed into ./.venv.
-PYTHON ?= python3.11
+# Needs Python 3.11 or newer and make; everything else is installed into ./.venv. The newest of these
+# Pythons is taken; for another, make install PYTHON=/path/to/python.
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(call recent,$(name))))
+recent = $(if $(1),$(shell \
+  $(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(1)))
+whole = $(shell $(1) -c 'import ensurepip, venv' 2>/dev/null && echo $(1))
+other = or name another: make install PYTHON=/path/to/python
+python = $(or $(call recent,$(PYTHON)),$(error \
+  $(if $(PYTHON),$(PYTHON) is not,nothing on PATH is) Python 3.11 or newer; install it, $(other)))
+python_with_venv = $(or $(call whole,$(python)),$(error \
+  $(python) has no venv; install it (Debian: apt install $(notdir $(python))-venv), $(other)))
 BIN := .venv/bin
 RUN := runs/quickstart
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -10,7 +19,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 install: .venv/installed
 
 .venv/installed: requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv
+	$(python_with_venv) -m venv .venv
+	@$(BIN)/python --version
 	$(BIN)/pip install --quiet -r requirements.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
@@ -55,7 +65,7 @@ bench-rivals: install .venv-rivals/installed
 
 # --retries: an index that cannot be reached is given up soon
 .venv-rivals/installed: benchmarks/rivals/requirements.txt
-	$(PYTHON) -m venv .venv-rivals
+	$(python_with_venv) -m venv .venv-rivals
 	.venv-rivals/bin/pip install --quiet --no-deps --retries=1 -r $<
 	@touch $@
 

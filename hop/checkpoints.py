@@ -4,7 +4,7 @@
     W/stages/<K>/params       the network of stage K          (Orbax items)
     W/stages/<K>/state        all that is needed to go on from the end of stage K
     W/rolling/<N>/state       the same, within a stage, after N steps in all; the last two are kept
-    W/metrics.jsonl  W/tensorboard/  W/plots/  W/lock
+    W/metrics.jsonl  W/tensorboard/  W/plots/  W/lock  W/owner
 
 Each checkpoint carries, as metadata, a SHA-256 digest of every leaf. Reading verifies them: Orbax
 itself restores most flipped bits silently, and casts a wrong dtype.
@@ -31,6 +31,7 @@ from etils import epath
 from hop import files, metrics
 from hop.errors import RunError, UserError
 from hop.metrics import Metrics
+from hop.ownership import Owner
 from hop.sharding import on_host, wait_for_all
 from hop.share import share
 
@@ -197,14 +198,18 @@ class Workdir(Store):
                     f"workdir {path} cannot be written ({error.strerror}); choose another --workdir"
                 ) from error
             workdir = cls(path, chief)
-            try:
-                yield workdir
-            finally:
-                workdir.close()
+            owned.callback(workdir.owner.release)
+            owned.callback(workdir.close)
+            if chief:
+                workdir.owner.claim()  # where the lock does not reach
+            wait_for_all("the workdir is this job's")
+            yield workdir
 
     def __init__(self, root: Path, chief: bool):
         super().__init__(root)
         self.chief = chief
+        self.owner = Owner(root)
+        self._metrics: Metrics | None = None
         self._stages: ocp.CheckpointManager | None = None
         self._rolling: ocp.CheckpointManager | None = None
 
@@ -234,7 +239,14 @@ class Workdir(Store):
 
     def metrics(self) -> "Metrics":
         """The open metrics files."""
-        return Metrics(self.root, write=self.chief)
+        self._metrics = Metrics(self.root, write=self.chief)
+        return self._metrics
+
+    def _settle(self) -> None:
+        """Before a save: this job still has the workdir, and the metrics up to here are safe."""
+        self.owner.check()
+        if self._metrics is not None:
+            self._metrics.settle()
 
     def forget_after(self, total_steps: int) -> None:
         """Drops the metrics of steps that no checkpoint holds: they will be taken again."""
@@ -251,6 +263,7 @@ class Workdir(Store):
         Raises:
           RunError: it could not be written; earlier stages are untouched.
         """
+        self._settle()
         digests = {"params": _digests(params), "state": _digests(state)}
         items = ocp.args.Composite(
             params=ocp.args.StandardSave(params), state=ocp.args.StandardSave(state)
@@ -267,6 +280,7 @@ class Workdir(Store):
 
     def save_rolling(self, step: int, state: PyTree, metadata: Mapping[str, Any]) -> None:
         """Saves the state within a stage; the write goes on in the background."""
+        self._settle()
         if self._rolling is None:
             self._rolling = _manager(self.rolling_dir, ("state",), keep=2)
         args = ocp.args.Composite(state=ocp.args.StandardSave(state))

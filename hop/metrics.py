@@ -28,7 +28,7 @@ class Metrics:
         if self._write:
             from tensorboardX import SummaryWriter
 
-            self._lines = (self._root / "metrics.jsonl").open("a", encoding="utf-8")
+            self._open()
             self._board = SummaryWriter(str(self._root / "tensorboard"))
         return self
 
@@ -36,6 +36,19 @@ class Metrics:
         if self._write:
             self._lines.close()
             self._board.close()
+
+    def settle(self) -> None:
+        """Closes the lines and opens them again: only so does gcsfuse put them in a bucket.
+
+        A flush or even fsync does not. TensorBoard's file is closed at the end alone: none can be
+        appended to.
+        """
+        if self._write and not self._lines.closed:
+            self._lines.close()
+            self._open()
+
+    def _open(self) -> None:
+        self._lines = (self._root / "metrics.jsonl").open("a", encoding="utf-8")
 
     def write(self, record: dict[str, Any]) -> None:
         """One record; its numbers are plotted against `total_steps`."""

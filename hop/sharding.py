@@ -135,8 +135,17 @@ def start_processes() -> None:
 
     HOP_COORDINATOR (host:port), HOP_PROCESSES and HOP_PROCESS_ID name them outright; with
     HOP_DISTRIBUTED=1, JAX finds them itself (SLURM, Cloud TPU, GKE, Open MPI).
+
+    Raises:
+      UserError: the environment says it in part, or in other words; else each would train alone.
     """
     env = os.environ
+    distributed = env.get("HOP_DISTRIBUTED", "")
+    if distributed not in ("", "0", "1"):
+        raise UserError(
+            f"HOP_DISTRIBUTED={distributed!r} is not known; set 1 to train with the job's other "
+            "processes, or 0 to train alone"
+        )
     if "HOP_COORDINATOR" in env:
         missing = [k for k in ("HOP_PROCESSES", "HOP_PROCESS_ID") if not env.get(k, "").isdigit()]
         if missing:
@@ -144,7 +153,11 @@ def start_processes() -> None:
                 f"HOP_COORDINATOR is set but {' and '.join(missing)} is no number; set all three"
             )
         _join(env["HOP_COORDINATOR"], int(env["HOP_PROCESSES"]), int(env["HOP_PROCESS_ID"]))
-    elif env.get("HOP_DISTRIBUTED") == "1":
+    elif named := [k for k in ("HOP_PROCESSES", "HOP_PROCESS_ID") if k in env]:
+        raise UserError(
+            f"{' and '.join(named)} without HOP_COORDINATOR; set all three, or none of them"
+        )
+    elif distributed == "1":
         _join()
 
 

@@ -17,6 +17,7 @@
 #
 # Everything after -- goes to `hop train`; configs are those of this checkout. A preempted slice is
 # asked for again, and training goes on from the bucket. So does the same line again, at any time.
+# Leave this running, where it outlives your session (in tmux, say): without it a slice bills on.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "$0")/common.sh"
@@ -53,10 +54,9 @@ on_all() { run "${hosts[@]}" ssh "$name" "${place[@]}" --worker=all --quiet --co
 # uv, since the TPU images have an older Python. A host must see at once what another wrote into the
 # bucket, and Orbax renames folders.
 install() {
-  local archive="${TMPDIR:-/tmp}/hop-$name.tgz"
-  run tar -C "$root" --exclude=__pycache__ -czf "$archive" \
-    pyproject.toml requirements.txt README.md LICENSE hop configs data pretrained &&
-    run "${hosts[@]}" scp "$archive" "$name:hop.tgz" "${place[@]}" --worker=all --quiet &&
+  run tar -C "$root" --exclude=__pycache__ -czf "$own/hop.tgz" \
+    pyproject.toml requirements.txt README.md LICENSE hop configs data launch pretrained &&
+    run "${hosts[@]}" scp "$own/hop.tgz" "$name:hop.tgz" "${place[@]}" --worker=all --quiet &&
     on_all "mkdir -p hop && tar -xzf hop.tgz -C hop && cd hop && \
 python3 -m pip install --quiet --user uv && \
 python3 -m uv venv --quiet --allow-existing --python 3.11 .venv && \
@@ -72,12 +72,16 @@ sudo apt-get -qq update && sudo apt-get -qq install gcsfuse; }" &&
 gcsfuse --implicit-dirs --metadata-cache-ttl-secs=0 --rename-dir-limit=100000 $bucket /gcs/$bucket; }"
 }
 
-train() { # what an earlier line left running saves and stops first: a TPU serves one process
+# What an earlier line left running saves and stops first: a TPU serves one process. gcloud ends with
+# the code of the first host that failed, or with 1 for an error of its own: 100 more is hop's code.
+train() {
   on_all "cd hop && { pkill -x hop; while pgrep -x hop >/dev/null; do sleep 1; done; \
-HOP_DISTRIBUTED=1 exec .venv/bin/hop train $(quoted "${train[@]}"); }"
+HOP_DISTRIBUTED=1 launch/again.sh $(quoted "$mounted" .venv/bin/hop train "${train[@]}") || \
+exit \$((100 + \$?)); }"
 }
 
 if [ -n "$dry_run" ]; then
+  own=/tmp/hop.XXXXXX
   create
   install
   train
@@ -85,36 +89,73 @@ if [ -n "$dry_run" ]; then
   exit 0
 fi
 
-for ((lost = 0; lost <= restarts; )); do
-  now="$(state)"
+own="$(mktemp -d "${TMPDIR:-/tmp}/hop.XXXXXX")" # a name that nobody else can have made first
+there="" seen="" # whether the request is there, and may cost money; whether it ever was
+trained="" lost=0 errors=0
+# shellcheck disable=SC2329 # the trap runs it
+farewell() {
+  rm -rf "$own"
+  [ -n "$there" ] || return 0
+  echo "$launcher: $name is kept, and costs money until you run:" >&2
+  dry_run=yes delete >&2
+}
+trap farewell EXIT
+
+# gcloud failed. What fails at first, as without a sign-in, is for you to see; later a passing error
+# must not end this, while a slice bills. Waits longer each time, in all for some 50 minutes.
+oops() { # oops CODE [TRIES]
+  errors=$((errors + 1))
+  [ -n "$seen" ] && [ "$errors" -lt "${2:-15}" ] || exit "$1"
+  echo "$launcher: gcloud failed with code $1; trying again" >&2
+  sleep $((poll * errors))
+}
+
+while [ "$lost" -le "$restarts" ]; do
+  now="$(state)" || { oops $?; continue; }
+  there="${now:+yes}" seen="$seen$there"
   case "$now" in
     "")
-      create
+      [ -z "$trained" ] || exit 0 # deleted, though gcloud said otherwise
+      create || { oops $?; continue; }
+      there=yes seen=yes
       sleep "$poll"
       ;;
     ACTIVE)
-      code=0
-      { install && train; } || code=$?
-      if [ "$code" -eq 0 ]; then
-        [ -n "$keep" ] || delete
-        exit 0
+      if [ -z "$trained" ]; then
+        install || { oops $? 5; continue; }
+        code=0
+        train || code=$?
+        errors=0
+        if [ "$code" -ne 0 ]; then
+          sleep "$poll" # a preemption breaks the connection first and shows in the state later
+          # 75: hop saved, and there is more to do; beyond 128: something killed it; 255: ssh lost its
+          # host; 1: gcloud.
+          if [ "$code" -gt 100 ] && [ "$code" -lt 228 ] && [ "$code" -ne 175 ] &&
+            [ "$(state)" = ACTIVE ]; then
+            echo "$launcher: hop failed with code $((code - 100))" >&2
+            exit $((code - 100))
+          fi
+          lost=$((lost + 1))
+          continue
+        fi
+        trained=yes
       fi
-      sleep "$poll" # a preemption breaks the connection first and shows in the state later
-      # 75: saved on a signal; 255: ssh lost its host.
-      if [ "$code" -ne 75 ] && [ "$code" -ne 255 ] && [ "$(state)" = ACTIVE ]; then
-        echo "$launcher: hop failed with code $code; $name is kept, and costs money until you run:" >&2
-        dry_run=yes delete >&2
-        exit "$code"
-      fi
-      lost=$((lost + 1))
+      [ -z "$keep" ] || exit 0
+      delete || { oops $?; continue; }
+      there=""
+      exit 0
       ;;
-    SUSPENDED) delete ;; # preempted
+    SUSPENDED) # preempted
+      delete || { oops $?; continue; }
+      there=""
+      ;;
     FAILED)
-      delete
+      delete || { oops $?; continue; }
+      there=""
       echo "$launcher: the request failed, for want of quota or of TPUs in $zone; run again" >&2
       exit 1
       ;;
-    *) sleep "$poll" ;; # queued, on its way in, or on its way out
+    *) errors=0 && sleep "$poll" ;; # queued, on its way in, or on its way out
   esac
 done
 echo "$launcher: preempted $lost times; run the same line again to go on" >&2

@@ -17,11 +17,13 @@ from jaxtyping import install_import_hook
 install_import_hook("hop", "typecheck.check")  # shapes and types of annotated arguments
 
 import dataclasses
+import importlib.metadata
 import subprocess
 import sys
 
 import jax
 import pytest
+from packaging.requirements import Requirement
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -61,6 +63,21 @@ def build_wheel(folder: Path) -> Path:
     subprocess.run([sys.executable, *build], check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     return wheel
+
+
+def needs(*asked: str) -> list[Requirement]:
+    """These requirements and all that the packages installed for them require in turn."""
+    found: dict[str, Requirement] = {}
+    left = list(map(Requirement, asked))
+    while left:
+        need = left.pop()
+        if str(need) not in found:
+            found[str(need)] = need
+            extras = {"", *need.extras}
+            for other in map(Requirement, importlib.metadata.requires(need.name) or []):
+                if other.marker is None or any(other.marker.evaluate({"extra": e}) for e in extras):
+                    left.append(other)
+    return list(found.values())
 
 
 class Listener:

@@ -1,11 +1,14 @@
 """The package as someone gets it who has no repository."""
 
+import importlib.metadata
+import shutil
 import subprocess
 import venv
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import build_wheel
+from conftest import build_wheel, needs
 
 USE = """
 import numpy as np
@@ -18,11 +21,74 @@ np.save("expected.npy", op(np.load("u0.npy")))
 """
 
 
+ROOT = Path(__file__).parents[1]
+GOOD = "exit 0"
+OLD = 'case "$2" in *version_info*) exit 1 ;; esac'
+BARE = 'case "$2" in *ensurepip*) echo "No module named ensurepip" >&2; exit 1 ;; esac'
+BROKEN = "exit 127"  # as a shim whose Python is gone
+
+
+@pytest.mark.parametrize(
+    ("pythons", "words", "taken"),
+    [
+        ({"python3.13": GOOD, "python3.12": GOOD, "python3.11": GOOD, "python3": GOOD}, [], "3.13"),
+        ({"python3.12": GOOD, "python3.11": GOOD, "python3": GOOD}, [], "3.12"),
+        ({"python3.13": BROKEN, "python3.11": GOOD, "python3": OLD}, [], "3.11"),
+        ({"python3": GOOD}, [], "3"),
+        ({"python3.13": GOOD, "python3.11": GOOD}, ["PYTHON=python3.11"], "3.11"),
+    ],
+)
+def test_make_install_takes_the_newest_python(pythons, words, taken, tmp_path):
+    assert f"python{taken} -m venv .venv\n" in install(tmp_path, pythons, *words).stdout
+
+
+@pytest.mark.parametrize(
+    ("pythons", "words", "message"),
+    [
+        ({}, [], "nothing on PATH is Python 3.11 or newer; install it, or name another: make inst"),
+        ({"python3": OLD}, [], "nothing on PATH is Python 3.11 or newer"),
+        ({"python3": GOOD, "mine": OLD}, ["PYTHON=mine"], "mine is not Python 3.11 or newer"),
+        (
+            {"python3.12": BARE},
+            [],
+            "python3.12 has no venv; install it (Debian: apt install python",
+        ),
+    ],
+)
+def test_make_install_says_in_one_line_what_is_missing(pythons, words, message, tmp_path):
+    done = install(tmp_path, pythons, *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def install(folder: Path, pythons: dict[str, str], *words: str) -> subprocess.CompletedProcess:
+    """What `make install` would run where these Pythons are all there are."""
+    for name in ("requirements.txt", "pyproject.toml"):
+        (folder / name).touch()
+    (folder / "bin").mkdir()
+    for name, script in pythons.items():
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "bin" / name).chmod(0o755)
+    line = [shutil.which("make"), "--dry-run", "-f", ROOT / "Makefile", "install", *words]
+    env = {"PATH": str(folder / "bin")}
+    return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True)
+
+
 @pytest.mark.slow
 def test_a_wheel_in_an_empty_environment(tmp_path):
-    """`pip install` away from the repository: load by name, infer, export, run the export."""
+    """`pip install` away from the repository: load by name, infer, export, run the export.
+
+    Without a network: what hop says that it needs is linked from this environment, no more.
+    """
     wheel = build_wheel(tmp_path)
     venv.create(tmp_path / "env", with_pip=True)
+    (site,) = (tmp_path / "env/lib").glob("python*/site-packages")
+    for name in {need.name for need in needs("hop")} - {"hop"}:
+        package = importlib.metadata.distribution(name)
+        for top in {path.parts[0] for path in package.files} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(package.locate_file(top))
     bin, away = tmp_path / "env/bin", tmp_path / "away"
     away.mkdir()
 
@@ -34,7 +100,7 @@ def test_a_wheel_in_an_empty_environment(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run("pip", "install", "--quiet", str(wheel))
+    run("pip", "install", "--quiet", "--no-index", str(wheel))
     run("python", "-c", USE)
     assert "burgers-steady" in run("hop", "info")
     words = ("--checkpoint=burgers-steady", "--eps=0.05")

@@ -4,22 +4,29 @@ tests/golden/launch holds what dry runs print; after an intended change, write t
 HOP_GOLDEN=write .venv/bin/python -m pytest tests/test_launch.py -k dry_run
 """
 
+import ast
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from conftest import needs
+from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "launch"
 SCRIPTS = sorted(ROOT.glob("launch/**/*.sh"))
-LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem != "common"}
+INNER = {"common", "again", "slurm_job"}  # what launchers use or start
+LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem not in INNER}
 
 BUCKET = ["--config=configs/smoke.py", "--workdir=gs://bucket/run"]
 MOUNTED = ["--config=configs/smoke.py", "--workdir=/gcs/bucket/run"]  # where it is a folder
@@ -35,7 +42,7 @@ WORDS = {"local": MOUNTED, "slurm": MOUNTED, "tpu_vm": BUCKET, "gke": BUCKET, "x
 DRY_RUNS = {
     "local": ("local", ["--devices=2", "--processes", "2"]),
     "slurm": ("slurm", ["--nodes=2", "--gpus=8", "--time=1:00:00", "--sbatch=--mem=64G --qos=q"]),
-    "slurm_cpu": ("slurm", ["--gpus", "0", "--partition", "cpu", "--account", "a b"]),
+    "slurm_cpu": ("slurm", ["--gpus", "0", "--cpus=6", "--partition", "cpu", "--account", "a b"]),
     "tpu_vm": ("tpu_vm", [*REQUIRED["tpu_vm"], "--spot", "--project=p"]),
     "gke_gpu": ("gke", [*REQUIRED["gke"], "--nodes=2", "--gpus=8", "--namespace=n"]),
     "gke_tpu": ("gke", [*REQUIRED["gke"], "--accelerator=tpu-v5-lite-podslice", "--topology=4x4",
@@ -43,21 +50,23 @@ DRY_RUNS = {
     "xpk": ("xpk", [*REQUIRED["xpk"], "--project=p", "--zone=z"]),
 }  # fmt: skip
 
-STUBBED = "sbatch srun scontrol gcloud kubectl xpk hop pkill pgrep tar"
+STUBBED = "sbatch srun scontrol scancel gcloud kubectl xpk hop pkill pgrep tar"
 STUB = """#!{python} -IS
-import json, sys
+import sys  # and no more: a stub is started hundreds of times
 words = [sys.argv[0].split("/")[-1], *sys.argv[1:]]
-script = words[0] == "sbatch" or words[0] == "kubectl" and "apply" in words
-call = {{"words": words, "stdin": sys.stdin.read() if script else ""}}
-with open("{here}/calls.jsonl", "a") as log:
-    log.write(json.dumps(call) + "\\n")
-with open("{here}/replies.json") as file:
-    replies = json.load(file)
+applied = words[0] == "kubectl" and "apply" in words
+call = {{"words": words, "stdin": sys.stdin.read() if applied else ""}}
+with open("{here}/calls", "a") as log:
+    log.write(repr(call) + "\\n")
+with open("{here}/replies") as file:
+    replies = eval(file.read())
 for part, answers in replies.items():  # the first that fits; its last answer stays
     if part in " ".join(words):
-        out, code = answers.pop(0) if len(answers) > 1 else answers[0]
-        with open("{here}/replies.json", "w") as file:
-            json.dump(replies, file)
+        out, code = answers[0]
+        if len(answers) > 1:
+            del answers[0]
+            with open("{here}/replies", "w") as file:
+                file.write(repr(replies))
         print(out)
         sys.exit(code)
 """
@@ -75,17 +84,23 @@ class Tools:
 
     def answer(self, replies):
         """Replies by a part of the command: [(what it prints, its exit code), …]."""
-        (self.folder / "replies.json").write_text(json.dumps(replies))
+        (self.folder / "replies").write_text(repr(replies))
 
-    def run(self, *words, **env):
+    def script(self, name, text):
+        """A command of one's own in place of a stub."""
+        (self.folder / name).unlink(missing_ok=True)
+        (self.folder / name).write_text(f"#!/bin/bash\n{text}")
+        (self.folder / name).chmod(0o755)
+
+    def run(self, *words, cwd=ROOT, **env):
         path = f"{self.folder}:{os.environ['PATH']}"
         env = os.environ | {"PATH": path, "TMPDIR": "/tmp", "XLA_FLAGS": ""} | env
-        (self.folder / "calls.jsonl").write_text("")
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
+        (self.folder / "calls").write_text("")
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, env=env, cwd=cwd)
 
     def calls(self):
-        lines = (self.folder / "calls.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [ast.literal_eval(line) for line in lines]
 
     def words(self, *start):
         """The calls that start so."""
@@ -141,6 +156,10 @@ def refusals():
     yield "slurm", ["--", *BUCKET], "give a folder that all nodes share"
     yield "slurm", ["--nodes", "none", "--", *MOUNTED], "--nodes=none is not a positive number"
     yield "slurm", ["--gpus=x", "--", *MOUNTED], "--gpus=x is not a number"
+    yield "slurm", ["--cpus=0", "--", *MOUNTED], "--cpus=0 is not a positive number"
+    yield "slurm", ["--time=soon", "--", *MOUNTED], "--time=soon is no limit"
+    for short in ("3", "9:59", "0:09:00", "0-0:4"):
+        yield "slurm", [f"--time={short}", "--", *MOUNTED], "give 10 minutes at least"
     yield "tpu_vm", [*REQUIRED["tpu_vm"], "--type=x9-1", "--", *BUCKET], "give --runtime"
     yield "gke", [*REQUIRED["gke"], "--name=A_b", "--", *BUCKET], "cannot name a pod's host"
     yield "gke", [*REQUIRED["gke"], "--image=a b", "--", *BUCKET], "a character that none"
@@ -193,60 +212,216 @@ def test_local_waits_until_all_have_saved(tools):
     env = os.environ | {"PATH": f"{tools.folder}:{os.environ['PATH']}"}
     job = subprocess.Popen(words, env=env, stderr=subprocess.PIPE)
     begun, saved = tools.folder / "begun", tools.folder / "saved"
-    while not (begun.exists() and begun.read_text() == "\n\n"):
-        assert job.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: begun.exists() and begun.read_text() == "\n\n", job)
     job.terminate()
     _, said = job.communicate(timeout=30)
     assert (job.returncode, said) == (75, b"")
     assert saved.read_text() == "\n\n"
 
 
+# again.sh, in whose hands the clusters start hop
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ("exit 0", 0),
+        ("exit 2", 2),
+        ("mkdir -p w/rolling/10; exit 2", 2),
+        ("exit 75", 75),
+        ("exit 1", 1),
+        ("mkdir -p w/rolling/20.orbax-checkpoint-tmp; exit 1", 1),
+        ("mkdir -p w/rolling/20; exit 1", 75),  # as hop ends that saw a peer go
+        ("mkdir -p w/stages/1; kill -ABRT $$", 75),  # as JAX ends a process that lost one silently
+        ("kill -ABRT $$", 134),
+        ("mkdir -p w/stages/1; kill -KILL $$", 75),  # as the kernel does when memory runs out
+    ],
+)
+def test_what_saved_something_new_is_to_be_run_again(ends, code, tools):
+    (tools.folder / "w/stages/0").mkdir(parents=True)
+    again = ROOT / "launch/again.sh"
+    assert tools.run(again, "w", "bash", "-c", ends, cwd=tools.folder).returncode == code
+
+
+def test_again_passes_on_the_signal_and_waits_for_the_save(tmp_path):
+    saves = "trap 'sleep 0.3; mkdir -p w/rolling/1; exit 75' TERM\ntouch begun\n"
+    saves += "while :; do sleep 0.05; done"
+    job = subprocess.Popen([ROOT / "launch/again.sh", "w", "bash", "-c", saves], cwd=tmp_path)
+    wait_for((tmp_path / "begun").exists, job)
+    job.terminate()
+    assert job.wait(30) == 75
+    assert (tmp_path / "w/rolling/1").exists()
+
+
+def wait_for(condition, job):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert job.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 # SLURM
 
 
-def submitted(tools):
-    done = tools.run(LAUNCHERS["slurm"], "--gpus=2", "--", *MOUNTED, *NASTY)
-    assert done.returncode == 0, done.stderr
-    (call,) = tools.calls()
-    assert {"--requeue", "--signal=TERM@120", "--ntasks-per-node=2"} <= set(call["words"])
-    job = tools.folder / "job"
-    job.write_text(call["stdin"])
-    return job
+class Batch:
+    """What slurm.sh submitted for tmp_path/w, to be run as SLURM would."""
+
+    def __init__(self, tools, *options):
+        self.tools, self.workdir = tools, tools.folder / "w"
+        words = ["--config=c", f"--workdir={self.workdir}", *NASTY]
+        done = tools.run(LAUNCHERS["slurm"], *options, "--", *words)
+        assert done.returncode == 0, done.stderr
+        (call,) = tools.calls()
+        script = call["words"].index(str(ROOT / "launch/slurm_job.sh"))
+        self.options, self.job = call["words"][1:script], call["words"][script:]
+        self.trains = ["train", *words]
+
+    def run(self, code=0, **env):
+        self.tools.answer({"srun": [("", code)]})
+        return self.tools.run(*self.job, **{"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": ""} | env)
+
+    def start(self):
+        """In the background, where commands of one's own stand in for those of SLURM."""
+        path = f"{self.tools.folder}:{os.environ['PATH']}"
+        env = os.environ | {"PATH": path, "SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": ""}
+        (self.tools.folder / "calls").write_text("")
+        return subprocess.Popen(self.job, env=env, stderr=subprocess.PIPE, cwd=self.tools.folder)
+
+    def requeued(self):
+        return self.tools.words("scontrol") == [["scontrol", "requeue", "7"]]
 
 
 def test_slurm_trains_with_the_words_given(tools):
-    job = submitted(tools)
-    assert tools.run("bash", job).returncode == 0
-    ((srun, _, hop, *words),) = [call["words"] for call in tools.calls()]
-    assert (srun, Path(hop).name) == ("srun", "hop")
-    assert words == ["train", *MOUNTED, *NASTY]
+    batch = Batch(tools, "--gpus=2", "--cpus=6")
+    assert {"--requeue", "--ntasks-per-node=2", "--cpus-per-task=6"} <= set(batch.options)
+    assert batch.run().returncode == 0
+    ((srun, flag, hop, *words),) = tools.words()
+    assert (srun, flag, Path(hop).name) == ("srun", "--kill-on-bad-exit=0", "hop")
+    assert words == batch.trains
+    # SLURM 22.05 to 23.02 give the tasks of srun one CPU each, unless it is told again.
+    assert batch.run(SLURM_CPUS_PER_TASK="6").returncode == 0
+    assert "--cpus-per-task=6" in tools.words()[0]
 
 
-@pytest.mark.parametrize(("code", "requeued"), [(0, False), (1, False), (2, False), (75, True)])
+def test_slurm_jobs_are_named_by_folder(tools):
+    def name(workdir, cwd):
+        line = [LAUNCHERS["slurm"], "--", "--config=c", f"--workdir={workdir}"]
+        assert tools.run(*line, cwd=cwd, HOME=str(tools.folder)).returncode == 0
+        (words,) = tools.words("sbatch")
+        return next(w.removeprefix("--job-name=") for w in words if "job-name" in w)
+
+    one, two = tools.folder / "one", tools.folder / "two"
+    one.mkdir()
+    two.mkdir()
+    others = [name(*at) for at in (("a/b", one), ("a-b", one), ("a/b", two), ("x y%", one))]
+    assert len(set(others)) == 4
+    assert all(re.fullmatch(r"hop-[A-Za-z0-9._-]+-[0-9a-f]{8}", other) for other in others)
+    same = {name(*at) for at in (("a/b", one), (one / "a/b/", two), ("~/one/../one/a/b", two))}
+    assert same == {others[0]}
+
+
+@pytest.mark.parametrize("time", ["10", "0:10:00", "0-1", "1-00:00", "0", "UNLIMITED"])
+def test_slurm_takes_any_limit_that_leaves_time_to_train(time, tools):
+    assert f"--time={time}" in Batch(tools, f"--time={time}").options
+
+
+@pytest.mark.parametrize(
+    ("code", "requeued"),
+    # srun ends with the highest code of its tasks: 137 where one of many that saved was killed.
+    [(0, False), (1, False), (2, False), (75, True), (137, True), (143, True), (253, True)],
+)
 def test_slurm_queues_again_what_was_saved(code, requeued, tools):
-    job = submitted(tools)
-    tools.answer({"srun": [("", code)]})
-    done = tools.run("bash", job, SLURM_JOB_ID="7")
-    assert tools.words("scontrol") == ([["scontrol", "requeue", "7"]] if requeued else [])
-    assert done.returncode == (0 if requeued else code)
+    batch = Batch(tools)
+    assert batch.run(code).returncode == (0 if requeued else code)
+    assert batch.requeued() == requeued
+
+
+@pytest.mark.parametrize(("code", "requeued"), [(1, True), (2, False), (0, False)])
+def test_slurm_queues_again_what_failed_after_a_save(code, requeued, tools):
+    batch = Batch(tools)
+    tools.script("srun", f"mkdir -p {batch.workdir}/rolling/5; exit {code}")
+    batch.run()
+    assert batch.requeued() == requeued
+
+
+def test_slurm_stops_queueing_what_gets_nowhere(tools):
+    batch = Batch(tools)
+    for saved in ("rolling/10", None, "rolling/20", None):
+        if saved:
+            (batch.workdir / saved).mkdir(parents=True)
+        assert batch.run(75).returncode == 0
+        assert batch.requeued()
+    (batch.workdir / "rolling/30.orbax-checkpoint-tmp-1").mkdir()
+    done = batch.run(75)
+    assert done.returncode == 75
+    assert not batch.requeued()
+    assert "three runs in a row have saved nothing new: not queued again" in done.stderr
+    # The same line submitted again is another job, and starts to count anew.
+    assert batch.run(75, SLURM_JOB_ID="8").returncode == 0
+
+
+HOP_SAVES = "for i in {1..1000}; do [ -e told ] && break; /bin/sleep 0.02; done; exit 75\n"
+
+
+def test_slurm_saves_before_the_limit(tools):
+    """The signal is for the job's shell, which has the tasks told: srun would kill them."""
+    batch = Batch(tools)
+    assert "--signal=B:USR1@180" in batch.options
+    saves = HOP_SAVES.replace("exit", "/bin/sleep 0.2; touch saved; exit")
+    tools.script("srun", f"touch begun\n{saves}")
+    tools.script("scancel", 'echo "$*" >told\n')
+    tools.script("scontrol", '[ -e saved ] && echo "$*" >requeued')
+    job = batch.start()
+    wait_for((tools.folder / "begun").exists, job)
+    job.send_signal(signal.SIGUSR1)
+    _, said = job.communicate(timeout=30)
+    assert (job.returncode, said) == (0, b"")
+    assert (tools.folder / "told").read_text() == "--signal=TERM 7\n"
+    assert (tools.folder / "requeued").read_text() == "requeue 7\n"
+
+
+def test_slurm_goes_on_from_the_last_checkpoint_where_a_save_takes_too_long(tools):
+    batch = Batch(tools)
+    tools.script("srun", "touch begun\n" + HOP_SAVES)  # it hears nothing
+    tools.script("sleep", "[ $1 = 120 ]")
+    job = batch.start()
+    wait_for((tools.folder / "begun").exists, job)
+    job.send_signal(signal.SIGUSR1)
+    wait_for(batch.requeued, job)  # while it still runs; SLURM would end it now
+    (tools.folder / "told").touch()
+    assert b"not saved within two minutes" in job.communicate(timeout=30)[1]
+
+
+def test_slurm_refuses_several_mig_devices(tools):
+    """A process sees one, whichever are given to it."""
+    batch = Batch(tools, "--gpus=2")
+    done = batch.run(CUDA_VISIBLE_DEVICES="MIG-5c89852c,MIG-9d1b7b02")
+    assert done.returncode == 2
+    assert "MIG devices cannot train together; ask for whole GPUs" in done.stderr
+    assert tools.calls() == []
+    assert batch.run(CUDA_VISIBLE_DEVICES="MIG-5c89852c").returncode == 0
+    assert batch.run(CUDA_VISIBLE_DEVICES="0,1").returncode == 0
 
 
 def test_slurm_failing_to_submit_or_to_requeue_is_seen(tools):
-    job = submitted(tools)
+    batch = Batch(tools)
     tools.answer({"sbatch": [("", 1)], "srun": [("", 75)], "scontrol": [("", 3)]})
     assert tools.run(LAUNCHERS["slurm"], "--", *MOUNTED).returncode == 1
-    assert tools.run("bash", job, SLURM_JOB_ID="7").returncode == 3
+    assert tools.run(*batch.job, SLURM_JOB_ID="7").returncode == 75
 
 
 # Cloud TPU VM
 
 
 def tpu(tools, states, trains, *options, **replies):
-    """Runs tpu_vm.sh where the request goes through `states` and training ends with `trains`."""
+    """Runs tpu_vm.sh where the request goes through `states` and training ends with `trains`.
+
+    A number in place of a state is the code of a gcloud that failed.
+    """
     tools.answer(
         {
-            " list ": [(state, 0) for state in states],
+            " list ": [("", s) if isinstance(s, int) else (s, 0) for s in states],
             "hop train": [("", code) for code in trains],
         }
         | replies
@@ -282,38 +457,68 @@ def test_tpu_goes_on_with_a_slice_that_is_there(tools):
     assert steps(tools) == [*ONCE, "delete"]
 
 
-@pytest.mark.parametrize("code", [75, 255, 1])
+# What hop ends with comes back with 100 added, what gcloud and ssh end with as it is.
+@pytest.mark.parametrize("code", [175, 255, 1, 101])
 def test_tpu_is_asked_for_again_after_a_preemption(code, tools):
     states = [*WAIT, "SUSPENDING", "SUSPENDED", *WAIT]
     assert tpu(tools, states, [code, 0]).returncode == 0
     assert steps(tools) == ["create", *ONCE, "delete", "create", *ONCE, "delete"]
 
 
-@pytest.mark.parametrize("code", [75, 255])
-def test_tpu_trains_again_where_only_the_process_was_stopped(code, tools):
-    assert tpu(tools, ["ACTIVE"], [code, code, 0]).returncode == 0
-    assert steps(tools) == [*ONCE * 3, "delete"]
+def test_tpu_trains_again_where_only_the_process_was_stopped(tools):
+    codes = [175, 255, 237, 1]  # saved; connection lost; killed; gcloud failed
+    assert tpu(tools, ["ACTIVE"], [*codes, 0]).returncode == 0
+    assert steps(tools) == [*ONCE * 5, "delete"]
 
 
-def test_tpu_keeps_the_slice_of_a_failure_and_says_so(tools):
-    done = tpu(tools, ["ACTIVE"], [2])
-    assert done.returncode == 2
+@pytest.mark.parametrize("code", [1, 2])
+def test_tpu_keeps_the_slice_of_a_failure_and_says_so(code, tools):
+    done = tpu(tools, ["ACTIVE"], [100 + code])
+    assert done.returncode == code
     assert steps(tools) == ONCE
     assert "gcloud compute tpus queued-resources delete hop" in done.stderr
 
 
 def test_tpu_gives_up_where_it_must(tools):
-    done = tpu(tools, ["ACTIVE"], [75], "--restarts=2")
+    done = tpu(tools, ["ACTIVE"], [175], "--restarts=2")
     assert done.returncode == 75
     assert steps(tools) == ONCE * 3
     assert "preempted 3 times" in done.stderr
-    assert tpu(tools, ["", "FAILED"], [0]).returncode == 1
+    assert "gcloud compute tpus queued-resources delete hop" in done.stderr
+    done = tpu(tools, ["", "FAILED"], [0])
+    assert done.returncode == 1
     assert steps(tools) == ["create", "delete"]
+    assert "costs money" not in done.stderr
     assert tpu(tools, [""], [0], **{" create ": [("", 4)]}).returncode == 4
-    assert tpu(tools, ["ACTIVE"], [0], **{"pip install": [("", 5)]}).returncode == 5
     # Not signed in, say: no reason to ask for another slice.
-    assert tpu(tools, [], [0], **{" list ": [("", 6)]}).returncode == 6
-    assert steps(tools) == []
+    assert tpu(tools, [6], [0]).returncode == 6
+    assert len(tools.calls()) == 1
+
+
+def test_tpu_is_watched_through_passing_errors_of_gcloud(tools):
+    """Else the slice would bill on with nobody there."""
+    states = ["", "WAITING_FOR_RESOURCES", 1, "PROVISIONING", 1, 1, "ACTIVE"]
+    fails = {"pip install": [("", 1), ("", 0)], " delete ": [("", 1), ("", 0)]}
+    done = tpu(tools, states, [0], **fails)
+    assert done.returncode == 0, done.stderr
+    assert steps(tools) == ["create", "copy", "install", *ONCE, "delete", "delete"]
+    assert "costs money" not in done.stderr
+    # A request that follows a preemption may fail; a deletion may be done though gcloud failed.
+    states = ["ACTIVE", "SUSPENDED", "", "", "ACTIVE", ""]
+    fails = {" create ": [("", 1), ("", 0)], " delete ": [("", 0), ("", 1)]}
+    assert tpu(tools, states, [255, 0], **fails).returncode == 0
+    assert steps(tools) == [*ONCE, "delete", "create", "create", *ONCE, "delete"]
+
+
+def test_tpu_says_what_bills_when_gcloud_does_not_come_back(tools):
+    for states, replies, code in (
+        (["ACTIVE", 7], {"hop train": [("", 255)]}, 7),
+        (["ACTIVE"], {"pip install": [("", 5)]}, 5),
+        (["ACTIVE"], {" delete ": [("", 4)]}, 4),
+    ):
+        done = tpu(tools, states, [0], **replies)
+        assert done.returncode == code
+        assert "gcloud compute tpus queued-resources delete hop" in done.stderr
 
 
 def test_tpu_hosts_train_with_the_words_given(tools):
@@ -322,6 +527,10 @@ def test_tpu_hosts_train_with_the_words_given(tools):
     home = tools.folder / "home"
     (home / "hop/.venv/bin").mkdir(parents=True)
     (home / "hop/.venv/bin/hop").symlink_to(tools.folder / "hop")
+    (home / "hop/launch").symlink_to(ROOT / "launch")
+    for tool in ("bash", "env", "find", "sort"):
+        (tools.folder / tool).symlink_to(f"/usr/bin/{tool}")
+    tools.script("sleep", "")
     tools.answer({"pgrep": [("1", 0), ("", 1)]})
     line = f"cd {home} && {command.removeprefix('--command=')}"
     # Stubs alone on PATH: the command stops whatever hop runs on its machine.
@@ -329,22 +538,28 @@ def test_tpu_hosts_train_with_the_words_given(tools):
     names = [call["words"][0] for call in tools.calls()]
     assert names == ["pkill", "pgrep", "pgrep", "hop"]
     assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
+    tools.answer({"pgrep": [("", 1)], "hop train": [("", 75)]})
+    assert tools.run("/bin/bash", "-c", line, PATH=str(tools.folder)).returncode == 175
 
 
 def test_tpu_hosts_get_all_that_hop_is_built_from(tools):
     """The archive and the image hold the same files, those that pyproject.toml names."""
     (tools.folder / "tar").unlink()
+    tools.script("rm", "[ $1 = -rf ] && cd $2 && touch removed")
     assert tpu(tools, ["ACTIVE"], [0]).returncode == 0
     (archive,) = [w[5] for w in tools.words("gcloud", "compute", "tpus", "tpu-vm", "scp")]
     listed = subprocess.run(["tar", "-tzf", archive], capture_output=True, text=True, check=True)
-    Path(archive).unlink()
+    # A name that no one else on this machine can have made before, and gone at the end.
+    assert re.fullmatch(r"/tmp/hop\.\w{6}/hop\.tgz", archive)
+    assert {path.name for path in Path(archive).parent.iterdir()} == {"hop.tgz", "removed"}
+    shutil.rmtree(Path(archive).parent)
     tops = {name.split("/")[0] for name in listed.stdout.split()}
     assert "__pycache__" not in listed.stdout
     copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "launch/Dockerfile").read_text(), re.MULTILINE)
     assert tops == {name for line in copied for name in line.split()}
     ignore = (ROOT / "launch/Dockerfile.dockerignore").read_text()
     assert tops == set(re.findall(r"^!(\S+)$", ignore, re.MULTILINE))
-    assert {"pyproject.toml", "README.md", "LICENSE", "hop", "configs", "data"} < tops
+    assert {"pyproject.toml", "README.md", "LICENSE", "hop", "configs", "data", "launch"} < tops
 
 
 # GKE
@@ -365,7 +580,10 @@ def several(items):
 
 
 def jobset_schema():
-    """The parts of JobSet v1alpha2 (its CRD, and batch/v1 within) that the manifests use."""
+    """The parts of JobSet v1alpha2 that the manifests use, from its CRD and its webhook's checks.
+
+    `crd` below holds the manifests, and so this, to the CRD itself.
+    """
     text, count = {"type": "string", "minLength": 1}, {"type": "integer", "minimum": 1}
     texts = {"type": "object", "additionalProperties": text}
     field = closed({"fieldRef": closed({"fieldPath": text})})
@@ -373,6 +591,7 @@ def jobset_schema():
         {
             "name": text,
             "image": text,
+            "command": several({"type": "string"}),
             "args": several({"type": "string"}),
             "env": several(
                 closed({"name": text}, value=text, valueFrom=field) | {"minProperties": 2}
@@ -422,8 +641,11 @@ def jobset_schema():
         }
     )
     action = {"enum": ["FailJobSet", "RestartJobSet", "RestartJobSetAndIgnoreMaxRestarts"]}
+    reasons = several({"enum": ["BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy"]})
+    name = {"type": "string", "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"}
     failure = closed(
-        {"name": text, "action": action, "onJobFailureReasons": several({"type": "string"})}
+        {"name": name, "action": action, "onJobFailureReasons": reasons},
+        onJobFailureMessagePatterns=several(text),  # from JobSet 0.10
     )
     return closed(
         {
@@ -442,6 +664,34 @@ def jobset_schema():
     )
 
 
+def crd():
+    """The CRD of JobSet itself, fields that it does not know refused; None unless it is there.
+
+    config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml of github.com/kubernetes-sigs/jobset,
+    of 800 kB, to be had from there: HOP_JOBSET_CRD=FILE.
+    """
+    if "HOP_JOBSET_CRD" not in os.environ:
+        return None
+
+    def close(part):
+        if isinstance(part, list):
+            return [close(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        part = {key: close(value) for key, value in part.items()}
+        if isinstance(part.get("properties"), dict) and part.get("type") == "object":
+            part["additionalProperties"] = False
+        return part
+
+    text = Path(os.environ["HOP_JOBSET_CRD"]).read_text()
+    (version,) = yaml.load(text, yaml.CSafeLoader)["spec"]["versions"]
+    assert version["name"] == "v1alpha2"
+    return close(version["schema"]["openAPIV3Schema"])
+
+
+CRD = crd()
+
+
 def applied(tools, case, *words):
     """The manifest that a line of DRY_RUNS applies, its only job, and that job's container."""
     name, options = DRY_RUNS[case]
@@ -450,6 +700,8 @@ def applied(tools, case, *words):
     (text,) = [call["stdin"] for call in tools.calls() if call["stdin"]]
     manifest = yaml.safe_load(text)
     jsonschema.validate(manifest, jobset_schema())
+    if CRD is not None:
+        jsonschema.validate(manifest, CRD)
     (job,) = manifest["spec"]["replicatedJobs"]
     job = job["template"]["spec"]
     (container,) = job["template"]["spec"]["containers"]
@@ -459,24 +711,52 @@ def applied(tools, case, *words):
 def test_the_schema_bites(tools):
     manifest, *_ = applied(tools, "gke_tpu")
     manifest["spec"]["failurePolicy"]["maxRestart"] = 1
-    with pytest.raises(jsonschema.ValidationError, match="maxRestart"):
-        jsonschema.validate(manifest, jobset_schema())
+    for schema in (jobset_schema(), CRD or jobset_schema()):
+        with pytest.raises(jsonschema.ValidationError, match="maxRestart"):
+            jsonschema.validate(manifest, schema)
 
 
 @pytest.mark.parametrize(("case", "nodes"), [("gke_gpu", 2), ("gke_tpu", 4)])
-def test_gke_pods_train_with_the_words_given_and_pauses_are_no_failures(case, nodes, tools):
-    manifest, job, container = applied(tools, case, *NASTY)
+def test_gke_pods_train_with_the_words_given(case, nodes, tools):
+    _, job, container = applied(tools, case, *NASTY)
     words = [word.replace("$$", "$") for word in container["args"]]  # as Kubernetes reads them
     assert words == ["train", *MOUNTED, *NASTY]
+    assert container["command"] == ["/opt/hop/launch/again.sh", "/gcs/bucket/run", "hop"]
     assert job["parallelism"] == job["completions"] == nodes
-    rules = job["podFailurePolicy"]["rules"]
-    assert [rule["action"] for rule in rules] == ["FailJob"] * 2
-    assert rules[0]["onExitCodes"]["values"] == [75]
-    assert rules[0]["onExitCodes"]["containerName"] == container["name"]
-    assert rules[1]["onPodConditions"][0]["type"] == "DisruptionTarget"
-    (rule,) = manifest["spec"]["failurePolicy"]["rules"]
-    assert rule["action"] == "RestartJobSetAndIgnoreMaxRestarts"
-    assert rule["onJobFailureReasons"] == ["PodFailurePolicy"]
+
+
+def verdict(manifest, job, code=None, disrupted=False):
+    """What becomes of a JobSet when a pod ends so, by the controllers of Job and JobSet."""
+    reason, message = "BackoffLimitExceeded", "Job has reached the specified backoff limit"
+    for k, rule in enumerate(job["podFailurePolicy"]["rules"]):
+        codes = rule.get("onExitCodes", {"values": []})["values"]
+        assert codes == sorted(set(codes))  # or the API refuses them
+        if code in codes:
+            why = f"Container hop for pod n/p failed with exit code {code}"
+        elif disrupted and "onPodConditions" in rule:
+            why = "Pod n/p has condition DisruptionTarget"
+        else:
+            continue
+        reason, message = "PodFailurePolicy", f"{why} matching {rule['action']} rule at index {k}"
+        break
+    for rule in manifest["spec"]["failurePolicy"]["rules"]:
+        patterns = rule.get("onJobFailureMessagePatterns", [""])
+        if reason in rule["onJobFailureReasons"] and any(re.search(p, message) for p in patterns):
+            return rule["action"]
+    return "RestartJobSet"
+
+
+@pytest.mark.parametrize("case", ["gke_gpu", "gke_tpu"])
+def test_gke_counts_failures_that_saved_nothing_alone(case, tools):
+    """Of a lost node its peers tell long before the cluster does: by 75, if they had saved."""
+    manifest, job, container = applied(tools, case)
+    assert job["podFailurePolicy"]["rules"][0]["onExitCodes"]["containerName"] == container["name"]
+    assert job["podFailurePolicy"]["rules"][1]["onPodConditions"][0]["type"] == "DisruptionTarget"
+    free = "RestartJobSetAndIgnoreMaxRestarts"
+    assert verdict(manifest, job, 75) == verdict(manifest, job, disrupted=True) == free
+    assert verdict(manifest, job, 143, disrupted=True) == free
+    assert {verdict(manifest, job, code) for code in (1, 134, 137, 255)} == {"RestartJobSet"}
+    assert verdict(manifest, job, 2) == "FailJobSet"
 
 
 def test_gke_pods_find_each_other(tools):
@@ -514,6 +794,8 @@ def test_xpk_trains_with_the_words_given(tools):
     assert words[:3] == ["xpk", "workload", "create"]
     assert "--restart-on-exit-codes=75" in words
     command = command.removeprefix("--command=").replace("$$", "$")
+    assert command.startswith("exec /opt/hop/launch/again.sh /gcs/bucket/run hop train ")
+    command = command.replace("/opt/hop", str(ROOT))
     assert tools.run("bash", "-c", f"({command})").returncode == 0
     assert tools.words("hop") == [["hop", "train", *MOUNTED, *NASTY]]
 
@@ -540,6 +822,17 @@ def test_the_image_builds_from_what_the_package_has():
     assert len(users) == 1
     assert users[0] != "0"
     assert json.loads(lines[-1][1]) == ["hop"]
-    project = (ROOT / "pyproject.toml").read_text()
     (extras,) = re.findall(r"(\w+) \| (\w+)\) target", text)
-    assert all(f"{extra} = [" in project for extra in extras)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert set(extras) < set(project["project"]["optional-dependencies"])
+    # Each pip takes its versions from requirements.txt, which has all that hop asks for, and what
+    # that asks for in turn, and what builds it.
+    pips = re.findall(r"pip install [^&\n]+", text)
+    assert len(pips) == 2
+    assert all("--constraint requirements.txt" in pip for pip in pips)
+    assert "--no-build-isolation" in pips[1]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = {canonical(name): at for name, at in (x.split("==") for x in lines if x[0] != "#")}
+    asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    for need in needs(*asked):
+        assert need.specifier.contains(pins[canonical(need.name)]), need

@@ -22,7 +22,7 @@ ROOT = Path(hop.__file__).parent
 ROOMS = [
     ["errors", "share", "provenance", "standalone"],
     ["files", "ambient"],
-    ["metrics", "derivatives", "preemption", "sharding"],
+    ["metrics", "derivatives", "ownership", "preemption", "sharding"],
     ["domain", "fields"],
     ["problems", "networks"],
     ["references", "references.*"],

@@ -13,12 +13,12 @@
 #   --chips N  --gpus N    of each node (default 4; 1)
 #   --service-account S    that may write to the bucket (default "default")
 #   --namespace S          --context C, both as in kubectl
-#   --restarts N           failures, not preemptions, after which to give up (default 3)
+#   --restarts N           runs that fail and saved nothing new, after which to give up (default 3)
 #   --dry-run              show what would be applied
 #
 # Everything after -- goes to `hop train`; configs are those of the image. Stopped pods save and start
 # again together. The same line again leaves a running job alone and starts an ended one again, which
-# goes on from the bucket.
+# goes on from the bucket. Needs JobSet 0.10 or newer.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../common.sh
 source "$(dirname "$0")/../common.sh"
@@ -42,12 +42,17 @@ installed kubectl
 rendered() { # JSON is YAML; Kubernetes reads $$ in an argument as $
   NAME="$name" IMAGE="$image" ACCELERATOR="$accelerator" TOPOLOGY="$topology" NODES="$nodes" \
     CHIPS="$chips" GPUS="$gpus" SERVICE_ACCOUNT="$service_account" RESTARTS="$restarts" BUCKET="$bucket" \
-    python3 - "$root/launch/gke/jobset-$1.yaml" "${train[@]}" <<'PYTHON'
+    python3 - "$root/launch/gke/jobset-$1.yaml" "$mounted" "${train[@]}" <<'PYTHON'
 import json, os, string, sys
 
-template, *words = sys.argv[1:]
-args = json.dumps([word.replace("$", "$$") for word in ["train", *words]])
-print(string.Template(open(template).read()).substitute(os.environ, ARGS=args), end="")
+def listed(*words):
+    return json.dumps([word.replace("$", "$$") for word in words])
+
+
+template, workdir, *words = sys.argv[1:]
+command = listed("/opt/hop/launch/again.sh", workdir, "hop")
+filled = {**os.environ, "COMMAND": command, "ARGS": listed("train", *words)}
+print(string.Template(open(template).read()).substitute(filled), end="")
 PYTHON
 }
 

@@ -34,9 +34,10 @@ if [ -z "$dry_run" ]; then # xpk refuses a name that an ended workload still has
   ended="$(kubectl get jobset "$name" --ignore-not-found --output='jsonpath={.status.terminalState}')"
   [ -z "$ended" ] || run xpk workload delete "${where[@]}" --force
 fi
-# exec: xpk signals the shell that it starts, and hop must be what it hits. Kubernetes reads $$ as $.
-words="$(quoted "${train[@]}")"
+# exec: xpk signals the shell that it starts, and again.sh, which tells hop, must be what it hits.
+# Kubernetes reads $$ as $. xpk itself restarts after 42 and 127 to 255, and no other code but these.
+words="$(quoted /opt/hop/launch/again.sh "$mounted" hop train "${train[@]}")"
 run xpk workload create "${where[@]}" --tpu-type="$type" --docker-image="$image" \
   --env=HOP_DISTRIBUTED=1 --termination-grace-period-seconds=120 \
   --max-restarts="$restarts" --restart-on-exit-codes=75 \
-  --command="exec hop train ${words//\$/\$\$}"
+  --command="exec ${words//\$/\$\$}"
