@@ -36,7 +36,8 @@ def check(experiment: Experiment) -> None:
             for condition in _called(problem, "conditions", lambda role: role(lam)):  # noqa: B023
                 _check_condition(problem, condition)
         _check_whole(experiment)
-    _check_reference(problem, experiment.path.places[0])
+    if not type(problem).__module__.startswith("hop."):  # those that ship are tested, and take long
+        _check_reference(problem, experiment.path.places[0])
 
 
 def _check_labels(problem: Problem) -> None:
