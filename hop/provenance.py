@@ -13,10 +13,17 @@ import jax
 def versions() -> dict[str, str]:
     """The versions that make a checkpoint."""
     packages = ("hop", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
-    return {name: importlib.metadata.version(name) for name in packages} | {
+    return {name: _version(name) for name in packages} | {
         "python": platform.python_version(),
         "platform": jax.default_backend(),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # run from a folder, without an installation
+        return "unknown"
 
 
 def machine() -> str:

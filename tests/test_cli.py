@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,8 +15,10 @@ import pytest
 from conftest import TINY, build_wheel
 
 import hop
-from hop import cli
+from hop import cli, datasets
 from hop.cli import main
+from hop.fields import RANDOM_FIELDS
+from hop.progress import Console, table
 
 ROOT = Path(hop.__file__).parents[1]
 
@@ -265,6 +268,73 @@ def test_wheel_is_complete(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "site"
     )
     assert done.stdout.split("\n")[:2] == [str(tmp_path / "site/hop/_share/configs"), "(1, 1001)"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ZeroDivisionError("of a\nkind"), 1, "ZeroDivisionError: of a kind (unforeseen"),
+        (
+            RuntimeError("Unable to initialize backend 'cuda': …"),
+            2,
+            "JAX has no backend",
+        ),
+        (MemoryError(), 1, "MemoryError"),
+    ],
+)
+def test_whatever_escapes_is_one_line(error, code, said, monkeypatch, capsys):
+    def fails(argv):
+        raise error
+
+    monkeypatch.setitem(cli._COMMANDS, "info", fails)
+    assert main(["info"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"hop: error: {said}")
+    monkeypatch.setenv("HOP_TRACEBACK", "1")
+    main(["info"])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_words_of_users_are_no_markup(capsys):
+    """Brackets, colons and percent signs of paths and names come out as they went in."""
+    said = "x[/y]/[bold]u[1].npy :smile: 100%"
+    with Console() as console:
+        console.message(said)
+        console.building(said)(1, 2)
+        console.counting(said)(1, 2)
+    table({"problem": said, "functions": 0, "stages": []})
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == said
+    assert out.splitlines()[1].strip() == said[:34].strip()  # a table's title, as wide as that
+
+
+def test_without_a_home_programs_are_not_kept(monkeypatch):
+    for name in ("XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    cli._settle()
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    assert os.environ["JAX_PLATFORMS"] == "cuda,cpu"  # references and datasets need the CPU
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/gone")  # as it was, when this is undone
+
+
+def test_a_strangers_workdir_moves_nothing_outside_itself(place, tmp_path, capsys):
+    """It names a folder of data: nothing is built or read there to score it, nor to describe it."""
+    copy, elsewhere = shutil.copytree(place / "w", tmp_path / "w"), tmp_path / "data"
+    values = json.loads((copy / "config.json").read_text())
+    values["data"]["data_dir"] = str(elsewhere)
+    evil = elsewhere / "grf_burgers/unit/1.0.0"
+    evil.mkdir(parents=True)
+    for name in ("features.json", "dataset_info.json"):
+        (evil / name).write_text('{"type": "os.path.Evil"}')
+    before = sorted(elsewhere.rglob("*"))
+    (copy / "config.json").write_text(json.dumps(values))
+    assert main(["evaluate", f"--checkpoint={copy}", "--json", "--functions=10", "--stage=0"]) == 0
+    assert main(["info", str(copy)]) == 0
+    assert sorted(elsewhere.rglob("*")) == before
+    with pytest.raises(hop.RunError, match="is damaged|not trusted"):
+        datasets.load(RANDOM_FIELDS["unit"], "test", str(elsewhere))
 
 
 def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch):

@@ -75,13 +75,28 @@ def test_a_damaged_shard_is_named(copy, damage):
         datasets.load(UNIT, "train", copy)
 
 
-def test_features_that_import_other_modules_are_refused(copy):
+@pytest.mark.parametrize("key", ["pythonClassName", "type"])  # the latter of old versions
+def test_features_that_import_other_modules_are_refused(copy, key):
     path = datasets.folder("unit", copy) / "features.json"
     features = json.loads(path.read_text())
-    features["pythonClassName"] = "os.path.Evil"
+    features[key] = "os.path.Evil"
     path.write_text(json.dumps(features))
     with pytest.raises(RunError, match="not trusted"):
         datasets.load(UNIT, "train", copy)
+
+
+@pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
+def test_a_half_written_description_is_named(copy, name):
+    path = datasets.folder("unit", copy) / name
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(RunError, match="is damaged.*delete that folder"):
+        datasets.load(UNIT, "train", copy)
+
+
+def test_what_is_not_built_is_drawn_and_the_same(built, tmp_path):
+    drawn, stored = (datasets.load(UNIT, "test", folder, 3) for folder in (str(tmp_path), built))
+    assert not list(tmp_path.iterdir())
+    assert np.array_equal(drawn["coefficients"], stored["coefficients"])
 
 
 def test_unknown_and_unwritable(tmp_path):
