@@ -54,6 +54,8 @@ def entry() -> NoReturn:
     sys.unraisablehook = _interrupt_again
     for name, number in (("stdout", 1), ("stderr", 2)):
         setattr(sys, name, _lasting(getattr(sys, name), number))
+    if sys.argv[1:2] in (["train"], ["refine"]):
+        preemption.end_at_once()
     code = main()
     try:
         sys.stdout.flush()
@@ -244,7 +246,6 @@ def _data(argv: list[str]) -> None:
 
 
 def _train(argv: list[str]) -> None:
-    preemption.end_at_once()
     fields, rest = _split(argv)
 
     def define(values: flags.FlagValues) -> None:
@@ -272,7 +273,6 @@ def _train(argv: list[str]) -> None:
 
 
 def _refine(argv: list[str]) -> None:
-    preemption.end_at_once()
     fields, rest = _split(argv)
 
     def define(values: flags.FlagValues) -> None:

@@ -9,13 +9,13 @@ import os
 import signal
 import threading
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from hop.errors import PreemptedError
 
 
 def end_at_once() -> None:
-    """From here on SIGTERM ends this process with exit code 75 at once, wherever no Notice listens.
+    """From here on SIGTERM ends this process with exit code 75 at once, where no Notice listens.
 
     It is for a command that has nothing to lose yet, or any more: while JAX is imported, joins the
     other processes of a job or draws a picture. A thread hears the signal, as the main one may be
@@ -23,22 +23,23 @@ def end_at_once() -> None:
     """
     heard, tell = os.pipe()
     os.set_blocking(tell, False)
-    signal.signal(signal.SIGTERM, _nothing)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
 
     def listen() -> None:
+        told = None  # the Notice that has heard of the first one
         while number := os.read(heard, 1):
-            if number[0] == signal.SIGTERM and signal.getsignal(signal.SIGTERM) is _nothing:
-                said = b"hop: ended by SIGTERM; run the same command to go on\n"
-                with contextlib.suppress(OSError):
-                    os.write(2, said)
-                os._exit(PreemptedError.code)
+            if number[0] != signal.SIGTERM:
+                continue
+            if Notice.listening not in (None, told):
+                told = Notice.listening
+                told.hear()
+                continue
+            with contextlib.suppress(OSError):
+                os.write(2, b"hop: ended by SIGTERM; run the same command to go on\n")
+            os._exit(PreemptedError.code)
 
     threading.Thread(target=listen, daemon=True).start()
-
-
-def _nothing(number: int, frame: Any) -> None:
-    """What Python does on a SIGTERM that the thread of `end_at_once` hears."""
 
 
 class Notice:
@@ -48,13 +49,17 @@ class Notice:
     with PreemptedError.
     """
 
+    listening: ClassVar["Notice | None"] = None
+
     def __init__(self) -> None:
         self._heard = False
         self._before: Any = None
+        self._outer: Notice | None = None
 
     def __enter__(self) -> "Notice":
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._hear)
+            self._before = signal.signal(signal.SIGTERM, self._signalled)
+        self._outer, Notice.listening = Notice.listening, self
         return self
 
     def __exit__(
@@ -63,12 +68,17 @@ class Notice:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        Notice.listening = self._outer
         self._restore()
         if self._heard and error is None:
             raise PreemptedError("after the last step")
 
-    def _hear(self, number: int, frame: Any) -> None:
+    def hear(self) -> None:
+        """What a SIGTERM comes to."""
         self._heard = True
+
+    def _signalled(self, number: int, frame: Any) -> None:
+        self.hear()
         self._restore()
 
     def _restore(self) -> None:

@@ -433,7 +433,16 @@ def test_digest_names_the_leaf(run, tmp_path):
     assert hop.load(broken, verify=False)
 
 
-@pytest.mark.parametrize("damage", ["missing", "config", "metadata", "width"])
+def test_a_damaged_config_is_taken_from_a_checkpoint(run, tmp_path):
+    broken = copied(run, tmp_path)
+    (broken / "config.json").write_text("")
+    with pytest.warns(UserWarning, match="config.json is damaged .* the config that stage 1 holds"):
+        found = hop.load(broken, stage=0)
+    assert found.config == hop.load(run).config
+    jax.tree.map(np.testing.assert_array_equal, found.params, hop.load(run, stage=0).params)
+
+
+@pytest.mark.parametrize("damage", ["missing", "metadata", "width"])
 def test_damaged_and_unfit_checkpoints_are_named(run, tmp_path, damage):
     import json
 
@@ -441,9 +450,6 @@ def test_damaged_and_unfit_checkpoints_are_named(run, tmp_path, damage):
     if damage == "missing":
         shutil.rmtree(broken / "stages/1/params")
         words = "stage 1.*'params' cannot be read"
-    elif damage == "config":
-        (broken / "config.json").write_text("{")
-        words = "config.json is damaged"
     elif damage == "metadata":
         (broken / "stages/1/_CHECKPOINT_METADATA").write_text("")
         words = "stage 1.*damaged"

@@ -171,7 +171,7 @@ def test_an_earlier_model_is_removed_only_if_the_new_one_holds_its_stages(
     home = published(trained, "tiny", models, data_dir)
     before = models / ".tiny.before"
     shutil.copytree(home, before)
-    shutil.rmtree(home / "stages" / "0")
+    shutil.rmtree(home / "stages" / "1")
     with pytest.raises(hop.UserError, match="holds stages that .* lacks; move one of them"):
         published(trained, "tiny", models, data_dir)
     assert len(Store(before).stages()) == 2
