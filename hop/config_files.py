@@ -10,6 +10,7 @@ from typing import Any
 from absl import flags
 
 from hop import config as config_lib
+from hop import files
 from hop.config import Config
 from hop.errors import UserError
 from hop.share import share
@@ -25,7 +26,8 @@ def read(file: str, words: Sequence[str] = ()) -> Config:
     Raises:
       UserError: no such file, one that fails, or overrides that do not fit it.
     """
-    name, _, variant = file.partition(":")
+    whole = files.path(file).is_file()  # a colon may be part of a name
+    name, _, variant = (file, "", "") if whole else file.partition(":")
     path = find(name)
     try:
         get_config = runpy.run_path(str(path))["get_config"]
@@ -66,8 +68,8 @@ def _unreadable(error: Exception) -> UserError:
 def find(name: str) -> Path:
     """The file of this name; the shipped one, where the path itself is not there."""
     shipped = share("configs") / Path(name).name
-    if Path(name).is_file():
-        return Path(name)
+    if files.path(name).is_file():
+        return files.path(name)
     if str(Path(name).parent) not in (".", "configs") or not shipped.is_file():
         known = ", ".join(f"configs/{path.name}" for path in sorted(share("configs").glob("*.py")))
         raise UserError(f"no config file {name}; shipped ones are {known}")

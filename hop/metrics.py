@@ -1,6 +1,7 @@
 """Metrics of a run: one JSON object a line, and the same scalars for TensorBoard."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,11 @@ class Metrics:
             self._open()
 
     def _open(self) -> None:
-        self._lines = (self._root / "metrics.jsonl").open("a", encoding="utf-8")
+        def here(path: str, flags: int) -> int:  # not where a stranger's link leads
+            return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+        path = self._root / "metrics.jsonl"
+        self._lines = open(path, "a", encoding="utf-8", opener=here)  # noqa: SIM115
 
     def write(self, record: dict[str, Any]) -> None:
         """One record; its numbers are plotted against `total_steps`."""

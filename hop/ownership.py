@@ -17,6 +17,7 @@ import time
 import uuid
 from pathlib import Path
 
+from hop import files
 from hop.errors import RunError, UserError
 
 _EVERY = 10.0  # seconds between words of an owner
@@ -102,7 +103,7 @@ class Owner:
     def _say(self) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat()
         words = {"host": self.here[0], "boot": self.here[1], "id": self._id, "seen": now}
-        self._path.write_text(json.dumps(words) + "\n", encoding="utf-8")
+        files.write(self._path, json.dumps(words) + "\n")
 
     def _read(self) -> str | None:
         """What the file says, be it in part; None without one, as after an end in order."""

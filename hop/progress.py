@@ -198,7 +198,7 @@ def describe(info: Mapping[str, Any]) -> None:
     """The text of `hop info`."""
     console = _plain()
     for name in ("source", "problem", "network", "strategy", "parameters", "made with"):
-        console.print(f"{name:<11} {info[name]}")
+        console.print(f"{name:<11} {_printable(info[name])}")
     out = Table()
     for name in ("stage", "s", "eps", "steps", "loss", "L2RE"):
         out.add_column(name, justify="right")
@@ -213,6 +213,11 @@ def describe(info: Mapping[str, Any]) -> None:
             "-" if error is None else f"{error:.2e}",
         )
     console.print(out)
+
+
+def _printable(text: str) -> str:
+    """Without what steers a terminal: the text may come from a stranger's checkpoint."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _duration(seconds: float) -> str:
