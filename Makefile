@@ -33,7 +33,7 @@ quickstart: install
 	$(BIN)/hop evaluate --checkpoint=$(RUN)
 
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow

@@ -8,9 +8,10 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+# And what they compile runs for moments: it is not worth optimising.
+QUICK = "--xla_backend_optimization_level=0"
 os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICK}"
 )
 
 from jaxtyping import install_import_hook
@@ -29,6 +30,15 @@ from packaging.requirements import Requirement
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
+
+
+# The files that take longest, first: each goes whole to one worker, which makes its fixtures once.
+LONGEST = ("faults", "structure", "training", "continuation", "cli", "problems", "rivals")
+
+
+def pytest_collection_modifyitems(items):
+    names = [f"test_{name}" for name in LONGEST]
+    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else 99)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import TINY, build_wheel
+from conftest import QUICK, TINY, build_wheel
 
 import hop
 from hop import cli, datasets
@@ -208,7 +208,7 @@ def test_values_do_not_depend_on_the_device_count(place, tmp_path):
     """The same file from one device as from the eight of this process."""
     one = tmp_path / "one.npy"
     words = (f"--checkpoint={place}/w", f"--input={place}/u0.npy", f"--output={one}")
-    assert run("infer", *words, XLA_FLAGS="").returncode == 0
+    assert run("infer", *words, XLA_FLAGS=QUICK).returncode == 0
     eight = hop.load(place / "w")(np.load(place / "u0.npy"))
     assert jax.device_count() == 8
     np.testing.assert_allclose(np.load(one), eight, atol=2e-6)
@@ -219,11 +219,11 @@ def test_two_processes_train_as_one(place, data_dir, tmp_path):
     words = [f"--config={place}/tiny.py", f"--data_dir={data_dir}"]
     # Deterministic Adam: Muon's orthogonalisation amplifies the rounding of reordered sums.
     words += ["--config.solver.optimizer=adam"]
-    assert run("train", *words, f"--workdir={tmp_path}/one", XLA_FLAGS="").returncode == 0
+    assert run("train", *words, f"--workdir={tmp_path}/one", XLA_FLAGS=QUICK).returncode == 0
     done = subprocess.run(
         [ROOT / "launch/local.sh", "--devices", "2", "--processes", "2", "--", *words,
          f"--workdir={tmp_path}/two"],
-        capture_output=True, text=True, timeout=300, env=os.environ | {"XLA_FLAGS": ""},
+        capture_output=True, text=True, timeout=300, env=os.environ | {"XLA_FLAGS": QUICK},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "mesh 4 function x 1 point" in done.stdout

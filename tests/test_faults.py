@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import TINY, Listener, tiny_config
+from conftest import QUICK, TINY, Listener, tiny_config
 
 import hop
 from hop import config as config_lib
@@ -270,7 +270,7 @@ class Job:
         reader, writer = os.pipe()
         os.close(reader)
         for k in range(processes):
-            env = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"} | settings
+            env = os.environ | {"XLA_FLAGS": QUICK, "JAX_PLATFORMS": "cpu"} | settings
             if processes > 1:
                 env |= {"HOP_COORDINATOR": f"127.0.0.1:{port}", "HOP_PROCESSES": str(processes)}
                 env |= {"HOP_PROCESS_ID": str(k)}
@@ -308,7 +308,7 @@ def end(process: subprocess.Popen, seconds: float = 60) -> tuple[int, str]:
 
 def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     """SIGTERM to one ends both with 75; killing one ends the other; then the same to the bit."""
-    job = Job(tmp_path, data_dir, 400)
+    job = Job(tmp_path, data_dir, 120)
     whole = job.finish("whole", 2)
     one, two = job.start("w", 2)
     job.wait_for_a_checkpoint("w")
@@ -318,7 +318,7 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
         assert code == 75
         assert re.search("hop: ended by SIGTERM in stage .*a checkpoint is saved", said)
     one, two = job.start("w", 2, "--config.train.save_seconds=1")
-    job.wait_for_a_checkpoint("w", 420)
+    job.wait_for_a_checkpoint("w", 140)
     time.sleep(0.3)  # past that save: within one, the other waits for the heartbeats to cease
     two.kill()
     code, said = end(one, 200)
