@@ -279,6 +279,7 @@ def test_divergence_is_a_loss_far_above_that_of_the_start():
     assert first((5.0, 4.0), (1e-3, 1.0)) == 5.0
     assert first((1e20, 4.0)) == 4000.0  # it blew up within the first window
     assert first((5.0, 4.0), (1e9, 6.0)) == 5.0
+    assert first((0.1, 1e-12)) == 0.1  # a start that happened to be a solution
 
 
 def test_a_finite_loss_that_grows_ends_the_run(tiny, tmp_path, listener):

@@ -133,7 +133,7 @@ class Progress:
       tail_from: the step at which the tail starts, or started.
       lowest: the lowest window mean of the loss so far.
       stale: windows since it last fell by the asked share.
-      first: the first window mean, or the loss of the first step times 1,000 if that is less.
+      first: the first window mean; at most 1, or the loss of the first step times 1,000.
     """
 
     step: int
@@ -153,7 +153,7 @@ class Progress:
           loss: its mean over them.
           start: the loss of the first of them, if it is known.
         """
-        first = self.first if self.step else min(loss, _LEAP * start)
+        first = self.first if self.step else min(loss, max(_LEAP * start, 1.0))
         fell = loss < (1 - criterion.min_fall) * self.lowest
         step, stale = self.step + steps, 0 if fell else self.stale + 1
         stalled = stale >= criterion.patience and step > criterion.hold
