@@ -612,7 +612,7 @@ class _Run:
                 return Outcome(state, mark, record, "the loss is not finite")
             progress = progress.after(criterion, count, total, float(start))
             first = mark.first if mark.stage else progress.first
-            rounding = np.finfo(train.precision).eps
+            rounding = float(np.finfo(train.precision).eps)
             if total > _DIVERGED * max(progress.first, first, rounding):
                 return Outcome(state, mark, record, f"the loss diverged, to {total:.1e}")
             self.taken += count

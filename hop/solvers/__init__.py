@@ -133,7 +133,8 @@ class Progress:
       tail_from: the step at which the tail starts, or started.
       lowest: the lowest window mean of the loss so far.
       stale: windows since it last fell by the asked share.
-      first: the first window mean; at most 1, or the loss of the first step times 1,000.
+      first: the first window mean, but at most 1,000 times the loss of the first step, or 1 if that
+        is more.
     """
 
     step: int
