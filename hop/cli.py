@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except Exception as error:  # the net: no traceback, and no process of a job left waiting
         if str(error).startswith(_NO_BACKEND):
-            asked = os.environ.get("JAX_PLATFORMS", "")
+            asked = os.environ.get("JAX_PLATFORMS", "").removesuffix(",cpu")
             return _fail(f"JAX has no backend for JAX_PLATFORMS={asked} here; unset it, or install "
                          "hop[cuda] or hop[tpu]", 2, error)  # fmt: skip
         kind = type(error).__name__
@@ -158,6 +158,18 @@ def _settle() -> None:
     platforms = env.get("JAX_PLATFORMS", "")
     if platforms and "cpu" not in platforms.split(","):
         env["JAX_PLATFORMS"] = f"{platforms},cpu"
+
+
+def _check_backend() -> None:
+    """Refuses to go on elsewhere than on the platform that the user names first.
+
+    JAX itself passes over one that is not there, since another is named: the CPU, by `_settle`.
+    """
+    import jax
+
+    asked, here = os.environ.get("JAX_PLATFORMS", "").split(",")[0], jax.default_backend()
+    if asked and asked != here and not (asked in ("cuda", "rocm") and here == "gpu"):
+        raise RuntimeError(_NO_BACKEND[0])
 
 
 def _warn(message: Warning | str, *where: Any, **how: Any) -> str:
@@ -332,6 +344,7 @@ def _run(workdir: str, train: Callable[[Any], Any]) -> None:
     from hop.progress import Console
 
     sharding.start_processes()
+    _check_backend()
     with Console(speaks=sharding.is_chief()) as console:
         try:
             train(console)
@@ -369,6 +382,7 @@ def _evaluate(argv: list[str]) -> None:
     _required(values, "evaluate", "checkpoint")
     from hop import evaluation
 
+    _check_backend()
     report = evaluation.evaluate(
         values["checkpoint"],
         functions=values["functions"],
@@ -417,6 +431,7 @@ def _infer(argv: list[str]) -> None:
     from hop.progress import Console
 
     sharding.start_processes()
+    _check_backend()
     operator = load(values["checkpoint"], **_selection(values))
     with Console(speaks=sharding.is_chief()) as console:
         done = inference.infer(operator, progress=console.counting("functions"), **get)
@@ -434,6 +449,7 @@ def _export(argv: list[str]) -> None:
     from hop import exporting
     from hop.operators import load
 
+    _check_backend()
     operator = load(values["checkpoint"], **_selection(values))
     print("\n".join(map(str, exporting.export(operator, values["output"]))))
 
@@ -460,6 +476,7 @@ def _publish(argv: list[str]) -> None:
     from hop import publishing
     from hop.share import share
 
+    _check_backend()
     made = publishing.publish(
         source,
         name,

@@ -83,7 +83,8 @@ def infer(
 
         shown = None if source is None else np.array(source[:_SHOWN])
         plotting.inference(str(files.path(plot)), operator, shown, x, np.asarray(u))
-    what = "1 solution" if source is None else f"{len(source):,} solutions"
+    count = 1 if source is None else len(source)
+    what = "1 solution" if count == 1 else f"{count:,} solutions"
     what += f", {kept:,} of them made before," if kept else ""
     return f"{what} at {len(x):,} points in {time.monotonic() - began:.1f} s: {output}" + (
         f"\npicture: {plot}" if plot else ""

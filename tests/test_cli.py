@@ -322,6 +322,13 @@ def test_without_a_home_programs_are_not_kept(monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/gone")  # as it was, when this is undone
 
 
+def test_a_backend_that_is_not_there_is_not_replaced(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    assert main(["export", "--checkpoint=burgers-steady", f"--output={tmp_path}/op.stablehlo"]) == 2
+    assert "JAX has no backend for JAX_PLATFORMS=cuda here" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_strangers_workdir_moves_nothing_outside_itself(place, tmp_path, capsys):
     """It names a folder of data: nothing is built or read there to score it, nor to describe it."""
     copy, elsewhere = shutil.copytree(place / "w", tmp_path / "w"), tmp_path / "data"
