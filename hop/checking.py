@@ -19,7 +19,9 @@ from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.problems import Condition, Lam, Problem, failing, letters, reference
 
-_FUNCTIONS, _POINTS = 2, 3
+_FUNCTIONS = 2
+_POINTS = (3, 1009)  # twice: an array that happens to fit as many does not fit both
+_ALONG = 11  # points along each axis where a reference is tried
 
 
 def check(experiment: Experiment) -> None:
@@ -31,7 +33,8 @@ def check(experiment: Experiment) -> None:
     problem = experiment.problem
     _check_labels(problem)
     with experiment.config.precision():
-        _check_residual(problem)
+        for points in _POINTS:
+            _check_residual(problem, points)
         for lam in (experiment.path.places[0], experiment.path.places[-1]):
             for condition in _called(problem, "conditions", lambda role: role(lam)):  # noqa: B023
                 _check_condition(problem, condition)
@@ -55,12 +58,12 @@ def _check_labels(problem: Problem) -> None:
             )
 
 
-def _check_residual(problem: Problem) -> None:
+def _check_residual(problem: Problem, points: int) -> None:
     """The shapes of `lift` and `residual`, given exactly the derivatives that are declared."""
     name, n = type(problem).__name__, 1 if problem.random_field is None else _FUNCTIONS
-    values = jax.ShapeDtypeStruct((n, _POINTS), jnp.result_type(float))
-    at = jax.ShapeDtypeStruct((problem.domain.dim, 1, _POINTS), values.dtype)
-    gradient = jax.ShapeDtypeStruct((problem.domain.dim, n, _POINTS), values.dtype)
+    values = jax.ShapeDtypeStruct((n, points), jnp.result_type(float))
+    at = jax.ShapeDtypeStruct((problem.domain.dim, 1, points), values.dtype)
+    gradient = jax.ShapeDtypeStruct((problem.domain.dim, n, points), values.dtype)
     jet = {k: gradient if k == GRADIENT else values for k in closure(problem.labels)}
     given = problem.random_field is not None
     lam = Lam(*(jax.ShapeDtypeStruct((), values.dtype),) * 2)
@@ -89,6 +92,10 @@ def _check_condition(problem: Problem, condition: Condition) -> None:
     points = np.shape(condition.points)
     if len(points) != 2 or points[1] != dim:
         raise UserError(f"{name}: points of shape {points} must be (b, {dim})")
+    low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
+    given = np.asarray(condition.points)
+    if not np.all((given >= low - 1e-6) & (given <= high + 1e-6)):
+        raise UserError(f"{name}: points lie outside the domain, from {low} to {high}")
     if condition.values is None:
         if problem.random_field is None:
             raise UserError(
@@ -102,6 +109,8 @@ def _check_condition(problem: Problem, condition: Condition) -> None:
             f"{name}: values of shape {values} must be (1, {points[0]}), the same for all "
             "functions: every step draws other functions, and rows of values would not follow them"
         )
+    if not np.isfinite(np.asarray(condition.values)).all():
+        raise UserError(f"{name}: values hold NaN or infinity; give finite numbers")
 
 
 def _check_whole(experiment: Experiment) -> None:
@@ -110,7 +119,7 @@ def _check_whole(experiment: Experiment) -> None:
     law, real = ansatz.problem.random_field, jnp.result_type(float)
 
     def residual() -> Any:
-        x, inputs = jnp.zeros((_POINTS, ansatz.problem.domain.dim), real), None
+        x, inputs = jnp.zeros((_POINTS[0], ansatz.problem.domain.dim), real), None
         if law is not None:
             inputs = Inputs(
                 jnp.zeros((_FUNCTIONS, law.sensor_count), real),
@@ -133,9 +142,9 @@ def _check_reference(problem: Problem, lam: Lam) -> None:
     if law is not None:
         with ambient.on_cpu():
             field = Field(np.asarray(law.sample(ambient.key(0), _FUNCTIONS)), law.basis)
-    points, _ = problem.domain.quadrature(_POINTS)
+    points, _ = problem.domain.quadrature(_ALONG)
     try:
-        reference(problem, field, points[:_POINTS], Lam(float(lam.s), float(lam.eps)))
+        reference(problem, field, points, Lam(float(lam.s), float(lam.eps)))
     except RunError:
         return
 

@@ -484,6 +484,7 @@ def _publish(argv: list[str]) -> None:
         eps=eps,
         functions=values["functions"],
         data_dir=values["data_dir"],
+        say=lambda text: print(text, flush=True),
     )
     print((made / "README.md").read_text(encoding="utf-8"))
     known = made == share("pretrained") / name

@@ -37,6 +37,7 @@ KINDS = {  # the groups of a config that are a name and options, and where the n
     "strategy": "hop.strategies",
     "solver": "hop.solvers",
 }
+_ROLES = ("domain", "labels", "odd", "random_field", "residual", "lift", "conditions")
 _RETIRED = {"config.train.save_every"}  # fields of older versions, which stored configs may hold
 # Fields that say where and how a run is made: they change its results by rounding at most, so a
 # workdir can move to another machine and go on there.
@@ -382,7 +383,8 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     if problem is None:
         problem = _build("problem", config.problem)
     elif isinstance(problem, type) or not isinstance(problem, Problem):
-        raise UserError(f"problem={problem!r} is no problem object; see hop.problems.Problem")
+        lacks = [m for m in _ROLES if not hasattr(problem, m)] or ["instance: give an object"]
+        raise UserError(f"problem={problem!r} has no {', '.join(lacks)}; see hop.problems.Problem")
     _check_roles(problem)
     try:
         hash(problem)

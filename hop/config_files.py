@@ -62,6 +62,7 @@ def _overridden(skin: Any, words: Sequence[str]) -> Config:
 
 def _unreadable(error: Exception) -> UserError:
     gist = str(error.args[0] if error.args else "") or type(error).__name__
+    gist = gist.replace("\\n", " ").replace("\\'", "'")  # quoted once more by some
     return UserError(f"the config cannot be read: {gist}")
 
 

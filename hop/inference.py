@@ -18,7 +18,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,10 @@ def infer(
         _check_shape(operator, source, input)
     lock = target.with_name(f".{target.name}.lock")
     busy = f"--output={output} is being written by another job; wait for it, or name another output"
-    with files.owned(lock, busy) if is_chief() else nullcontext():
+    with ExitStack() as owned:
+        if is_chief():
+            with _writing(target):
+                owned.enter_context(files.owned(lock, busy))
         u, kept = _all_shards(operator, source, _identity(input), x, target, progress)
     if plot and is_chief():
         from hop import plotting
@@ -345,6 +348,8 @@ def _remove(path: Path) -> None:
 def _writing(target: Path) -> Iterator[None]:
     try:
         yield
+    except UserError:
+        raise
     except (OSError, ValueError) as error:  # TensorStore reports a full disk as a ValueError
         raise RunError(
             f"{target} could not be written ({str(error).splitlines()[0][:120]}); free some space, "

@@ -15,7 +15,7 @@ import importlib
 import inspect
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def publish(
     eps: Sequence[float] = (),
     functions: int = 1000,
     data_dir: str = "",
+    say: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Adds a model, or stages to one, and writes its card.
 
@@ -51,6 +52,7 @@ def publish(
       eps: of the stages to publish; all by default. Those that the model holds already stay.
       functions: of the test split, on which each stage is scored.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
+      say: hears of each stage before it is scored, which can take minutes.
 
     Returns:
       The model's folder.
@@ -72,7 +74,7 @@ def publish(
     busy = f"another job is publishing to {home}; wait for it, then run the same command again"
     with files.owned(home.with_name(f".{name}.lock"), busy):
         _put_right(home)
-        return _grown(home, store, chosen, functions, data_dir)
+        return _grown(home, store, chosen, functions, data_dir, say)
 
 
 def _grown(
@@ -81,6 +83,7 @@ def _grown(
     chosen: Sequence[StageInfo],
     functions: int,
     data_dir: str,
+    say: Callable[[str], None],
 ) -> Path:
     """The model at `home`, with the chosen stages of a workdir beside those that it has."""
     name, config = home.name, config_lib.stored(store.config())
@@ -101,6 +104,7 @@ def _grown(
     judge = Judge.of(experiment, "test", functions)
     made = []
     for info in new:
+        say(f"scoring the stage at s={info.s:g}, eps={info.eps:g} against the reference")
         operator = open_stage(store, info)
         test = judge.scores(operator) | {"functions": 0 if judge.values is None else functions}
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))

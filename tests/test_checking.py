@@ -74,11 +74,19 @@ def at_ends(values):
         (Layers, {"lift": lambda self, network, x, a: network[0]}, r"Mine.lift gives shape \(3,\)"),
         (Layers, {"conditions": at_ends(np.zeros((100, 2)))},
          r"values of shape \(100, 2\) must be \(1, 2\), the same for all functions"),
+        (Layers, {"residual": lambda self, u, x, a, lam: u[""][:, :3]}, "Mine.residual gives"),
+        (Layers, {"residual": lambda self, u, x, a, lam: u[""] if lam.eps > 1 else 0 * u[""]},
+         "Mine.residual fails: TracerBool.*use jax.numpy, and jnp.where for if"),
+        (Layers, {"conditions": lambda self, lam: (Condition(np.array([[2.0]]), np.ones((1, 1))),)},
+         "points lie outside the domain"),
+        (Layers, {"conditions": at_ends(np.full((1, 2), np.nan))}, "values hold NaN or infinity"),
+        (Layers, {"reference": lambda self, a, x, lam: np.full((2, len(x)), np.nan)},
+         "Mine.reference holds NaN"),
         (Layers, {"conditions": at_ends(np.zeros(2))}, r"values of shape \(2,\) must be \(1, 2\)"),
         (Plane, {"lift": lambda self, network, x, a: network, "conditions": at_ends(None)},
          r"points of shape \(2, 1\) must be \(b, 2\)"),
         (Layers, {"reference": lambda self, a, x, lam: x[:, 0]},
-         r"Mine.reference gives shape \(3,\) and must give \(n, q\) = \(2, 3\)"),
+         r"Mine.reference gives shape \(11,\) and must give \(n, q\) = \(2, 11\)"),
         (Layers, {"reference": lambda self, a, x, lam: a.nothing}, "Mine.reference fails: Attrib"),
     ],
 )  # fmt: skip
@@ -98,6 +106,11 @@ def test_a_condition_takes_no_values_from_inputs_that_are_not_there():
         checking.check(experiment(problem))
 
 
+def test_a_class_is_no_problem():
+    with pytest.raises(hop.UserError, match="has no instance: give an object"):
+        config_lib.build(experiment(Layers()).config, Layers)
+
+
 def no_reference(self, a, x, lam):
     raise NotImplementedError
 
@@ -114,7 +127,7 @@ def test_a_reference_is_optional(members, data_dir, tmp_path, listener):
 def test_a_reference_that_fails_later_does_not_end_the_run():
     class Late(Layers):
         def reference(self, a, x, lam):
-            if len(x) > 3:
+            if len(x) > 11:
                 raise ZeroDivisionError("far")
             return np.zeros((len(a.coefficients), len(x)))
 

@@ -10,6 +10,7 @@ same for all functions; `x` is (d, 1, q), so `(x,) = x` or `x, t = x` unpacks it
 import dataclasses
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -116,13 +117,17 @@ def reference(problem: Problem, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
             "row for each function, a column for each point"
         )
     if not np.isfinite(values).all():
-        raise RunError(f"{name}.reference holds NaN or infinity at s={lam.s:g}, eps={lam.eps:g}")
+        raise UserError(f"{name}.reference holds NaN or infinity at s={lam.s:g}, eps={lam.eps:g}")
     return values
 
 
 def failing(what: str, error: Exception) -> UserError:
     """What to say of an exception in code of the caller's own."""
-    return UserError(f"{what} fails: {type(error).__name__}: {error}; HOP_TRACEBACK=1 shows where")
+    said = " ".join(str(error).split())[:160]
+    remedy = "HOP_TRACEBACK=1 shows where"
+    if isinstance(error, jax.errors.JAXTypeError):
+        remedy = "u, x and lam are traced: use jax.numpy, and jnp.where for if"
+    return UserError(f"{what} fails: {type(error).__name__}: {said}; {remedy}")
 
 
 @runtime_checkable
