@@ -74,7 +74,8 @@ positive() { # positive OPTION …: refuses what is not a positive number
 
 in_bucket() { # the bucket is mounted at /gcs/$bucket, and hop is given that path; sets $mounted
   [[ "$workdir" =~ ^gs://([a-z0-9._-]+)/.+ ]] ||
-    fail "--workdir=$workdir is lost with its machine; give a bucket, as --workdir=gs://BUCKET/RUN"
+    fail "--workdir=$workdir is lost with its machine; give a bucket and a folder in it, as \
+--workdir=gs://BUCKET/RUN"
   export bucket="${BASH_REMATCH[1]}" mounted="/gcs/${workdir#gs://}"
   train=("${train[@]/#--workdir=gs:\/\//--workdir=\/gcs\/}")
   train=("${train[@]/#gs:\/\//\/gcs\/}")

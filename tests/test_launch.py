@@ -164,6 +164,11 @@ def refusals():
     yield "gke", [*REQUIRED["gke"], "--name=A_b", "--", *BUCKET], "cannot name a pod's host"
     yield "gke", [*REQUIRED["gke"], "--image=a b", "--", *BUCKET], "a character that none"
     yield "gke", [*REQUIRED["gke"], "--accelerator=tpu7x", "--", *BUCKET], "name the slice too"
+    tpu = [*REQUIRED["gke"], "--accelerator=tpu7x"]
+    yield "gke", [*tpu, "--topology=4x4", "--", *BUCKET], "has 16 chips, and 1 nodes with 4 chips"
+    yield "gke", [*tpu, "--topology=4by4", "--", *BUCKET], "is no slice; give its sides, as 4x4"
+    gpu = [*REQUIRED["gke"], "--accelerator=nvidia-h100-80gb", "--topology=4x4"]
+    yield "gke", [*gpu, "--", *BUCKET], "is none; leave it out for GPUs"
 
 
 @pytest.mark.parametrize(("name", "words", "message"), refusals())

@@ -37,6 +37,14 @@ in_bucket
   fail "--image, --accelerator, --topology or --service-account has a character that none can have"
 [[ -n "$topology" || "$accelerator" != tpu* ]] ||
   fail "--accelerator=$accelerator is a TPU; name the slice too, as --topology 4x4"
+if [[ -n "$topology" ]]; then
+  [[ "$accelerator" == tpu* ]] || fail "--topology=$topology is a TPU slice's, and \
+--accelerator=$accelerator is none; leave it out for GPUs"
+  [[ "$topology" =~ ^[1-9][0-9]*(x[1-9][0-9]*)+$ ]] ||
+    fail "--topology=$topology is no slice; give its sides, as 4x4"
+  ((${topology//x/*} == nodes * chips)) || fail "--topology=$topology has $((${topology//x/*})) \
+chips, and $nodes nodes with $chips chips each have others; set --nodes and --chips"
+fi
 installed kubectl
 
 rendered() { # JSON is YAML; Kubernetes reads $$ in an argument as $
