@@ -305,9 +305,9 @@ class Workdir(Store):
             try:
                 if (place := self.latest()) is None:
                     return None
-                for k in range(place.metadata["bookmark"]["stage"]):
-                    if k not in _steps(self.stages_dir):
-                        raise _vanished(self.stages_dir, k, place.folder, place.step)
+                before = set(range(place.metadata["bookmark"]["stage"]))
+                if lost := before - set(_steps(self.stages_dir)):
+                    raise _vanished(self.stages_dir, min(lost), place.folder, place.step)
                 digests = place.metadata["digests"]["state"]
                 return place, _restore(place.folder, place.step, "state", like, digests)
             except DamagedError as error:

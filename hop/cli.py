@@ -24,8 +24,6 @@ from absl import flags
 from hop import files, preemption
 from hop.errors import PreemptedError, RunError, UserError
 
-_NO_BACKEND = ("Unable to initialize backend", "Unknown backend")
-
 USAGE = """\
 hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
 
@@ -127,10 +125,8 @@ def main(argv: list[str] | None = None) -> int:
         print("hop: interrupted; run the same command to go on", file=sys.stderr)
         return 130
     except Exception as error:  # the net: no traceback, and no process of a job left waiting
-        if str(error).startswith(_NO_BACKEND):
-            asked = os.environ.get("JAX_PLATFORMS", "").removesuffix(",cpu")
-            return _fail(f"JAX has no backend for JAX_PLATFORMS={asked} here; unset it, or install "
-                         "hop[cuda] or hop[tpu]", 2, error)  # fmt: skip
+        if str(error).startswith(("Unable to initialize backend", "Unknown backend")):
+            return _fail(_no_backend(), 2, error)
         kind = type(error).__name__
         return _fail(f"{kind}: {error} (unforeseen; HOP_TRACEBACK=1 shows where)", 1, error)
 
@@ -169,7 +165,15 @@ def _check_backend() -> None:
 
     asked, here = os.environ.get("JAX_PLATFORMS", "").split(",")[0], jax.default_backend()
     if asked and asked != here and not (asked in ("cuda", "rocm") and here == "gpu"):
-        raise RuntimeError(_NO_BACKEND[0])
+        raise UserError(_no_backend())
+
+
+def _no_backend() -> str:
+    asked = os.environ.get("JAX_PLATFORMS", "").removesuffix(",cpu")
+    return (
+        f"JAX has no backend for JAX_PLATFORMS={asked} here; unset it, or install hop[cuda] or "
+        "hop[tpu]"
+    )
 
 
 def _warn(message: Warning | str, *where: Any, **how: Any) -> str:

@@ -45,6 +45,20 @@ def test_splits_and_seeds_differ():
     assert not np.array_equal(first(split="train"), first(split="train", seed=1))
 
 
+@pytest.mark.parametrize(
+    ("law", "expected"),
+    [
+        ("paper", [0.0017068462183844123, 0.002468052210435779]),
+        ("unit", [0.10849379803150076, 0.1568790176678425]),
+        ("periodic", [0.018148127635406294, 0.007365812249011652]),
+    ],
+)
+def test_a_version_of_the_dataset_is_these_numbers(law, expected):
+    """Another generator, or another order of its bits, is another version."""
+    (drawn,) = datasets.examples(RANDOM_FIELDS[law], "test", 999, 1000)["coefficients"]
+    np.testing.assert_allclose(drawn[:2], expected, rtol=1e-12)
+
+
 def test_values_are_the_field_at_the_sensors():
     data = datasets.examples(UNIT, "test", 0, 5)
     k = np.arange(1, 65)
