@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from hop import config as config_lib
-from hop import config_files
+from hop.config import files as config_files
 from hop.config import Config
 from hop.homotopy.terms import Stage
 from hop.problems import Lam

@@ -31,7 +31,7 @@ import numpy as np
 import report
 from rivals import HERE, RIVALS, STEADY, TIME, spread
 
-from hop import config_files, files, training
+from hop.config import files as config_files, files, training
 from hop.config import Config, build
 from hop.datasets import load
 from hop.fields import Field

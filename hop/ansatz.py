@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,11 +59,29 @@ class Ansatz:
         sensors = None if field is None else field.sensor_count
         return self.network.init(key, self.problem.domain.dim, sensors)
 
-    def check(self) -> None:
-        """Refuses, before anything is compiled, a network that does not fit the problem."""
+    def check(self, experiment: Any) -> None:
+        """Refuses, before anything is compiled, a network that does not fit the problem.
+
+        On a circle no condition holds at the ends, so the network itself must be periodic.
+
+        Raises:
+          UserError: what does not fit, with the remedy.
+        """
         if LAPLACIAN in self.labels:
             self._check_laplacian()
         jax.eval_shape(self.init, ambient.key(0))
+        circle = bool(self.problem.domain.periodic)
+        waves = experiment.config.network.get("harmonics", 0)
+        if circle and not waves:
+            raise UserError(
+                "this problem is periodic in x and the network is not; set "
+                "config.network.harmonics=4"
+            )
+        if waves and not circle:
+            raise UserError(
+                f"config.network.harmonics={waves} makes the network periodic in x, and this "
+                "problem is not; set it to 0, or declare the problem's domain periodic=('x',)"
+            )
 
     def jet(
         self,

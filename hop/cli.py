@@ -275,7 +275,8 @@ def _train(argv: list[str]) -> None:
 
     values, _ = _parse("train", rest, define)
     _required(values, "train", "config", "workdir")
-    from hop import config_files, training
+    from hop import training
+    from hop.config import files as config_files
     from hop.config import placed
 
     config = placed(config_files.read(values["config"], fields), values["data_dir"])
@@ -305,7 +306,8 @@ def _refine(argv: list[str]) -> None:
 
     values, (source,) = _parse("refine", rest, define, positional=1)
     _required(values, "refine", "eps", "workdir")
-    from hop import config_files, refinement
+    from hop import refinement
+    from hop.config import files as config_files
     from hop.config import placed
 
     config = refinement.config_for(source, values["eps"], values["s"])

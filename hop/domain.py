@@ -1,18 +1,14 @@
-"""Boxes in space (and time): grids, quadratures and samples of collocation points."""
+"""Boxes in space (and time): their grids, quadratures and maps."""
 
 import dataclasses
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
 
 from hop.errors import UserError
-
-RANDOM_SAMPLERS = ("uniform", "stratified")
-SAMPLERS = ("grid", *RANDOM_SAMPLERS)
 
 TENSOR_DIM = 3  # a tensor grid serves up to here
 
@@ -95,28 +91,10 @@ class Box:
         signs_, total = jnp.asarray(signs, x.dtype), np.add(self.lower, self.upper)
         return signs_[None, :] * x + jnp.asarray((1 - signs) / 2 * total, x.dtype)[None, :]
 
-    def sample(self, key: Array, count: int, sampler: str) -> Float[Array, "q d"]:
-        """Collocation points, in the default float type.
-
-        "uniform" draws each point independently. "stratified" is Latin hypercube sampling: along
-        every axis exactly one point falls in each of `count` equal slabs, which in one dimension
-        is a jittered grid. "grid" is the same tensor grid at every call.
-        """
-        low = jnp.asarray(self.lower, float)[None, :]
-        width = jnp.asarray(self.upper, float)[None, :] - low
-        if sampler == "grid":
-            per_axis = round(count ** (1 / self.dim))
-            return jnp.asarray(self.grid(*(per_axis,) * self.dim), float)
-        unit = jax.random.uniform(key, (count, self.dim), float)
-        if sampler == "stratified":
-            slabs = jnp.arange(count, dtype=float)[:, None]
-            if self.dim == 1:
-                unit = (slabs + unit) / count
-            else:
-                keys = jax.random.split(jax.random.fold_in(key, 1), self.dim)
-                order = jax.vmap(lambda k: jax.random.permutation(k, count), out_axes=1)(keys)
-                unit = (order.astype(unit.dtype) + unit) / count
-        return low + width * unit
+    def from_unit(self, unit: Array) -> Float[Array, "q d"]:
+        """Points (q, d) of the unit cube [0, 1]^d in the box."""
+        low = jnp.asarray(self.lower, unit.dtype)[None, :]
+        return low + (jnp.asarray(self.upper, unit.dtype)[None, :] - low) * unit
 
 
 @functools.lru_cache(maxsize=16)

@@ -47,7 +47,7 @@ from hop.derivatives import LAPLACIAN, partials
 from hop.domain import sobol
 from hop.errors import UserError
 from hop.fields import Field
-from hop.homotopy.terms import by_point
+from hop.homotopy.loss import by_point
 from hop.networks import Params
 from hop.operators import Operator
 from hop.problems import Lam, Problem, reference

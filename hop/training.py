@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -20,18 +20,19 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment, TrainConfig
+from hop.derivatives import Jet
 from hop.errors import PreemptedError, UserError
 from hop.fields import Field, RandomField
-from hop.homotopy import adaptive
 from hop.homotopy import pin as pinning
+from hop.homotopy.loss import Loss
 from hop.homotopy.path import Position
-from hop.homotopy.resampling import Candidates
-from hop.homotopy.terms import Objective, Stage
+from hop.homotopy.terms import Stage
 from hop.networks import Params
 from hop.operators import Operator
 from hop.preemption import Notice
 from hop.problems import Lam, Problem
 from hop.provenance import made, versions
+from hop.samplers import Points
 from hop.sharding import FUNCTION, POINT, Layout, is_chief, on_host, wait_for_all
 from hop.solvers import Moment, Progress, Solver
 from hop.trust import gauge
@@ -205,7 +206,7 @@ class Trainer:
         stage: Stage,
         window: Window,
         inputs: Inputs | None,
-        candidates: Candidates | None,
+        candidates: Any,
     ) -> tuple[TrainState, dict[str, Array]]:
         objective = self._objective(state, stage, inputs, candidates)
         moment = Moment(state.step, window.tail_from, self.train.steps)
@@ -218,45 +219,34 @@ class Trainer:
         state: TrainState,
         stage: Stage,
         inputs: Inputs | None,
-        candidates: Candidates | None,
-    ) -> Objective:
-        x, spacing = self._points(state.anchor, inputs, self._key(state, stage), candidates)
-        x, spacing = self.layout.constrain((x, spacing), POINT)
-        share_done = state.step.astype(float) / self.train.steps
-        plan = self.experiment.plan
-        return Objective(
-            self.ansatz, plan.weights, state.anchor, inputs, x, spacing, stage, share_done,
-            parts=self.train.accumulate, split_points=plan.pointwise,
-        )  # fmt: skip
+        candidates: Any,
+    ) -> Loss:
+        points = self._points(state.anchor, inputs, self._key(state, stage), candidates)
+        points = self.layout.constrain(points, POINT)
+        done = state.step.astype(float) / self.train.steps
+        terms, parts = self.experiment.plan.terms, self.train.accumulate
+        return Loss(terms, self.ansatz, state.anchor, inputs, points, stage, done, parts)
 
     def _key(self, state: TrainState, stage: Stage) -> Array:
         key = jax.random.fold_in(ambient.key(self.experiment.config.seed), stage.index)
         return jax.random.fold_in(key, state.step if self.solver.redraws else 0)
 
-    def _candidates(
-        self, state: TrainState, stage: Stage, inputs: Inputs | None
-    ) -> Candidates | None:
+    def _candidates(self, state: TrainState, stage: Stage, inputs: Inputs | None) -> Any:
         """What the next steps draw their points from; None where they need no such pool."""
-        by_residual = self.experiment.plan.resampling
-        if by_residual is None:
-            return None
-        count = by_residual.pool * self.train.points
-        key = jax.random.fold_in(self._key(state, stage), 1)
-        x = self.ansatz.problem.domain.sample(key, count, self.train.sampler)
-        x = self.layout.constrain(x, POINT)
-        h = self.ansatz.residual(state.params, inputs, x, stage.lam)
-        return by_residual.candidates(x, h)
 
-    def _points(
-        self, anchor: Params, inputs: Inputs | None, key: Array, candidates: Candidates | None
-    ) -> tuple[Array, Array]:
-        domain, count, sampler = self.ansatz.problem.domain, self.train.points, self.train.sampler
-        if candidates is not None:
-            return candidates.draw(key, count), jnp.ones(count)
-        if sampler == "adaptive":
-            x = domain.sample(key, count, "stratified")
-            return adaptive.equidistribute(self.ansatz, anchor, inputs, x)
-        return domain.sample(key, count, sampler), jnp.ones(count)
+        def residual(x: Array) -> Array:
+            x = self.layout.constrain(x, POINT)
+            return self.ansatz.residual(state.params, inputs, x, stage.lam)
+
+        domain, key = self.ansatz.problem.domain, self._key(state, stage)
+        return self.experiment.sampler.pool(key, self.train.points, domain, residual)
+
+    def _points(self, anchor: Params, inputs: Inputs | None, key: Array, candidates: Any) -> Points:
+        def last(x: Array, labels: Sequence[str]) -> Jet:
+            return self.ansatz.jet(anchor, inputs, x, labels)
+
+        domain = self.ansatz.problem.domain
+        return self.experiment.sampler.draw(key, self.train.points, domain, last, candidates)
 
 
 def train(

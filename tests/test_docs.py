@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import hop
-from hop import cli, config_files
+from hop import cli
+from hop.config import files as config_files
 from hop.config import parse
 
 ROOT = Path(hop.__file__).parents[1]

@@ -20,7 +20,7 @@ from conftest import QUICK, TINY, Listener, tiny_config
 
 import hop
 from hop import config as config_lib
-from hop import config_files
+from hop.config import files as config_files
 from hop.checkpoints import Store, Workdir, digest, leaves, write_model
 from hop.errors import PreemptedError
 from hop.operators import apply

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import hop
-from hop import checkpoints, config_files, datasets, files, publishing, refinement
+from hop import checkpoints, datasets, files, publishing, refinement
+from hop.config import files as config_files
 from hop.checkpoints import StageInfo, Store
 from hop.cli import main
 from hop.fields import Field

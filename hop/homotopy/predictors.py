@@ -1,17 +1,18 @@
 """Predictors: the start of a stage from the end of the last."""
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from hop import least_squares
-from hop.homotopy.terms import Objective
+from hop import least_squares, solvers
+from hop.homotopy.loss import Loss
 from hop.networks import Params
 
 
 @dataclasses.dataclass(frozen=True)
-class Tangent:
+class EulerStep:
     """One forward Euler step of Davidenko's equation in the parameters:
 
         θ_k = θ_{k−1} − (∂r/∂θ)(θ_{k−1}, λ_{k−1})⁺ r(θ_{k−1}, λ_k).
@@ -29,7 +30,7 @@ class Tangent:
     rtol: float
     guarded: bool
 
-    def __call__(self, objective: Objective, params: Params) -> Params:
+    def __call__(self, objective: Loss, params: Params) -> Params:
         """θ_k, for the objective of stage k and the network θ_{k−1}."""
         theta, unravel = ravel_pytree(params)
         stage = objective.stage
@@ -40,3 +41,8 @@ class Tangent:
             lower = jnp.sum(objective.vector(unravel(moved)) ** 2) < jnp.sum(r**2)
             moved = jnp.where(lower, moved, theta)
         return unravel(moved)
+
+    def check(self, experiment: Any) -> None:
+        """Refuses, with a UserError, an experiment that the Jacobian cannot serve."""
+        name = experiment.config.strategy["name"]
+        solvers.check_dense(experiment, name, "use strategy.name=homotopy_loss")

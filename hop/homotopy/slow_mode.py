@@ -25,6 +25,7 @@ from jaxtyping import Float
 
 from hop.ansatz import columns
 from hop.derivatives import Jet, partials
+from hop.errors import UserError
 from hop.problems import Lam, Problem
 
 _ITERATIONS = 3
@@ -51,6 +52,15 @@ def serves(problem: Problem) -> bool:
     """Whether a problem is of second order, on an interval, with u fixed at its ends."""
     interval = problem.domain.dim == 1 and not problem.conditions(Lam(0.0, 1.0))
     return interval and set(problem.labels) == {"", "x", "xx"}
+
+
+def check_serves(problem: Problem, option: str) -> None:
+    """Refuses an option of a strategy for a problem that is not served."""
+    if not serves(problem):
+        raise UserError(
+            f"config.strategy.{option} needs a problem of second order on an interval with exact "
+            "conditions at its ends; set it to 0"
+        )
 
 
 def slow_mode(

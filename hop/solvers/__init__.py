@@ -8,15 +8,19 @@ import dataclasses
 import math
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from hop import ambient
+from hop.ansatz import size
 from hop.errors import UserError
 from hop.networks import Params
 
 Losses = dict[str, Array]
 
+_DENSE_LIMIT = 10_000  # parameters of a network whose Jacobian is factorised
 _LEAP = 1000.0  # no optimiser that gets anywhere raises the loss so far in its first window
 
 
@@ -93,7 +97,36 @@ class Solver(Protocol):
 
     def tail(self, limit: int) -> int:
         """The steps it takes to bring a stage to its end once the loss has stopped falling."""
-        ...
+        return 0
+
+    def check(self, experiment: Any) -> None:
+        """Refuses an experiment that the solver does not serve.
+
+        Raises:
+          UserError: there are input functions, or other parts, that its step has no use for.
+        """
+        name, parts = experiment.config.solver["name"], experiment.config.train.accumulate
+        if self.dense:
+            check_dense(experiment, name, "use solver.name=gauss_newton_cg or first_order")
+        if parts > 1 and not self.accumulates:
+            raise UserError(
+                f"config.train.accumulate={parts}: '{name}' needs more of a step than its "
+                "gradient; use solver.name=first_order"
+            )
+
+
+def check_dense(experiment: Any, name: str, remedy: str) -> None:
+    """Refuses an experiment that the Jacobian matrix cannot serve."""
+    if experiment.problem.random_field is not None:
+        raise UserError(f"'{name}' serves problems without input functions; {remedy}")
+    count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
+    if count > _DENSE_LIMIT:
+        raise UserError(
+            f"'{name}' factorises a matrix with a column for each of the network's {count:,} "
+            f"parameters, and serves at most {_DENSE_LIMIT:,}; {remedy}"
+        )
+    if experiment.config.train.precision != "float64":
+        raise UserError(f"'{name}' needs float64; set config.train.precision=float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +210,7 @@ def check_positive(**values: float) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Damped:
+class Damped(Solver):
     """What damped least-squares solvers share: their state is the damping μ.
 
     Attributes:
@@ -194,6 +227,3 @@ class Damped:
 
     def next_stage(self, state: Array, params: Params) -> Array:
         return jnp.minimum(state, self.damping)  # the last stage may have ended with any
-
-    def tail(self, limit: int) -> int:
-        return 0

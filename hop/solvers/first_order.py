@@ -16,7 +16,7 @@ from jax import Array
 
 from hop.errors import UserError, check_choice
 from hop.networks import Params
-from hop.solvers import Losses, Moment, Objective, check_positive
+from hop.solvers import Losses, Moment, Objective, Solver, check_positive
 
 __all__ = ["FirstOrder"]
 
@@ -29,7 +29,7 @@ _OPTIMIZERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstOrder:
+class FirstOrder(Solver):
     """Options of the solver.
 
     Attributes:

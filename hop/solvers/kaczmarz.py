@@ -25,7 +25,7 @@ from jax.flatten_util import ravel_pytree
 from hop import ambient
 from hop.errors import UserError
 from hop.networks import Params
-from hop.solvers import Losses, Moment, Objective, check_positive
+from hop.solvers import Losses, Moment, Objective, Solver, check_positive
 
 __all__ = ["Kaczmarz"]
 
@@ -41,7 +41,7 @@ class State(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Kaczmarz:
+class Kaczmarz(Solver):
     """Attributes:
     rows: points, and soft conditions, drawn for a step; at most all.
     damping: the largest μ, and the first of a stage.
@@ -67,9 +67,6 @@ class Kaczmarz:
 
     def next_stage(self, state: State, params: Params) -> State:
         return self.init(params)
-
-    def tail(self, limit: int) -> int:
-        return 0
 
     def step(
         self, objective: Objective, params: Params, state: State, moment: Moment

@@ -7,13 +7,13 @@ import jax
 import optax
 
 from hop.networks import Params
-from hop.solvers import Losses, Moment, Objective, check_positive
+from hop.solvers import Losses, Moment, Objective, Solver, check_positive
 
 __all__ = ["LBFGS"]
 
 
 @dataclasses.dataclass(frozen=True)
-class LBFGS:
+class LBFGS(Solver):
     """Attributes: memory: the pairs of steps and gradient changes kept."""
 
     memory: int = 30
@@ -34,9 +34,6 @@ class LBFGS:
 
     def next_stage(self, state: optax.OptState, params: Params) -> optax.OptState:
         return self.init(params)  # the curvature is that of another loss
-
-    def tail(self, limit: int) -> int:
-        return 0
 
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment

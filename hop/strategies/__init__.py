@@ -4,16 +4,16 @@ A strategy is a frozen dataclass of its options; its module exports that class a
 """
 
 import dataclasses
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from hop.ansatz import Ansatz
 from hop.errors import UserError
 from hop.homotopy.path import Path
-from hop.homotopy.predictors import Tangent
-from hop.homotopy.resampling import ByResidual
-from hop.homotopy.terms import Weights
+from hop.homotopy.predictors import EulerStep
+from hop.homotopy.terms import Term
 from hop.networks import Network
 from hop.problems import Problem
+from hop.samplers import Sampler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,27 +21,27 @@ class Plan:
     """What a strategy does at each stage.
 
     Attributes:
-      weights: of the terms of the loss.
+      terms: of the loss.
       predictor: gives the start of a stage; None for the last stage's network itself.
       corrects: whether the solver then runs. If not, it still solves the first stage.
       pin: how far an interface may be out of place, by the gauge, before the slow mode is pinned;
         0 never pins.
-      resampling: how points are drawn by the residual; None for `config.train.sampler` alone.
     """
 
-    weights: Weights
-    predictor: Tangent | None = None
+    terms: tuple[Term, ...]
+    predictor: EulerStep | None = None
     corrects: bool = True
     pin: float = 0.0
-    resampling: ByResidual | None = None
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """All that it is made of."""
+        return self.terms if self.predictor is None else (*self.terms, self.predictor)
 
     @property
     def pointwise(self) -> bool:
-        """Whether L is the mean of that of parts of the points.
-
-        Then no row weighs all points of a function. Soft conditions have points of their own.
-        """
-        return not (self.weights.slow or self.pin)
+        """Whether L is the mean of that of parts of the collocation points."""
+        return all(term.pointwise for term in self.terms)
 
 
 @runtime_checkable
@@ -58,6 +58,10 @@ class Strategy(Protocol):
         """
         ansatz = Ansatz(problem, network)
         return ansatz, ansatz
+
+    def sampler(self, sampler: Sampler) -> Sampler:
+        """What draws the points, from what the config names."""
+        return sampler
 
     def plan(self) -> Plan:
         """What is done at each stage of it."""

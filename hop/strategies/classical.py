@@ -3,7 +3,8 @@
 import dataclasses
 
 from hop.homotopy.path import Path
-from hop.homotopy.terms import Weights
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.residual import Residual
 from hop.strategies import Plan, Strategy
 
 __all__ = ["Classical"]
@@ -19,4 +20,4 @@ class Classical(Strategy):
         return path.end()
 
     def plan(self) -> Plan:
-        return Plan(Weights(condition=self.condition))
+        return Plan((Residual(), Condition(self.condition)))

@@ -8,7 +8,8 @@ Source: Krishnapriyan, Gholami, Zhe, Kirby, Mahoney, NeurIPS 2021, arXiv 2109.01
 import dataclasses
 
 from hop.homotopy.path import Path
-from hop.homotopy.terms import Weights
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.residual import Residual
 from hop.strategies import Plan, Strategy
 
 __all__ = ["Curriculum"]
@@ -26,4 +27,4 @@ class Curriculum(Strategy):
         return dataclasses.replace(path, places=tuple(lessons))
 
     def plan(self) -> Plan:
-        return Plan(Weights(condition=self.condition))
+        return Plan((Residual(), Condition(self.condition)))

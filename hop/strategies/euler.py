@@ -7,8 +7,9 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.1.
 
 import dataclasses
 
-from hop.homotopy.predictors import Tangent
-from hop.homotopy.terms import Weights
+from hop.homotopy.predictors import EulerStep
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.residual import Residual
 from hop.strategies import Plan, Strategy, check_shares
 
 __all__ = ["Euler"]
@@ -28,5 +29,5 @@ class Euler(Strategy):
         check_shares(rtol=self.rtol)
 
     def plan(self) -> Plan:
-        tangent = Tangent(self.rtol, guarded=False)
-        return Plan(Weights(condition=self.condition), predictor=tangent, corrects=False)
+        terms = (Residual(), Condition(self.condition))
+        return Plan(terms, EulerStep(self.rtol, guarded=False), corrects=False)

@@ -7,7 +7,12 @@ import dataclasses
 import math
 
 from hop.errors import UserError
-from hop.homotopy.terms import Weights
+from hop.homotopy.terms import Term
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.pinned import Pinned
+from hop.homotopy.terms.residual import Residual
+from hop.homotopy.terms.slow import Slow
+from hop.homotopy.terms.tangent import Tangent
 from hop.strategies import Plan, Strategy
 
 __all__ = ["HomotopyLoss"]
@@ -57,6 +62,11 @@ class HomotopyLoss(Strategy):
             )
 
     def plan(self) -> Plan:
-        options = dataclasses.asdict(self)
-        pin = options.pop("pin")
-        return Plan(Weights(**options), pin=pin)
+        more: list[Term] = []
+        if self.tangent:
+            more.append(Tangent(self.tangent, self.tangent_share))
+        if self.slow:
+            more.append(Slow(self.slow))
+        if self.pin:
+            more.append(Pinned())
+        return Plan((Residual(self.residual), *more, Condition(self.condition)), pin=self.pin)

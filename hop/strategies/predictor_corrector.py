@@ -8,8 +8,10 @@ can no longer tell the place of an interface, its slow mode is pinned (`hop.homo
 import dataclasses
 
 from hop.errors import UserError
-from hop.homotopy.predictors import Tangent
-from hop.homotopy.terms import Weights
+from hop.homotopy.predictors import EulerStep
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.pinned import Pinned
+from hop.homotopy.terms.residual import Residual
 from hop.strategies import Plan, Strategy, check_shares
 
 __all__ = ["PredictorCorrector"]
@@ -18,7 +20,7 @@ __all__ = ["PredictorCorrector"]
 @dataclasses.dataclass(frozen=True)
 class PredictorCorrector(Strategy):
     """Attributes:
-    rtol: of the predictor's pseudo-inverse, see `hop.homotopy.predictors.Tangent`; 0 starts from
+    rtol: of the predictor's pseudo-inverse, see `hop.homotopy.predictors.EulerStep`; 0 starts from
       the last stage's network instead.
     condition: w_c, of the soft conditions.
     pin: where the gauge finds an interface farther out of place than this, the stage's slow mode
@@ -36,5 +38,7 @@ class PredictorCorrector(Strategy):
             raise UserError(f"config.strategy.pin={self.pin!r} must not be negative")
 
     def plan(self) -> Plan:
-        predictor = Tangent(self.rtol, guarded=True) if self.rtol else None
-        return Plan(Weights(condition=self.condition), predictor, pin=self.pin)
+        pinned = (Pinned(),) if self.pin else ()
+        terms = (Residual(), *pinned, Condition(self.condition))
+        predictor = EulerStep(self.rtol, guarded=True) if self.rtol else None
+        return Plan(terms, predictor, pin=self.pin)

@@ -1,15 +1,17 @@
 """Direct training, as `classical`, on points that are drawn anew where the residual is large.
 
 Every dispatch of `config.train.dispatch` steps takes the residual of the network on a fresh pool of
-candidates, and each of its steps draws its points from that pool (`hop.homotopy.resampling`).
+candidates, and each of its steps draws its points from that pool (`hop.samplers.by_residual`).
 """
 
 import dataclasses
 
 from hop.errors import UserError
 from hop.homotopy.path import Path
-from hop.homotopy.resampling import ByResidual
-from hop.homotopy.terms import Weights
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.residual import Residual
+from hop.samplers import Sampler
+from hop.samplers.by_residual import ByResidual
 from hop.strategies import Plan, Strategy
 
 __all__ = ["Resampling"]
@@ -40,6 +42,8 @@ class Resampling(Strategy):
     def path(self, path: Path) -> Path:
         return path.end()
 
+    def sampler(self, sampler: Sampler) -> Sampler:
+        return ByResidual(sampler, self.pool, self.power, self.floor)
+
     def plan(self) -> Plan:
-        sampler = ByResidual(self.pool, self.power, self.floor)
-        return Plan(Weights(condition=self.condition), resampling=sampler)
+        return Plan((Residual(), Condition(self.condition)))

@@ -1,7 +1,7 @@
 """Time marching: the steady state by following the evolution to it, window after window.
 
 A network of (x, t) learns u_t + H(u; s, ε) = 0 at the path's last place on one window of time, then
-on the next, from the function that the last window ended with (`hop.homotopy.in_time`). A stage is
+on the next, from the function that the last window ended with (`hop.homotopy.marching`). A stage is
 a window, and its answer u(·, end): the last one's is the steady state up to what is left of the
 transient at the horizon, and the error of every stage is its distance from the steady state.
 Source: Wight, Zhao, arXiv 2007.04542; Krishnapriyan et al., arXiv 2109.01050; Mattey, Ghosh,
@@ -13,9 +13,11 @@ import math
 
 from hop.ansatz import Ansatz
 from hop.errors import UserError
-from hop.homotopy.in_time import AtEnd, InTime
+from hop.homotopy.marching import AtEnd, Evolution
 from hop.homotopy.path import Path
-from hop.homotopy.terms import Weights
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.initial import Initial
+from hop.homotopy.terms.residual import Residual
 from hop.networks import Network
 from hop.problems import Evolving, Problem
 from hop.strategies import Plan, Strategy
@@ -54,8 +56,8 @@ class SequenceToSequence(Strategy):
                 "strategy 'sequence_to_sequence' marches from an initial function, and "
                 f"{type(problem).__name__} has no method `initial`; use strategy.name=curriculum"
             )
-        window = InTime(problem, self.horizon / self.windows)
+        window = Evolution(problem, self.horizon / self.windows)
         return Ansatz(window, network), Ansatz(problem, AtEnd(network))
 
     def plan(self) -> Plan:
-        return Plan(Weights(condition=self.condition, initial=self.initial))
+        return Plan((Residual(), Initial(self.initial), Condition(self.condition)))

@@ -29,7 +29,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclasses.dataclass(frozen=True)
-class InTime:
+class Evolution:
     """The evolution of a problem on one window: the columns of the points are (x, t).
 
     Attributes:

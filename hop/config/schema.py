@@ -1,14 +1,13 @@
-"""From a config to objects: the schema, its checks, and `build`.
+"""The schema of a config: frozen dataclasses, and how plain values become one.
 
-The frozen dataclasses below are the schema; a ConfigDict is only the command line's skin over
-them, made by `experiment`. Values that follow from others are derived here, after overrides.
+A ConfigDict is only the command line's skin over them, made by `experiment`. Values that follow
+from others are derived after overrides.
 """
 
 import dataclasses
 import importlib
 import itertools
 import json
-import math
 import pkgutil
 import typing
 from collections.abc import Mapping
@@ -18,16 +17,10 @@ from typing import Any
 import jax
 
 from hop import ambient
-from hop.ansatz import Ansatz, size
-from hop.domain import RANDOM_SAMPLERS, SAMPLERS, Box
 from hop.errors import UserError, check_choice, suggestion
-from hop.fields import RandomField
-from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
-from hop.problems import Lam, Problem
+from hop.problems import Lam
 from hop.sharding import Layout
-from hop.solvers import Criterion, Solver
-from hop.strategies import Plan, Strategy
 
 Options = Mapping[str, Any]
 
@@ -37,13 +30,12 @@ KINDS = {  # the groups of a config that are a name and options, and where the n
     "strategy": "hop.strategies",
     "solver": "hop.solvers",
 }
-_ROLES = ("domain", "labels", "odd", "random_field", "residual", "lift", "conditions")
+_SAMPLERS = "hop.samplers"
 _RETIRED = {"config.train.save_every"}  # fields of older versions, which stored configs may hold
 # Fields that say where and how a run is made: they change its results by rounding at most, so a
 # workdir can move to another machine and go on there.
 _WHERE = {"mesh": (), "data": ("data_dir", "resident_mib"), "train": ("accumulate", "save_seconds")}
 _PRODUCTS = {"float32": "highest", "bfloat16": "BF16_BF16_F32"}  # JAX's names of precisions
-_DENSE_LIMIT = 10_000  # parameters of a network whose Jacobian is factorised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +107,8 @@ class TrainConfig:
         less memory. They are parts of its points; or of its functions, where the loss weighs a
         function's points together (`strategy.slow`). What the parts share is evaluated for each: a
         branch, or a trunk, and the soft conditions.
-      sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`); or, on an interval,
-        "adaptive": denser where the last stage's network is steep (`hop.homotopy.adaptive`).
+      sampler: "stratified", "uniform" or "grid"; on an interval also "adaptive", denser where the
+        last stage's network is steep; or "by_residual" (`hop.samplers`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
         solver that anneals then does so (`hop.solvers.Criterion`).
       min_fall: the relative fall of the loss that counts.
@@ -162,7 +154,7 @@ class TrainConfig:
             raise UserError(f"config.train.goal={self.goal!r} must not be negative")
         if not self.save_seconds >= 0:
             raise UserError(f"config.train.save_seconds={self.save_seconds!r} must not be negative")
-        check_choice("config.train.sampler", self.sampler, (*SAMPLERS, "adaptive"))
+        check_choice("config.train.sampler", self.sampler, modules(_SAMPLERS))
         check_choice("config.train.precision", self.precision, ("float32", "float64"))
         check_choice("config.train.compute", self.compute, _PRODUCTS)
         if self.compute != "float32" and self.precision != "float32":
@@ -170,6 +162,10 @@ class TrainConfig:
                 f"config.train.compute={self.compute!r} and config.train.precision="
                 f"{self.precision!r} contradict each other; leave one of them at 'float32'"
             )
+
+    def points_from(self) -> Any:
+        """The sampler that the config names."""
+        return _exported(_SAMPLERS, self.sampler)()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,53 +241,6 @@ class Config:
         """
         on_cpu = jax.default_backend() == "cpu"
         return jax.default_matmul_precision("highest" if on_cpu else _PRODUCTS[self.train.compute])
-
-
-@dataclasses.dataclass(frozen=True)
-class Experiment:
-    """A config made into objects, checked against each other.
-
-    Attributes:
-      ansatz: what is trained.
-      answer: the solution of the problem that its parameters give; `ansatz` itself for most.
-    """
-
-    config: Config
-    ansatz: Ansatz
-    answer: Ansatz
-    strategy: Strategy
-    solver: Solver
-    path: Path
-
-    @property
-    def plan(self) -> Plan:
-        return self.strategy.plan()
-
-    def layout(self) -> Layout:
-        """The mesh of this job's devices.
-
-        Raises:
-          UserError: as in `hop.sharding.Layout.create`.
-        """
-        return self.config.mesh.layout(self.problem.random_field is not None)
-
-    @property
-    def accumulates_over(self) -> str:
-        """What `config.train.accumulate` splits: "points" where it can, or "functions"."""
-        return "points" if self.plan.pointwise else "functions"
-
-    @property
-    def criterion(self) -> Criterion:
-        """When a stage ends. While the tangent term fades, the loss itself changes."""
-        train, weights = self.config.train, self.plan.weights
-        fades = weights.tangent > 0 and math.isfinite(weights.tangent_share)
-        hold = math.ceil(weights.tangent_share * train.steps) if fades else 0
-        tail = self.solver.tail(train.steps)
-        return Criterion(train.steps, tail, train.patience, train.min_fall, train.goal, hold)
-
-    @property
-    def problem(self) -> Problem:
-        return self.answer.problem
 
 
 def experiment(
@@ -370,146 +319,6 @@ def placed(config: Config, data_dir: str) -> Config:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir=data_dir))
 
 
-def build(config: Config, problem: Problem | None = None) -> Experiment:
-    """Makes the objects of a config.
-
-    Args:
-      config: the experiment.
-      problem: a problem object of the caller's, instead of the one that the config names.
-
-    Raises:
-      UserError: fields that do not fit each other.
-    """
-    if problem is None:
-        problem = _build("problem", config.problem)
-    elif isinstance(problem, type) or not isinstance(problem, Problem):
-        lacks = [m for m in _ROLES if not hasattr(problem, m)] or ["instance: give an object"]
-        raise UserError(f"problem={problem!r} has no {', '.join(lacks)}; see hop.problems.Problem")
-    _check_roles(problem)
-    try:
-        hash(problem)
-    except TypeError as error:
-        raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
-    network = _build("network", config.network)
-    strategy, solver = _build("strategy", config.strategy), _build("solver", config.solver)
-    ansatz, answer = strategy.ansatz(problem, network)
-    ansatz.check()
-    made = Experiment(config, ansatz, answer, strategy, solver, strategy.path(config.path.build()))
-    _check_slow_mode(made)
-    _check_dense(made)
-    _check_functions(made)
-    _check_points(made)
-    _check_periodic(made)
-    return made
-
-
-def _check_roles(problem: Problem) -> None:
-    name, law = type(problem).__name__, problem.random_field
-    if not isinstance(problem.domain, Box):
-        raise UserError(f"{name}.domain is {problem.domain!r} and must be a hop.domain.Box")
-    if law is not None and not isinstance(law, RandomField):
-        raise UserError(
-            f"{name}.random_field is {law!r} and must be a hop.fields.RandomField, or None"
-        )
-
-
-def _check_slow_mode(made: Experiment) -> None:
-    plan, served = made.plan, slow_mode.serves(made.problem)
-    if (plan.weights.slow or plan.pin) and not served:
-        name = "slow" if plan.weights.slow else "pin"
-        raise UserError(
-            f"config.strategy.{name} needs a problem of second order on an interval with exact "
-            "conditions at its ends; set it to 0"
-        )
-    if plan.pin and made.problem.random_field is not None:
-        raise UserError(
-            "config.strategy.pin serves one function, and this problem has input functions; "
-            "set it to 0"
-        )
-    if plan.weights.slow and made.config.train.points < 8:
-        raise UserError("config.train.points must be at least 8 for config.strategy.slow")
-
-
-def _check_dense(made: Experiment) -> None:
-    """Refuses what the Jacobian matrix cannot serve."""
-    config = made.config
-    if made.solver.dense:
-        name, remedy = config.solver["name"], "use solver.name=gauss_newton_cg or first_order"
-    elif made.plan.predictor is not None:
-        name, remedy = config.strategy["name"], "use strategy.name=homotopy_loss"
-    else:
-        return
-    if made.problem.random_field is not None:
-        raise UserError(f"'{name}' serves problems without input functions; {remedy}")
-    count = size(jax.eval_shape(made.ansatz.init, ambient.key(0)))
-    if count > _DENSE_LIMIT:
-        raise UserError(
-            f"'{name}' factorises a matrix with a column for each of the network's {count:,} "
-            f"parameters, and serves at most {_DENSE_LIMIT:,}; {remedy}"
-        )
-    if config.train.precision != "float64":
-        raise UserError(f"'{name}' needs float64; set config.train.precision=float64")
-
-
-def _check_functions(made: Experiment) -> None:
-    """Refuses to draw functions, or to split them, where there are none; or to no use."""
-    train, solver = made.config.train, made.config.solver["name"]
-    if made.config.data.fresh and made.problem.random_field is None:
-        raise UserError("config.data.fresh: this problem has no input functions; leave it out")
-    if train.accumulate == 1:
-        return
-    if not made.solver.accumulates:
-        why = f"'{solver}' needs more of a step than its gradient; use solver.name=first_order"
-    elif made.accumulates_over == "functions" and made.problem.random_field is None:
-        why = (
-            "strategy.slow and strategy.pin weigh all points together, and there are no functions "
-            "to split; use 1"
-        )
-    else:
-        return
-    raise UserError(f"config.train.accumulate={train.accumulate}: {why}")
-
-
-def _check_points(made: Experiment) -> None:
-    train, dim = made.config.train, made.ansatz.problem.domain.dim
-    if made.plan.resampling is not None:
-        name, solver = made.config.strategy["name"], made.config.solver["name"]
-        if train.sampler not in RANDOM_SAMPLERS:
-            raise UserError(
-                f"strategy '{name}' draws its points from random ones, not from "
-                f"config.train.sampler={train.sampler!r}; use {' or '.join(RANDOM_SAMPLERS)}"
-            )
-        if not made.solver.redraws:
-            raise UserError(
-                f"strategy '{name}' draws new points at every step, and '{solver}' keeps those of "
-                "its first; use solver.name=first_order or gauss_newton_cg"
-            )
-    if train.sampler == "adaptive" and dim > 1:
-        raise UserError(
-            f"config.train.sampler='adaptive' needs an interval, and this domain has {dim} "
-            "dimensions; use 'stratified'"
-        )
-    if train.sampler == "grid" and round(train.points ** (1 / dim)) ** dim != train.points:
-        raise UserError(
-            f"config.train.points={train.points} is no grid in {dim} dimensions; use a "
-            f"{dim}-th power or another config.train.sampler"
-        )
-
-
-def _check_periodic(made: Experiment) -> None:
-    """On a circle no condition holds at the ends, so the network itself must be periodic."""
-    circle, waves = bool(made.problem.domain.periodic), made.config.network.get("harmonics", 0)
-    if circle and not waves:
-        raise UserError(
-            "this problem is periodic in x and the network is not; set config.network.harmonics=4"
-        )
-    if waves and not circle:
-        raise UserError(
-            f"config.network.harmonics={waves} makes the network periodic in x, and this problem "
-            "is not; set it to 0, or declare the problem's domain periodic=('x',)"
-        )
-
-
 def check_alike(one: Config, other: Config, message: str) -> None:
     """Refuses two configs that are not of one operator: same problem, network and precision.
 
@@ -526,29 +335,23 @@ def check_alike(one: Config, other: Config, message: str) -> None:
             raise UserError(message.format(what=what, one=mine, other=theirs))
 
 
-def problem_class(problem: Problem) -> str:
-    """What a checkpoint notes of its problem, beside the config."""
-    return f"{type(problem).__module__}.{type(problem).__qualname__}"
-
-
-def check_problem(problem: Problem, trained: str) -> None:
-    """Refuses a problem object that is not of the class, or a subclass, that a stage noted."""
-    if trained not in {f"{c.__module__}.{c.__qualname__}" for c in type(problem).__mro__}:
-        raise UserError(
-            f"this was trained with a problem of class {trained}; pass such an object as problem="
-        )
-
-
 def find(kind: str, name: str) -> type:
     """The class that the module `name` of a kind's package exports.
 
     Raises:
       UserError: there is no such module. Names never reach outside the package.
     """
-    package = KINDS[kind]
+    check_choice(f"config.{kind}.name", name, modules(KINDS[kind]))
+    return _exported(KINDS[kind], name)
+
+
+def modules(package: str) -> list[str]:
+    """The names that a package's classes are found by."""
     folder = importlib.import_module(package)
-    known = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
-    check_choice(f"config.{kind}.name", name, known)
+    return sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
+
+
+def _exported(package: str, name: str) -> type:
     module = importlib.import_module(f"{package}.{name}")
     (exported,) = module.__all__
     return getattr(module, exported)
@@ -564,7 +367,12 @@ def _options(kind: str, name: str) -> dict[str, Any]:
     return {"name": name} | dataclasses.asdict(find(kind, name)())
 
 
-def _build(kind: str, options: Options) -> Any:
+def make(kind: str, options: Options) -> Any:
+    """The object that a group of a config names, with its options.
+
+    Raises:
+      UserError: no name, no such module, or options that it does not take.
+    """
     if not isinstance(options.get("name"), str):
         hint = ", or pass an object as problem= in Python" if kind == "problem" else ""
         raise UserError(f"config.{kind}.name is missing; name a module of {KINDS[kind]}{hint}")

@@ -1,0 +1,137 @@
+"""From a config to an experiment: objects, each of which checks itself against the others."""
+
+import dataclasses
+import math
+
+from hop.ansatz import Ansatz
+from hop.config.schema import Config, make
+from hop.domain import Box
+from hop.errors import UserError
+from hop.fields import RandomField
+from hop.homotopy.path import Path
+from hop.problems import Problem
+from hop.samplers import Sampler
+from hop.sharding import Layout
+from hop.solvers import Criterion, Solver
+from hop.strategies import Plan, Strategy
+
+_ROLES = ("domain", "labels", "odd", "random_field", "residual", "lift", "conditions")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A config made into objects, checked against each other.
+
+    Attributes:
+      ansatz: what is trained.
+      answer: the solution of the problem that its parameters give; `ansatz` itself for most.
+    """
+
+    config: Config
+    ansatz: Ansatz
+    answer: Ansatz
+    strategy: Strategy
+    solver: Solver
+    sampler: Sampler
+    path: Path
+
+    @property
+    def plan(self) -> Plan:
+        return self.strategy.plan()
+
+    def layout(self) -> Layout:
+        """The mesh of this job's devices.
+
+        Raises:
+          UserError: as in `hop.sharding.Layout.create`.
+        """
+        return self.config.mesh.layout(self.problem.random_field is not None)
+
+    @property
+    def accumulates_over(self) -> str:
+        """What `config.train.accumulate` splits: "points" where it can, or "functions"."""
+        return "points" if self.plan.pointwise else "functions"
+
+    @property
+    def criterion(self) -> Criterion:
+        """When a stage ends. While a term fades, the loss itself changes."""
+        train = self.config.train
+        hold = math.ceil(max(term.fades for term in self.plan.terms) * train.steps)
+        tail = self.solver.tail(train.steps)
+        return Criterion(train.steps, tail, train.patience, train.min_fall, train.goal, hold)
+
+    @property
+    def problem(self) -> Problem:
+        return self.answer.problem
+
+
+def build(config: Config, problem: Problem | None = None) -> Experiment:
+    """Makes the objects of a config.
+
+    Args:
+      config: the experiment.
+      problem: a problem object of the caller's, instead of the one that the config names.
+
+    Raises:
+      UserError: fields that do not fit each other.
+    """
+    if problem is None:
+        problem = make("problem", config.problem)
+    elif isinstance(problem, type) or not isinstance(problem, Problem):
+        lacks = [m for m in _ROLES if not hasattr(problem, m)] or ["instance: give an object"]
+        raise UserError(f"problem={problem!r} has no {', '.join(lacks)}; see hop.problems.Problem")
+    _check_roles(problem)
+    try:
+        hash(problem)
+    except TypeError as error:
+        raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
+    network, strategy = make("network", config.network), make("strategy", config.strategy)
+    ansatz, answer = strategy.ansatz(problem, network)
+    made = Experiment(
+        config,
+        ansatz,
+        answer,
+        strategy,
+        solver=make("solver", config.solver),
+        sampler=strategy.sampler(config.train.points_from()),
+        path=strategy.path(config.path.build()),
+    )
+    for part in (ansatz, *made.plan.parts, made.solver, made.sampler):
+        part.check(made)
+    _check_functions(made)
+    return made
+
+
+def _check_roles(problem: Problem) -> None:
+    name, law = type(problem).__name__, problem.random_field
+    if not isinstance(problem.domain, Box):
+        raise UserError(f"{name}.domain is {problem.domain!r} and must be a hop.domain.Box")
+    if law is not None and not isinstance(law, RandomField):
+        raise UserError(
+            f"{name}.random_field is {law!r} and must be a hop.fields.RandomField, or None"
+        )
+
+
+def _check_functions(made: Experiment) -> None:
+    """Refuses to draw functions, or to split them, where there are none."""
+    if made.config.data.fresh and made.problem.random_field is None:
+        raise UserError("config.data.fresh: this problem has no input functions; leave it out")
+    parts = made.config.train.accumulate
+    if parts > 1 and made.accumulates_over == "functions" and made.problem.random_field is None:
+        raise UserError(
+            f"config.train.accumulate={parts}: strategy.slow and strategy.pin weigh all points "
+            "together, and there are no functions to split; use 1"
+        )
+
+
+def problem_class(problem: Problem) -> str:
+    """What a checkpoint notes of its problem, beside the config."""
+    return f"{type(problem).__module__}.{type(problem).__qualname__}"
+
+
+def check_problem(problem: Problem, trained: str) -> None:
+    """Refuses a problem object that is not of the class, or a subclass, that a stage noted."""
+    if trained not in {f"{c.__module__}.{c.__qualname__}" for c in type(problem).__mro__}:
+        raise UserError(
+            f"this was trained with a problem of class {trained}; pass such an object as problem="
+        )

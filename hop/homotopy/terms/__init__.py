@@ -1,0 +1,135 @@
+"""The terms of the loss, one file each.
+
+A term is a block of residual rows with a weight. A strategy lists the terms of its loss
+(`hop.strategies.Plan`), so a new term is one new file and a line in the strategy that wants it.
+
+Shapes: n functions, q points, d coordinates.
+"""
+
+import dataclasses
+import functools
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from hop.ansatz import Ansatz, Inputs, columns
+from hop.derivatives import Jet
+from hop.homotopy.pin import Pin
+from hop.networks import Params
+from hop.problems import Lam
+from hop.samplers import Points
+
+
+class Stage(NamedTuple):
+    """Where a stage stands on the path. All traced: every stage shares one compilation.
+
+    Attributes:
+      index: k.
+      lam: λ_k.
+      previous: λ_{k−1}; λ_k itself at the first stage.
+      tangent: 1, or 0 at a stage that has no predecessor.
+      pin: of the slow mode; None in a run that never pins.
+    """
+
+    index: Any
+    lam: Lam
+    previous: Lam
+    tangent: Any
+    pin: Pin | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What a term sees: a network at points, and the stage that it is trained in.
+
+    Attributes:
+      ansatz: the network inside the problem.
+      params: θ.
+      anchor: θ_{k−1}, the network of the last stage.
+      inputs: n input functions, or None.
+      points: the collocation points with their inverse density, or the term's own.
+      stage: λ_k and λ_{k−1}.
+    """
+
+    ansatz: Ansatz
+    params: Params
+    anchor: Params
+    inputs: Inputs | None
+    points: Points
+    stage: Stage
+
+    @property
+    def x(self) -> Float[Array, "q d"]:
+        return self.points.x
+
+    @property
+    def at(self) -> Float[Array, "d 1 q"]:
+        """The points as a problem reads them."""
+        return columns(self.x)
+
+    @functools.cached_property
+    def u(self) -> Jet:
+        """The jet of u_θ that the residual reads."""
+        return self.ansatz.jet(self.params, self.inputs, self.x)
+
+    @functools.cached_property
+    def a(self) -> Jet | None:
+        """That of the input functions."""
+        return self.input_jet(self.x)
+
+    @functools.cached_property
+    def h(self) -> Float[Array, "n q"]:
+        """H(u_θ; λ_k)."""
+        return self.ansatz.problem.residual(self.u, self.at, self.a, self.stage.lam)
+
+    def input_jet(self, x: Float[Array, "q d"], labels: tuple[str, ...] = ()) -> Jet | None:
+        """The jet of the input functions at other points; by default as the residual reads it."""
+        if self.inputs is None:
+            return None
+        return self.ansatz.input_jet(self.inputs, x, labels or self.ansatz.labels)
+
+    def value(self, params: Params, x: Float[Array, "q d"]) -> Float[Array, "n q"]:
+        """u at other points, or of another network."""
+        return self.ansatz.jet(params, self.inputs, x, ())[""]
+
+
+@runtime_checkable
+class Term(Protocol):
+    """w · ½⟨|rows|²⟩, ⟨·⟩ the mean over the rows.
+
+    Attributes:
+      name: of its column in the records.
+      pointwise: whether there is a row for each point, and it depends on this point alone. Only
+        such terms are split over points, and drawn some of them (`hop.solvers.kaczmarz`).
+    """
+
+    name: ClassVar[str]
+    pointwise: ClassVar[bool] = True
+
+    @property
+    def fades(self) -> float:
+        """The share of a stage's steps after which the weight no longer changes."""
+        return 0.0
+
+    def weight(self, stage: Stage, done: ArrayLike) -> Array:
+        """w, `done` of the stage's limit of steps being done, in [0, 1]."""
+        return jnp.asarray(1.0, float)
+
+    def points(self, ansatz: Ansatz, inputs: Inputs | None, stage: Stage) -> Points | None:
+        """The term's own points; None for the collocation points. Without any, it is left out."""
+        return None
+
+    def rows(self, view: View) -> Array:
+        """(n, q), or (n, 1) for one row for each function."""
+        ...
+
+    def together(self, rows: Array, view: View) -> Array:
+        """A linear map of all rows (m, q) of a pointwise term, after which they are its rows."""
+        return rows
+
+    def check(self, experiment: Any) -> None:
+        """Refuses, with a UserError, an experiment that the term does not serve."""
+        return

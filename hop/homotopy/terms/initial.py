@@ -1,0 +1,44 @@
+"""The start of a window of time (`hop.homotopy.marching`), where the last one ended:
+
+    u(·, start) − u_{k−1}(·, end),
+
+and u(·, start) − u₀ at a stage without predecessor; at the places of the collocation points.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from hop.ansatz import columns
+from hop.homotopy.marching import Evolution
+from hop.homotopy.terms import Stage, Term, View
+
+__all__ = ["Initial"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Initial(Term):
+    """Attributes: w: w_0."""
+
+    w: float
+
+    name: ClassVar[str] = "initial"
+
+    def weight(self, stage: Stage, done: ArrayLike) -> Array:
+        return jnp.asarray(self.w, float)
+
+    def rows(self, view: View) -> Array:
+        problem = view.ansatz.problem
+        assert isinstance(problem, Evolution)
+        start, end = problem.ends(view.x)
+        a = view.input_jet(start, ("",))
+        given = jnp.where(
+            view.stage.tangent > 0,
+            view.value(view.anchor, end),
+            problem.initial(columns(start), None if a is None else a[""]),
+        )
+        return view.value(view.params, start) - jax.lax.stop_gradient(given)

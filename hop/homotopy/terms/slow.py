@@ -1,0 +1,41 @@
+"""The residual weighted by its slow mode, S (`hop.homotopy.slow_mode`). Not a part of the paper."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from hop.errors import UserError
+from hop.homotopy import slow_mode
+from hop.homotopy.terms import Stage, Term, View
+
+__all__ = ["Slow"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Slow(Term):
+    """Attributes: w: w_S."""
+
+    w: float
+
+    name: ClassVar[str] = "slow"
+    pointwise: ClassVar[bool] = False
+
+    def weight(self, stage: Stage, done: ArrayLike) -> Array:
+        return jnp.asarray(self.w, float)
+
+    def rows(self, view: View) -> Array:
+        problem = view.ansatz.problem
+        grid = jnp.asarray(problem.domain.grid(len(view.x)), view.x.dtype)
+        on_grid = jax.lax.stop_gradient(view.ansatz.jet(view.params, view.inputs, grid))
+        mode = slow_mode.slow_mode(problem, on_grid, view.input_jet(grid), grid, view.stage.lam)
+        weighed = view.h * view.points.beside[None, :]
+        return slow_mode.dual_weighted_residual(weighed, view.x, mode, grid)
+
+    def check(self, experiment: Any) -> None:
+        slow_mode.check_serves(experiment.problem, "slow")
+        if experiment.config.train.points < 8:
+            raise UserError("config.train.points must be at least 8 for config.strategy.slow")
