@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from hop.tables import Results, Table, ablation, pages, plane, table_1, table_4
+from reproduce import Results, Table, parts
+from reproduce.tables import ablation, plane, table_1, table_4
 
 RUNS = {
     "Allen–Cahn 1D": table_1.RUNS["homotopy loss, Strategy 2, seed 0"],
@@ -23,13 +24,13 @@ def page(results: Results, _: Any) -> list[str]:
     for name, run in results["runs"].items():
         last = run["stages"][1:] or run["stages"]  # the first stage's seconds hold compilation
         each = np.median([row["seconds"] / max(1, row["step"]) for row in last])
-        rows.append([name, PAPER[name], pages.duration(each)])
+        rows.append([name, PAPER[name], parts.duration(each)])
     return [
         "Seconds of training for one step of Strategy 2 on all its points, which is what the paper "
         "calls an epoch; its machine is not stated. Helmholtz costs most here, since a Laplacian "
         "in 20 dimensions is 20 second derivatives.",
-        pages.table(["", "paper, an epoch", "hop, a step"], rows),
-        *pages.made(results["runs"]),
+        parts.table(["", "paper, an epoch", "hop, a step"], rows),
+        *parts.made(results["runs"]),
     ]
 
 

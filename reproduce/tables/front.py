@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from hop.tables import Results, Table, pages, runs, seeds
-from hop.tables.table_1 import FRONT
+from reproduce import Results, Table, parts, runs, seeds
+from reproduce.tables.table_1 import FRONT
 
 CHANGES = [
     "problem.left=-2.0", "problem.right=1.1",
@@ -16,7 +16,7 @@ def page(results: Results, _: Any) -> list[str]:
     found, rows = list(results["runs"].values()), []
     for stage in found[0]["stages"] if found else ():
         eps = stage["eps"]
-        here = [row for run in found if (row := pages.at(run, eps)) is not None]
+        here = [row for run in found if (row := parts.at(run, eps)) is not None]
         gaps = [
             abs(row["interface"] - row["true_interface"])
             for row in here
@@ -27,7 +27,7 @@ def page(results: Results, _: Any) -> list[str]:
                 f"{eps:g}",
                 f"{stage['true_interface']:.6f}",
                 f"{0.5 + eps / (2 * math.sqrt(2)) * math.log(7):.6f}",
-                pages.spread(gaps),
+                parts.spread(gaps),
                 ", ".join(dict.fromkeys(row["place"] for row in here)),
             ]
         )
@@ -43,8 +43,8 @@ def page(results: Results, _: Any) -> list[str]:
         "finds the interface, and its place is *computed*; below, the pin carries on its last "
         "velocity, and the place is *assumed*. Both words stand where the seeds differ. Median of "
         "the seeds, the worst in brackets.",
-        pages.table(head, rows),
-        *pages.made(results["runs"]),
+        parts.table(head, rows),
+        *parts.made(results["runs"]),
     ]
 
 

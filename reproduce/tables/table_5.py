@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hop.tables import Results, Run, Table, pages, runs, seeds
+from reproduce import Results, Run, Table, parts, runs, seeds
 
 STEADY = "configs/burgers_steady.py"
 PAPER = {0.5: (1.50e-3, 1.75e-8), 0.1: (7.00e-4, 9.14e-8), 0.05: (2.52e-2, 1.2e-3)}
@@ -24,7 +24,7 @@ NOTES = {
 
 
 def page(results: Results, _: Any) -> list[str]:
-    parts = [
+    text = [
         "Mean L2RE over the test functions, the worst function's, and the mean squared error of "
         "the shock's place; over seeds the median, the worst in brackets."
     ]
@@ -37,18 +37,18 @@ def page(results: Results, _: Any) -> list[str]:
             eps = stage["eps"]
             paper = [f"{value:.1e}" for value in PAPER.get(eps, ())] or ["–", "–"]
             mean, worst, shock = (
-                pages.cell(found, eps, key=key) for key in ("l2re", "l2re_worst", "shock")
+                parts.cell(found, eps, key=key) for key in ("l2re", "l2re_worst", "shock")
             )
             rows.append([f"{eps:g}", paper[0], mean, worst, paper[1], shock])
         head = ["ε", "paper, mean L2RE", "hop, mean L2RE", "hop, worst function",
                 "paper, shock MSE", "hop, shock MSE"]  # fmt: skip
-        minutes = np.median([pages.seconds(run) for run in found]) / 60
-        parts += [
+        minutes = np.median([parts.seconds(run) for run in found]) / 60
+        text += [
             note + f" Runs: {len(found)}, {minutes:.0f} minutes of training each.",
-            pages.table(head, rows),
-            *pages.made(results[group]),
+            parts.table(head, rows),
+            *parts.made(results[group]),
         ]
-    return parts
+    return text
 
 
 TABLE = Table(

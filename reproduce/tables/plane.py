@@ -7,7 +7,7 @@ from typing import Any
 from hop import plotting
 from hop.errors import UserError
 from hop.operators import Operator, load
-from hop.tables import Folders, Results, Run, Table, pages, seeds
+from reproduce import Folders, Results, Run, Table, parts, seeds
 
 PLANE = "configs/allen_cahn_2d.py"
 PLACES = (0.05, 0.03, 0.02)
@@ -46,13 +46,13 @@ def page(results: Results, _: Any) -> list[str]:
     rows = [
         [
             f"hop: {name}",
-            *(pages.cell(found, eps) for eps in PLACES),
-            pages.cell(found, 0.05, key="loss"),
-            pages.training(found),
+            *(parts.cell(found, eps) for eps in PLACES),
+            parts.cell(found, 0.05, key="loss"),
+            parts.training(found),
         ]
-        for name, found in pages.by_method(results["runs"]).items()
+        for name, found in parts.by_method(results["runs"]).items()
     ]
-    head = ["", *map(pages.place, PLACES), "loss at ε = 1/20", "training"]
+    head = ["", *map(parts.place, PLACES), "loss at ε = 1/20", "training"]
     return [
         "The steady state that is odd in x and in y, a saddle: L2RE, the median of the seeds, the "
         "worst in brackets. All rows but the last have that symmetry built in; the first sees the "
@@ -64,8 +64,8 @@ def page(results: Results, _: Any) -> list[str]:
         "the last solve least squares in float64; all others take 12,000 steps of Adam, or as many "
         "in parts. Only the first has more than one seed. The paper says that only homotopy finds "
         "this solution.",
-        pages.table(head, rows),
-        *pages.made(results["runs"]),
+        parts.table(head, rows),
+        *parts.made(results["runs"]),
     ]
 
 
@@ -73,7 +73,7 @@ def draw(target: Path, folders: Folders) -> None:
     operators: dict[str, Operator] = {}
     for run, folder in folders.items():
         with contextlib.suppress(UserError):  # one that failed on its way there
-            operators.setdefault(pages.method(run), load(folder, eps=0.05))
+            operators.setdefault(parts.method(run), load(folder, eps=0.05))
     if not operators:
         raise UserError("no run came to ε = 0.05")
     plotting.planes(str(target), operators)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from hop.tables import Results, Run, Table, pages
-from hop.tables.table_5 import PAPER, STEADY
+from reproduce import Results, Run, Table, parts
+from reproduce.tables.table_5 import PAPER, STEADY
 
 BASE = f"{STEADY}:quickstart"
 SHORT, LONG = ["train.steps=50"], ["train.steps=250"]
@@ -47,7 +47,7 @@ RUNS = {
 
 
 def page(results: Results, _: Any) -> list[str]:
-    parts = [
+    text = [
         "One change each to `burgers_steady.py:quickstart` (dataset `paper`, s = 0), one seed: "
         "mean L2RE on the test split."
     ]
@@ -55,15 +55,15 @@ def page(results: Results, _: Any) -> list[str]:
         rows = [
             [
                 name,
-                *(pages.cell([run], eps) for eps in PAPER),
-                f"{pages.seconds(run):.0f} s",
+                *(parts.cell([run], eps) for eps in PAPER),
+                f"{parts.seconds(run):.0f} s",
                 f"{sum(row['step'] for row in run['stages']):,}",
             ]
             for name, run in results[group].items()
         ]
         head = ["", *(f"ε = {eps:g}" for eps in PAPER), "training", "steps"]
-        parts += [f"## {title}", pages.table(head, rows), *pages.made(results[group])]
-    return parts
+        text += [f"## {title}", parts.table(head, rows), *parts.made(results[group])]
+    return text
 
 
 TABLE = Table("What each ingredient is worth", RUNS, page)

@@ -1,7 +1,7 @@
-"""The paper's tables and figures, and some more: one file each, found by its name.
+"""The paper's tables and figures, and some more: one file each in `tables`, found by its name.
 
 A table declares the runs that it needs, how it is rendered from their results, and its picture.
-`hop.tables.making` trains what is missing and writes the pages. Every figure on a page comes from
+`reproduce.making` trains what is missing and writes the pages. Every figure on a page comes from
 a run, or is the paper's (Chen, Yang, Xiang, Hao, arXiv 2502.00488) and kept beside the table.
 """
 
@@ -18,9 +18,9 @@ from hop.errors import UserError, suggestion
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]  # group → run → what is known of it
 Folders = Mapping[str, Path]  # run → its workdir, of those that have a finished stage
 
+TABLES = Path(__file__).parent / "tables"
 _PREFIX = "table_"  # of the modules of the paper's own tables; their ids are what follows it
 _QUICK = ("train.validation=16",)  # a reference costs more than a short stage
-_PARTS = ("making", "pages", "runs")  # the modules here that are no tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Table:
 
 def names() -> list[str]:
     """The ids of all tables: the paper's numbers, then the others."""
-    found = [m.name for m in pkgutil.iter_modules(__path__) if m.name not in _PARTS]
+    found = [m.name for m in pkgutil.iter_modules([str(TABLES)])]
     paper = sorted(name.removeprefix(_PREFIX) for name in found if name.startswith(_PREFIX))
     return paper + sorted(name for name in found if not name.startswith(_PREFIX))
 
@@ -98,4 +98,4 @@ def find(name: str) -> Table:
     if name not in names():
         meant = name.lower().removeprefix("table").strip("_ ")
         raise UserError(f"no table {name!r}{suggestion(meant, names())}")
-    return importlib.import_module(f"hop.tables.{module_name(name)}").TABLE
+    return importlib.import_module(f"reproduce.tables.{module_name(name)}").TABLE

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hop.tables import Results, Run, Table, pages, runs, seeds
+from reproduce import Results, Run, Table, parts, runs, seeds
 
 FRONT = "configs/allen_cahn_1d.py"
 FIRST_ORDER = [
@@ -49,9 +49,9 @@ def page(results: Results, _: Any) -> list[str]:
         "interface down to ε of about 0.05; below, where σ is lost in rounding, the path carries "
         "it (the pin), and its place is assumed. Rows without brackets have one seed. Euler "
         "follows the paper's path, which ends at ε = 1/100; classical training stops there too.",
-        pages.by_paper(PAPER, PLACES, results["runs"], pages.loss_and_error),
-        pages.worst_stages(results["runs"]),
-        *pages.made(results["runs"]),
+        parts.by_paper(PAPER, PLACES, results["runs"], parts.loss_and_error),
+        parts.worst_stages(results["runs"]),
+        *parts.made(results["runs"]),
     ]
 
 

@@ -12,9 +12,10 @@ from hop.fields import Field
 from hop.operators import Operator, load
 from hop.problems import Lam, reference
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
+from hop.provenance import credit
 from hop.references import spectral
-from hop.tables import Folders, Results, Run, Table, pages
-from hop.tables.table_8 import error, timed
+from reproduce import Folders, Results, Run, Table, parts
+from reproduce.tables.table_8 import error, timed
 
 MODEL = "burgers-time"
 FUNCTIONS, MANY = 100, 1000
@@ -143,13 +144,13 @@ def page(results: Results, measured: Any) -> list[str]:
         ]
         name = f"hop: its network of ν = {LAST:g}, untrained at others, mean"
         rows.append([name, *cells])
-    parts = [
+    text = [
         f"Relative L2 error in % on unseen functions ({tested} for ours, on 101 × 101 points, from "
         "ν = 0.001 down on 2,048 × 101), trained on the equation alone. The decoder does most of "
         "the work: a sum of products moves a front badly. No stage below ν = 0.001 is shipped: "
         "trained on at 0.0003, on a CPU's batches, the loss fell and the error rose "
-        f"({pages.provenance(TRIED, TRIED_ON)}).",
-        pages.table(["", *(f"ν = {eps:g}" for eps in columns)], rows),
+        f"({credit(TRIED, TRIED_ON)}).",
+        parts.table(["", *(f"ν = {eps:g}" for eps in columns)], rows),
         f"In motion: [{MODEL}](burgers_time.gif).",
         "\n".join(
             f"* ν = {row['eps']:g}: {row['steps']:,} steps in {row['seconds']:.0f} s, "
@@ -172,26 +173,26 @@ def page(results: Results, measured: Any) -> list[str]:
                 ]
             )
         head = ["ν", "operator, L2RE", "time", "spectral solver (ETDRK4)", "time"]
-        parts += [
+        text += [
             f"## {measured['functions']:,} functions on 101 × 101 points\n\nIn one run, the solver "
             "on the coarsest of some grids that reaches the operator's own error.",
-            pages.table(head, rows),
+            parts.table(head, rows),
         ]
     rows = [
         [
             name,
-            *(pages.cell([run], 0.01, key=key) for key in ("l2re", "l2re_worst")),
-            pages.training([run]),
+            *(parts.cell([run], 0.01, key=key) for key in ("l2re", "l2re_worst")),
+            parts.training([run]),
         ]
         for name, run in results["runs"].items()
     ]
     return [
-        *parts,
+        *text,
         "## What each ingredient is worth\n\nViscosity 0.01, 1,500 steps in all, one seed, one "
         "change each. At this budget the path in ν costs more than it gives: an evolution has no "
         "slow mode that only a path could pass.",
-        pages.table(["", "mean L2RE", "worst function", "training"], rows),
-        *pages.made(results["runs"]),
+        parts.table(["", "mean L2RE", "worst function", "training"], rows),
+        *parts.made(results["runs"]),
     ]
 
 

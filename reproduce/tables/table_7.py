@@ -3,8 +3,8 @@
 import functools
 from typing import Any
 
-from hop.tables import Results, Run, Table, pages, runs, seeds
-from hop.tables.table_1 import CLASSICAL
+from reproduce import Results, Run, Table, parts, runs, seeds
+from reproduce.tables.table_1 import CLASSICAL
 
 FIT = "configs/high_frequency.py"
 PLACES = (1 / 15, 1 / 35, 1 / 50, 1 / 100, 1 / 200)
@@ -27,7 +27,7 @@ RUNS = (
 )
 
 
-losses = functools.partial(pages.loss_and_error, worst_of="loss")
+losses = functools.partial(parts.loss_and_error, worst_of="loss")
 
 
 def page(results: Results, _: Any) -> list[str]:
@@ -36,9 +36,9 @@ def page(results: Results, _: Any) -> list[str]:
         "its training points), then L2RE: medians of the seeds, the worst loss in brackets. *tanh* "
         "is the paper's network, 3×30 tanh; *sines* is one layer of 200 whose frequencies are "
         "drawn around the target's.",
-        pages.by_paper(PAPER, PLACES, results["runs"], losses),
-        pages.worst_stages(results["runs"]),
-        *pages.made(results["runs"]),
+        parts.by_paper(PAPER, PLACES, results["runs"], losses),
+        parts.worst_stages(results["runs"]),
+        *parts.made(results["runs"]),
     ]
 
 

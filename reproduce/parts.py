@@ -6,16 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hop.files import table
-from hop.provenance import made as provenance_of
+from hop.files import table as table
 
 Rows = list[dict[str, Any]]
-
-
-def provenance(command: str, made: Mapping[str, str] | None = None) -> str:
-    """`command`, machine and date, as every published figure carries them: by default ours, now."""
-    made = made or provenance_of(command)
-    return f"`{command}`, {made['machine']}, {made['date']}"
 
 
 def spread(values: Sequence[float]) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 from hop import kernels, plotting
 from hop.operators import load
 from hop.problems import Lam
-from hop.tables import Folders, Results, Table, pages
-from hop.tables.table_1 import RUNS
+from reproduce import Folders, Results, Table, parts
+from reproduce.tables.table_1 import RUNS
 
 TARGET = 0.01
 STARTS = (0.1, 0.05, 0.025, 0.013)  # Δε falls from row to row
@@ -52,8 +52,8 @@ def page(results: Results, measured: Any) -> list[str]:
         "* D_ε takes the values of a small change of u to those of the linearised residual, by "
         "finite differences, so that K ≈ D_ε S D_εᵀ; here K comes from J itself.\n\n"
         "More in [hop/kernels.py](../../hop/kernels.py).",
-        pages.table(head, rows),
-        *pages.made(results["runs"]),
+        parts.table(head, rows),
+        *parts.made(results["runs"]),
     ]
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from hop.tables import Results, Run, Table, pages, runs, seeds
-from hop.tables.table_1 import CLASSICAL
+from reproduce import Results, Run, Table, parts, runs, seeds
+from reproduce.tables.table_1 import CLASSICAL
 
 WAVE = "configs/helmholtz_20d.py"
 PLACES = (0.5, 0.05, 0.02)
@@ -32,9 +32,9 @@ def page(results: Results, _: Any) -> list[str]:
         "tanh, by block Kaczmarz; *sines* is one layer of 8 sines, which holds the exact solution: "
         "it measures the continuation and not the network. Strategy 2 has 500 steps a stage, "
         "classical training 4,000 in all.",
-        pages.by_paper(PAPER, PLACES, results["runs"]),
-        pages.worst_stages(results["runs"]),
-        *pages.made(results["runs"]),
+        parts.by_paper(PAPER, PLACES, results["runs"]),
+        parts.worst_stages(results["runs"]),
+        *parts.made(results["runs"]),
     ]
 
 

@@ -14,9 +14,9 @@ from hop.fields import Field
 from hop.operators import Operator, load
 from hop.problems import Lam
 from hop.references import chebyshev, finite_differences
-from hop.tables import Folders, Results, Run, Table, pages, runs
-from hop.tables.table_5 import STEADY
-from hop.tables.unit import UNIT
+from reproduce import Folders, Results, Run, Table, parts, runs
+from reproduce.tables.table_5 import STEADY
+from reproduce.tables.unit import UNIT
 
 RUNS = {
     "steady": Run(f"{STEADY}:quickstart", [], ["train.steps=150"]),
@@ -159,7 +159,7 @@ def page(results: Results, cases: Any) -> list[str]:
         theirs = {"explicit": paper[0], "newton": "–", "operator": paper[1]}
         for name, label in SOLVERS.items():
             r = c["solvers"][name]
-            cells = [f"{r['error']:.1e}", pages.duration(r["one"]), pages.duration(r["many"])]
+            cells = [f"{r['error']:.1e}", parts.duration(r["one"]), parts.duration(r["many"])]
             rows.append([where, label.format(**r), theirs[name], *cells])
         reached, goal = (c["solvers"][name]["error"] for name in ("explicit", "operator"))
         worse = f" (less accurate: {reached:.1e}, not {goal:.1e})" if reached > goal else ""
@@ -182,9 +182,9 @@ def page(results: Results, cases: Any) -> list[str]:
         "constant, so one march or one Newton solve serves all functions; at s = 0.2 each is "
         f"solved, many at a time. Each operator is one run, scored here on {SOME} fresh functions; "
         "the README's quickstart is another run of the same config, so its errors differ.",
-        pages.table(head, rows),
+        parts.table(head, rows),
         "\n".join(notes),
-        *pages.made(results["runs"]),
+        *parts.made(results["runs"]),
     ]
 
 
