@@ -13,7 +13,7 @@ from hop import files
 from hop.errors import RunError, UserError
 from hop.provenance import credit
 from hop.share import share
-from reproduce import Table
+from reproduce import Table, parts
 from reproduce import runs as running
 
 
@@ -85,7 +85,7 @@ def kept(folder: Path, name: str) -> dict[str, Any]:
 def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, train: bool) -> bool:
     """Makes a table's page; False, and no page, if nothing at all is known of its runs."""
     page = folder / f"{reproduce.module_name(name)}.md"
-    command = f"python -m reproduce --only={name}" + " --quick" * quick
+    command = _command(name, quick)
     old = kept(folder, name)
     declared = {
         group: {key: run for key, run in runs.items() if not quick or run.quick is not None}
@@ -152,21 +152,19 @@ def _write(page: Path, table: Table, results: Mapping[str, Any]) -> None:
 def render(table: Table, results: Mapping[str, Any], picture: bool) -> str:
     """The page of a table's results."""
     name, quick = results["table"], results["quick"]
-    flags = f"--only={name}" + " --quick" * quick
-    about = (
-        f"`python -m reproduce {flags}` trains what it does not find and writes this page. Errors "
-        "are relative L2 (L2RE) against references that are shown to converge in the tests."
-    )
-    if quick:
-        about += (
-            " **Quick: one seed, few steps and short paths**, to see that all of it works; the "
-            "accuracy of the method is on the page without --quick, and so are the budgets and "
-            "seeds that the text names."
-        )
-    parts = [f"# {table.title}" + " (quick)" * quick, about]
-    if picture:
-        parts.append(f"![{table.title}]({reproduce.module_name(name)}.png)")
-    parts += table.page(results["runs"], results.get("measured"))
-    if "made" in results:
-        parts.append(results["made"])
-    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+    module = reproduce.module_name(name)
+    title, _, page = (reproduce.TABLES / f"{module}.md").read_text(encoding="utf-8").partition("\n")
+    frame = Path(__file__).with_name("frame.md").read_text(encoding="utf-8")
+    places = {
+        "heading": title + " (quick)" * quick,
+        "command": _command(name, quick),
+        "quick": "Quick" * quick,
+        "picture": f"![{title.removeprefix('# ')}]({module}.png)" * picture,
+        "page": parts.fill(page, table.places(results["runs"], results.get("measured"))),
+        "made": results.get("made", ""),
+    }
+    return parts.fill(frame, places) + "\n"
+
+
+def _command(name: str, quick: bool) -> str:
+    return f"python -m reproduce --only={name}" + " --quick" * quick

@@ -79,6 +79,8 @@ def test_imports_go_one_way(path):
             for home in ("references", "networks")
         )
         assert below or sibling, f"hop.{module} imports hop.{other}, which is not below it"
+        one = other.startswith("problems.") and not module.startswith("problems.")
+        assert not one, f"hop.{module} imports hop.{other}: a problem is found by its name"
 
 
 def test_the_package_imports_nothing_beside_it():

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from hop.files import table
 from reproduce import Results, Table, parts, runs, seeds
 from reproduce.tables.table_1 import FRONT
 
@@ -12,7 +13,7 @@ CHANGES = [
 ]  # fmt: skip
 
 
-def page(results: Results, _: Any) -> list[str]:
+def places(results: Results, _: Any) -> dict[str, str]:
     found, rows = list(results["runs"].values()), []
     for stage in found[0]["stages"] if found else ():
         eps = stage["eps"]
@@ -38,19 +39,11 @@ def page(results: Results, _: Any) -> list[str]:
         "hop, error of the place",
         "place is",
     ]
-    return [
-        "Where the residual is small and its slow mode is still told from rounding, the gauge "
-        "finds the interface, and its place is *computed*; below, the pin carries on its last "
-        "velocity, and the place is *assumed*. Both words stand where the seeds differ. Median of "
-        "the seeds, the worst in brackets.",
-        parts.table(head, rows),
-        *parts.made(results["runs"]),
-    ]
+    return {"places": table(head, rows), "made": parts.made(results["runs"])}
 
 
 TABLE = Table(
-    "A front that moves",
     {"runs": seeds("predictor–corrector", FRONT, CHANGES, ["train.steps=8"])},
-    page,
+    places,
     draw=runs.picture_of("predictor–corrector"),
 )

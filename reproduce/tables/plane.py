@@ -1,16 +1,24 @@
 """Allen–Cahn in the plane: homotopy and its rivals, at one budget and with one symmetry."""
 
 import contextlib
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hop import plotting
+import matplotlib.pyplot as plt
+import numpy as np
+
 from hop.errors import UserError
+from hop.files import table
 from hop.operators import Operator, load
+from hop.plotting import STYLE
+from hop.problems import reference
 from reproduce import Folders, Results, Run, Table, parts, seeds
 
 PLANE = "configs/allen_cahn_2d.py"
 PLACES = (0.05, 0.03, 0.02)
+PIXELS = 201  # of an image along each axis
 SHORT = ["train.steps=50"]
 # The budget of the homotopy loss: 12 stages of 1,000 steps.
 STEPS = ["train.steps=1000"]
@@ -42,7 +50,7 @@ RUNS = (
 )
 
 
-def page(results: Results, _: Any) -> list[str]:
+def places(results: Results, _: Any) -> dict[str, str]:
     rows = [
         [
             f"hop: {name}",
@@ -53,20 +61,7 @@ def page(results: Results, _: Any) -> list[str]:
         for name, found in parts.by_method(results["runs"]).items()
     ]
     head = ["", *map(parts.place, PLACES), "loss at ε = 1/20", "training"]
-    return [
-        "The steady state that is odd in x and in y, a saddle: L2RE, the median of the seeds, the "
-        "worst in brackets. All rows but the last have that symmetry built in; the first sees the "
-        "plane through sin πx and sin πy, which makes it odd about the boundary too. An error "
-        "near 1 with a small loss is another root of the equation, mostly u = 0. Classical "
-        "training, resampling and curriculum have swish for tanh, since at the start of a tanh "
-        "network its part of that symmetry is u = 0 exactly, and training would stay there; the "
-        "other rows start from a function that is not zero. The first row and "
-        "the last solve least squares in float64; all others take 12,000 steps of Adam, or as many "
-        "in parts. Only the first has more than one seed. The paper says that only homotopy finds "
-        "this solution.",
-        parts.table(head, rows),
-        *parts.made(results["runs"]),
-    ]
+    return {"errors": table(head, rows), "made": parts.made(results["runs"])}
 
 
 def draw(target: Path, folders: Folders) -> None:
@@ -76,7 +71,42 @@ def draw(target: Path, folders: Folders) -> None:
             operators.setdefault(parts.method(run), load(folder, eps=0.05))
     if not operators:
         raise UserError("no run came to ε = 0.05")
-    plotting.planes(str(target), operators)
+    planes(target, operators)
 
 
-TABLE = Table("Allen–Cahn in the plane", {"runs": RUNS}, page, draw=draw)
+def planes(target: Path, operators: Mapping[str, Operator]) -> None:
+    """Images of solutions in the plane by name, one beside the other, the reference first."""
+    first = next(iter(operators.values()))
+    domain = first.ansatz.problem.domain
+    x = domain.grid(PIXELS, PIXELS)
+    images = {"reference": reference(first.ansatz.problem, None, x, first.lam)[0]}
+    images |= {name: operator(x) for name, operator in operators.items()}
+    top = np.nanmax(np.abs(images["reference"]))
+    columns = math.ceil(len(images) / 2)
+    (left, bottom), (right, upper) = domain.lower, domain.upper
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            2, columns, figsize=(2.6 * columns, 5.4), layout="constrained", squeeze=False
+        )
+        for panel in axes.ravel()[len(images) :]:
+            panel.set_axis_off()
+        for panel, (name, u) in zip(axes.ravel(), images.items(), strict=False):
+            image = panel.imshow(
+                u.reshape(PIXELS, PIXELS),
+                origin="lower",
+                extent=(left, right, bottom, upper),
+                cmap="RdBu_r",
+                vmin=-top,
+                vmax=top,
+            )
+            panel.set_title(name, fontsize=8)
+            panel.set(xticks=(left, 0.5 * (left + right), right), xlabel="x")
+            panel.set(yticks=(bottom, 0.5 * (bottom + upper), upper), ylabel="y")
+            panel.label_outer(remove_inner_ticks=True)
+        figure.suptitle(f"Allen–Cahn 2D, ε = {first.eps:g}")
+        figure.colorbar(image, ax=axes, shrink=0.6, label="u")
+        figure.savefig(target)
+        plt.close(figure)
+
+
+TABLE = Table({"runs": RUNS}, places, draw=draw)

@@ -1,9 +1,10 @@
-"""Tables: found by name, made of cached runs, rendered from what was measured."""
+"""Tables: found by name, made of cached runs, rendered onto their pages from what was measured."""
 
 import json
 import os
 import signal
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -14,8 +15,9 @@ from hop.checkpoints import Store, Workdir
 from reproduce import Run, Table, making, parts
 from reproduce import runs as running
 from reproduce.__main__ import main
+from reproduce.tables import table_2
 
-ROOT = Path(hop.__file__).parents[1]
+ROOT = Path(reproduce.__file__).parents[1]
 TINY = """
 from hop.config import experiment
 
@@ -68,6 +70,22 @@ def test_pages_are_rendered_from_their_results(name):
             assert run["command"] == reproduce.find(name).runs[group][key].command(False)
 
 
+@pytest.mark.parametrize("name", reproduce.names())
+def test_a_page_shows_all_that_its_table_says(name):
+    page = (reproduce.TABLES / f"{reproduce.module_name(name)}.md").read_text()
+    results = making.kept(ROOT / "docs" / "results", name)
+    places = reproduce.find(name).places(results["runs"], results.get("measured"))
+    assert {place for _, place, *_ in Formatter().parse(page) if place} == set(places)
+
+
+def test_what_is_not_known_is_not_spoken_of():
+    page = "About.\n\n{a} runs:\n\n{b}\n\n## {a} more\n\nOf them.\n\n## End\n\n{b} {c}"
+    assert parts.fill(page, {"a": "", "b": "t", "c": "{u}"}) == "About.\n\nt\n\n## End\n\nt {u}"
+    assert parts.fill(page, {"a": "2", "b": "", "c": ""}).endswith(
+        "## 2 more\n\nOf them.\n\n## End"
+    )
+
+
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """A table of two runs, one of which must fail; its runs and pages go to a fresh folder."""
@@ -75,16 +93,19 @@ def tiny(tmp_path, monkeypatch):
     config = f"{tmp_path}/tiny.py"
     wild = ["solver.learning_rate=1e30", "solver.optimizer=sgd"]
     table = Table(
-        "Tiny",
         {"runs": {
             "good": Run(config, [], ["train.steps=10"]),
             "wild": Run(config, wild, None),
         }},
-        lambda results, _: [
-            parts.by_paper({}, (0.5, 0.4), results["runs"]), *parts.made(results["runs"])
-        ],
+        lambda results, _: {
+            "errors": parts.by_paper({}, (0.5, 0.4), results["runs"]),
+            "made": parts.made(results["runs"]),
+        },
         draw=running.picture_of("good"),
     )  # fmt: skip
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "tiny.md").write_text("# Tiny\n\n{errors}\n\n{made}\n")
+    monkeypatch.setattr(reproduce, "TABLES", tmp_path / "pages")
     monkeypatch.setattr(reproduce, "names", lambda: ["tiny"])
     monkeypatch.setattr(reproduce, "find", lambda name: table)
     monkeypatch.chdir(tmp_path)
@@ -220,3 +241,8 @@ def test_durations_have_two_digits():
     assert [parts.duration(s) for s in (0.0019, 0.1996, 0.996, 2.67, 241)] == [
         "1.9 ms", "200 ms", "1 s", "2.7 s", "240 s",
     ]  # fmt: skip
+
+
+def test_the_picture_of_spectra_is_drawn(tmp_path):
+    table_2.spectra(tmp_path / "spectra.png", (0.4, 0.1))
+    assert (tmp_path / "spectra.png").stat().st_size > 20_000
