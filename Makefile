@@ -13,8 +13,8 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install quickstart test test-slow mutations lint format bench bench-rivals bench-check \
-  notebooks docs clean
+.PHONY: install quickstart test test-slow mutations lint format tables bench bench-rivals \
+  bench-check notebooks docs clean
 
 install: .venv/installed
 
@@ -51,8 +51,11 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install
-	$(BIN)/hop tables
+# the paper's tables and figures, and some more, onto docs/results
+tables: install
+	$(BIN)/python -m reproduce
+
+bench: tables
 	$(BIN)/python benchmarks/laplacian.py
 	$(BIN)/python benchmarks/least_squares.py
 	$(BIN)/python benchmarks/roofline.py --output=docs/results

@@ -30,8 +30,7 @@ import hop
 from hop import files
 from hop.fields import Field
 from hop.operators import apply
-from hop.provenance import made
-from hop.tables.pages import provenance
+from hop.provenance import credit, made
 
 MODEL, EPS = "burgers-steady", 0.05
 _ROWS = 65_536  # functions in a block in memory, as many as a shard of `hop infer` has
@@ -149,7 +148,7 @@ def page(found: dict[str, Any], made: dict[str, str]) -> str:
     ]  # fmt: skip
     about = f"The pretrained `{MODEL}` at ε = {EPS:g}, on {found['cores']} cores."
     table = files.table(["", "measured"], rows)
-    return f"# Inference\n\n{about}\n\n{table}\n\n{provenance(made['command'], made)}\n"
+    return f"# Inference\n\n{about}\n\n{table}\n\n{credit(made['command'], made)}\n"
 
 
 def main() -> None:

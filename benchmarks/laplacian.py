@@ -24,9 +24,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from hop import derivatives
+from hop.files import table
 from hop.networks import Params
 from hop.networks.mlp import MLP
-from hop.tables.pages import provenance, table
+from hop.provenance import credit
 
 Way = Callable[[Params, Array], Array]  # parameters and points (q, d) → (q,)
 
@@ -121,7 +122,7 @@ def main() -> None:
     print(table(["Laplacian", "forward, ms", "gradient, ms", "rows, ms", "difference"], rows))
     print(
         f"\nMedian (least) of {args.repeats}; d = {args.dim}, {args.points:,} points, 3×30 tanh, "
-        f"float64. {provenance('python benchmarks/laplacian.py')}."
+        f"float64. {credit('python benchmarks/laplacian.py')}."
     )
 
 

@@ -25,15 +25,16 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from hop.ansatz import Ansatz
+from hop.files import table
 from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.mlp import MLP
 from hop.problems import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
+from hop.provenance import credit
 from hop.solvers import Moment
 from hop.solvers.kaczmarz import Kaczmarz
 from hop.solvers.lbfgs import LBFGS
 from hop.solvers.levenberg_marquardt import LevenbergMarquardt
-from hop.tables.pages import provenance, table
 
 Run = Callable[[Any, int], Any]  # θ at the start and a number of steps → θ
 
@@ -98,7 +99,7 @@ def main() -> None:
         spent = time.perf_counter() - began
         cells = [name, f"{1e3 * spent / args.steps:.1f}", f"{float(loss(end)):.1e}"]
         print("| " + " | ".join(cells) + " |", flush=True)
-    print(f"\n{provenance('python benchmarks/least_squares.py')}.")
+    print(f"\n{credit('python benchmarks/least_squares.py')}.")
 
 
 if __name__ == "__main__":

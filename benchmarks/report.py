@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hop import files
-from hop.provenance import made
-from hop.tables.pages import provenance, table
+from hop.files import table
+from hop.provenance import credit, made
 
 Figures = dict[str, Any]
 
@@ -78,7 +78,7 @@ def sections(
 
 def caption(found: Figures) -> str:
     """Command, machine and date of a section."""
-    return f"{provenance(found['command'], found)}; load {found['load']:.1f} before it."
+    return f"{credit(found['command'], found)}; load {found['load']:.1f} before it."
 
 
 def keep(folder: Path | None, name: str, text: str, found: Figures) -> None:
@@ -97,7 +97,7 @@ def main() -> None:
     args = parser.parse_args()
     report = json.load(sys.stdin)
     text = evaluation(report)
-    by = f"{report['functions']:,} test functions; {provenance(args.command)}."
+    by = f"{report['functions']:,} test functions; {credit(args.command)}."
     insert(args.file, args.marker, f"{text}\n\n{by}")
 
 

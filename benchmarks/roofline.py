@@ -33,8 +33,7 @@ import train_step
 from hop import files
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
-from hop.provenance import made
-from hop.tables.pages import provenance
+from hop.provenance import credit, made
 from hop.training import Window
 
 FUNCTIONS, POINTS, SIDE, ROUNDS, CALLS = 100, 2_500, 2_048, 11, 5
@@ -191,7 +190,7 @@ def page(found: Found, by: dict[str, str]) -> str:
                 "What the threads are busy with in the compiled step, by a trace of it:",
                 files.table(["", "share"], kinds),
                 f"Medians of {ROUNDS}, on {found['cores']} cores, load {found['load']:.1f} at the "
-                f"end. {provenance(by['command'], by)}",
+                f"end. {credit(by['command'], by)}",
             ]
         )
         + "\n"

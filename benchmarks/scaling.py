@@ -27,9 +27,8 @@ from hop import files
 from hop.ansatz import Inputs
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
-from hop.provenance import made
+from hop.provenance import credit, made
 from hop.sharding import FUNCTION, Layout
-from hop.tables.pages import provenance
 from hop.training import Trainer, Window
 
 
@@ -242,7 +241,7 @@ def page() -> str:
             "What limits it: with few functions on a chip, the trunk, which every chip of the "
             "function axis evaluates for all points. `config.mesh.point` splits that. A ring's "
             "latency decides beyond a thousand chips; trees and tori do better.",
-            provenance(command, made(command)),
+            credit(command, made(command)),
         ]
     )
 

@@ -36,7 +36,6 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
   hop publish WORKDIR NAME                keep its networks as a model to load by name
   hop export --checkpoint=SOURCE --output=op.stablehlo
                                           a program that runs with jax alone; or .safetensors
-  hop tables [--only=5] [--quick]         the paper's tables and figures, and some more
   hop info [SOURCE]                       what it holds; the pretrained models
 
 SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
@@ -44,7 +43,14 @@ SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a c
 
 
 def entry() -> NoReturn:
-    """`main` as a process. Once JAX is there, one that fails or is interrupted ends at once.
+    """`main` as a process."""
+    if sys.argv[1:2] in (["train"], ["refine"]):
+        preemption.end_at_once()
+    process(main)
+
+
+def process(command: Callable[[], int]) -> NoReturn:
+    """A command as a process. Once JAX is there, one that fails or is interrupted ends at once.
 
     An orderly end would wait for the other processes of a job, and for programs that JAX's threads
     still compile: they outlive an interrupt, and crash when they find its devices gone.
@@ -52,9 +58,7 @@ def entry() -> NoReturn:
     sys.unraisablehook = _interrupt_again
     for name, number in (("stdout", 1), ("stderr", 2)):
         setattr(sys, name, _lasting(getattr(sys, name), number))
-    if sys.argv[1:2] in (["train"], ["refine"]):
-        preemption.end_at_once()
-    code = main()
+    code = command()
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -103,14 +107,23 @@ def main(argv: list[str] | None = None) -> int:
     if argv[0] == "--version":
         print(f"hop {importlib.metadata.version('hop')}")
         return 0
-    try:
+
+    def command() -> int | None:
         if argv[0] not in _COMMANDS:
             raise UserError(
                 f"no command {argv[0]!r}; use one of {', '.join(_COMMANDS)}, or see 'hop --help'"
             )
+        return _COMMANDS[argv[0]](argv[1:])
+
+    return guarded(command)
+
+
+def guarded(command: Callable[[], int | None]) -> int:
+    """Runs a command; returns its exit code. Whatever it fails with is one line."""
+    try:
         _settle()
         _quiet()
-        return _COMMANDS[argv[0]](argv[1:]) or 0
+        return command() or 0
     except (UserError, flags.Error) as error:
         return _fail(str(error), 2, error)
     except (RunError, OSError) as error:
@@ -199,7 +212,7 @@ def _quiet() -> None:
     asyncio.BaseEventLoop.call_soon_threadsafe = soon_if_open  # type: ignore
 
 
-def _parse(
+def parse(
     command: str, argv: list[str], define: Callable[[flags.FlagValues], None], positional: int = 0
 ) -> tuple[dict[str, Any], list[str]]:
     """The values of a command's flags, and exactly `positional` words beside them."""
@@ -207,15 +220,15 @@ def _parse(
     flags.DEFINE_bool("help", False, "show this help", short_name="h", flag_values=values)
     define(values)
     if {"--help", "-h"} & set(argv):
-        print(f"flags of 'hop {command}':\n{values.get_help(include_special_flags=False)}")
+        print(f"flags of '{command}':\n{values.get_help(include_special_flags=False)}")
         raise SystemExit(0)
-    words = values([f"hop {command}", *argv])[1:]
+    words = values([command, *argv])[1:]
     if len(words) != positional:
         extra = (
             f"unexpected {words[positional]!r}" if len(words) > positional else "a name is missing"
         )
         raise UserError(
-            f"{extra}; see 'hop {command} --help'"
+            f"{extra}; see '{command} --help'"
             if positional == 0 or len(words) > positional
             else f"{extra}: {_NAMES[command]}"
         )
@@ -223,10 +236,10 @@ def _parse(
 
 
 _NAMES = {
-    "data build": "hop data build grf_burgers/paper",
-    "info": "hop info SOURCE",
-    "publish": "hop publish WORKDIR NAME",
-    "refine": "hop refine SOURCE --eps=E --workdir=W",
+    "hop data build": "hop data build grf_burgers/paper",
+    "hop info": "hop info SOURCE",
+    "hop publish": "hop publish WORKDIR NAME",
+    "hop refine": "hop refine SOURCE --eps=E --workdir=W",
 }
 
 
@@ -250,7 +263,7 @@ def _data(argv: list[str]) -> None:
             flag_values=values,
         )
 
-    values, (name,) = _parse("data build", argv[1:], define, positional=1)
+    values, (name,) = parse("hop data build", argv[1:], define, positional=1)
     from hop import datasets
     from hop.progress import Console
 
@@ -273,7 +286,7 @@ def _train(argv: list[str]) -> None:
             flags.DEFINE_string(name, "", text, flag_values=values)
         _define_safety(values)
 
-    values, _ = _parse("train", rest, define)
+    values, _ = parse("hop train", rest, define)
     _required(values, "train", "config", "workdir")
     from hop import training
     from hop.config import files as config_files
@@ -304,7 +317,7 @@ def _refine(argv: list[str]) -> None:
             flags.DEFINE_string(name, "", text, flag_values=values)
         _define_safety(values)
 
-    values, (source,) = _parse("refine", rest, define, positional=1)
+    values, (source,) = parse("hop refine", rest, define, positional=1)
     _required(values, "refine", "eps", "workdir")
     from hop import refinement
     from hop.config import files as config_files
@@ -384,7 +397,7 @@ def _evaluate(argv: list[str]) -> None:
             flag_values=values,
         )
 
-    values, _ = _parse("evaluate", argv, define)
+    values, _ = parse("hop evaluate", argv, define)
     _required(values, "evaluate", "checkpoint")
     from hop import evaluation
 
@@ -427,7 +440,7 @@ def _infer(argv: list[str]) -> None:
             flag_values=values,
         )
 
-    values, _ = _parse("infer", argv, define)
+    values, _ = parse("hop infer", argv, define)
     _required(values, "infer", "checkpoint", "output")
     get = {name: values[name] for name in ("input", "output", "at", "points", "plot")}
     if get["at"] and get["points"]:
@@ -450,7 +463,7 @@ def _export(argv: list[str]) -> None:
         text = "NAME.stablehlo: a program for jax alone; NAME.safetensors: the weights"
         flags.DEFINE_string("output", "", text, flag_values=values)
 
-    values, _ = _parse("export", argv, define)
+    values, _ = parse("hop export", argv, define)
     _required(values, "export", "checkpoint", "output")
     from hop import exporting
     from hop.operators import load
@@ -474,7 +487,7 @@ def _publish(argv: list[str]) -> None:
         ):
             flags.DEFINE_string(name, default, text, flag_values=values)
 
-    values, (source, name) = _parse("publish", argv, define, positional=2)
+    values, (source, name) = parse("hop publish", argv, define, positional=2)
     try:
         eps = tuple(map(float, values["eps"]))
     except ValueError as error:
@@ -504,7 +517,7 @@ def _info(argv: list[str]) -> None:
         names = pretrained_names()
         print("pretrained models: " + (", ".join(names) or "none are installed"))
         return
-    _, (source,) = _parse("info", argv, lambda values: None, positional=1)
+    _, (source,) = parse("hop info", argv, lambda values: None, positional=1)
     from hop import evaluation
     from hop.progress import describe
 
@@ -540,27 +553,6 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return fields, rest
 
 
-def _tables(argv: list[str]) -> None:
-    def define(values: flags.FlagValues) -> None:
-        for name, default, text in (
-            ("only", None, "the tables to make, as in --only=5,8; default: all"),
-            ("workdir", "runs/tables", "where runs are kept: what is there is not trained again"),
-            ("output", "", "where pages go; default: docs/results in the repository, else "
-             "hop-tables, and their folder quick with --quick"),
-        ):  # fmt: skip
-            flags.DEFINE_string(name, default, text, flag_values=values)
-        for name, text in (
-            ("quick", "one seed and small budgets: all tables in a quarter of an hour"),
-            ("report", "train nothing: make the pages again from what is there"),
-        ):
-            flags.DEFINE_bool(name, False, text, flag_values=values)
-
-    values, _ = _parse("tables", argv, define)
-    from hop.tables import making
-
-    making.make(**{k: values[k] for k in ("only", "quick", "workdir", "output", "report")})
-
-
 _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "data": _data,
     "train": _train,
@@ -569,6 +561,5 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "infer": _infer,
     "publish": _publish,
     "export": _export,
-    "tables": _tables,
     "info": _info,
 }

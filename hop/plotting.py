@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import animation
 
-from hop import ambient, kernels, metrics
-from hop.ansatz import Ansatz
+from hop import ambient, metrics
 from hop.checkpoints import StageInfo, Store
 from hop.errors import RunError, UserError
 from hop.fields import Field
-from hop.networks.mlp import MLP
 from hop.operators import Operator, open_stage
-from hop.problems import Lam, Problem, in_time, reference
-from hop.problems.allen_cahn_1d import AllenCahn1D
-from hop.problems.burgers_steady import BurgersSteady
-from hop.problems.helmholtz import Helmholtz
+from hop.problems import Problem, in_time, reference
 
 _SHOWN = 8  # stages at most, from the first to the last
 _PIXELS = 201  # of an image along each axis
 _MOMENTS = 6  # times that a still picture shows
 _FRAMES = 41  # and a moving one
-_STYLE: Any = {
+STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.size": 10,
@@ -57,7 +52,7 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
     last = open_stage(store, stages[-1])
     problem = last.ansatz.problem
     plane, time = problem.domain.dim == 2, in_time(problem)
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         count, width = (4, 16) if plane and not time else (2, 11)
         figure, axes = plt.subplots(1, count, figsize=(width, 3.8), layout="constrained")
         if plane and time:
@@ -180,7 +175,7 @@ def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
     u = operator(u0, x).reshape(shape)
     r = _reference(operator, field, x).reshape(shape)
     at = x.reshape(times, -1, 2)
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             1, len(u0), figsize=(4 * len(u0), 3.2), layout="constrained", squeeze=False
         )
@@ -256,7 +251,7 @@ def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.nda
         evolution(target, operator, np.asarray(u0[:3]))
         return
     count = 8
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         panels = 1 if u0 is None else 2
         figure, axes = plt.subplots(
             1, panels, figsize=(5 * panels, 3.5), layout="constrained", squeeze=False
@@ -271,77 +266,5 @@ def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.nda
         if u0 is not None and spread < 0.01 * np.abs(u[:count]).max():
             title += f"\n(all agree to {spread:.0e}: here u hardly depends on u₀)"
         axes[0, -1].set(xlabel="x", ylabel="u", title=title)
-        figure.savefig(target)
-        plt.close(figure)
-
-
-def planes(target: str, operators: Mapping[str, Operator]) -> None:
-    """Images of solutions in the plane by name, one beside the other, the reference first."""
-    first = next(iter(operators.values()))
-    domain = first.ansatz.problem.domain
-    x = domain.grid(_PIXELS, _PIXELS)
-    images = {"reference": _reference(first, None, x)[0]}
-    images |= {name: operator(x) for name, operator in operators.items()}
-    top = np.nanmax(np.abs(images["reference"]))
-    columns = math.ceil(len(images) / 2)
-    (left, bottom), (right, upper) = domain.lower, domain.upper
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(
-            2, columns, figsize=(2.6 * columns, 5.4), layout="constrained", squeeze=False
-        )
-        for panel in axes.ravel()[len(images) :]:
-            panel.set_axis_off()
-        for panel, (name, u) in zip(axes.ravel(), images.items(), strict=False):
-            image = panel.imshow(
-                u.reshape(_PIXELS, _PIXELS),
-                origin="lower",
-                extent=(left, right, bottom, upper),
-                cmap="RdBu_r",
-                vmin=-top,
-                vmax=top,
-            )
-            panel.set_title(name, fontsize=8)
-            panel.set(xticks=(left, 0.5 * (left + right), right), xlabel="x")
-            panel.set(yticks=(bottom, 0.5 * (bottom + upper), upper), ylabel="y")
-            panel.label_outer(remove_inner_ticks=True)
-        figure.suptitle(f"{_name(first.ansatz.problem)}, {_place(first)}")
-        figure.colorbar(image, ax=axes, shrink=0.6, label="u")
-        figure.savefig(target)
-        plt.close(figure)
-
-
-def spectra(target: str, eps: Sequence[float] = (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)) -> None:
-    """Draws λ_max(D_ε) against ε, and how the eigenvalues of S fall for a fresh 3×30 tanh net."""
-    n, points = 255, 200
-    problems: dict[str, Problem] = {
-        "Allen–Cahn 1D": AllenCahn1D(),
-        "Helmholtz, d = 20, tensor grid": Helmholtz(),
-        "Burgers, steady": BurgersSteady(),
-    }
-    ansatz = Ansatz(AllenCahn1D(conditions_by="loss"), MLP())
-    x = kernels.equispaced((0.0, 1.0), points).x
-    fresh = kernels.kernel(ansatz, ansatz.init(ambient.key(0)), Lam(0.0, 1.0), x[:, None])
-    with plt.rc_context(_STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-        for (name, problem), marker in zip(problems.items(), "os^", strict=True):
-            left.loglog(eps, kernels.largest(problem, eps, n), marker=marker, ms=4, label=name)
-        title = f"D_ε, the linearised operator by differences,\nat h = length/{n + 1} an axis"
-        left.set(xlabel="parameter ε of the equation", ylabel="largest |eigenvalue|", title=title)
-        left.legend(fontsize=8)
-        index, s = np.arange(1, points + 1), fresh.s
-        for dtype, color in (("float32", "C2"), ("float64", "C1")):
-            v = fresh.value.astype(dtype)
-            formed = np.sort(np.abs(np.linalg.eigvalsh(v @ v.T)))[::-1] / s.eigenvalues[0]
-            right.semilogy(index, formed, ".", color=color)
-            label = f"S formed as a product in {dtype}: rank {s.formed(dtype)}"
-            right.text(40, 8 * formed[20], label, color=color, ha="right", fontsize=8)
-        right.semilogy(index, s.eigenvalues / s.eigenvalues[0], "o", ms=6, mfc="none", color="C0")
-        floor = (s.rounding / s.sigma[0]) ** 2
-        right.axhline(floor, color="C0", lw=0.8, ls=(0, (4, 3)))
-        label = f"singular values of V, squared: rank {s.rank}"
-        right.text(40, 8 * floor, label, color="C0", ha="right", fontsize=8)
-        title = f"eigenvalues of S at {points} points,\n3×30 tanh network, Xavier start"
-        right.set(xlabel="number of the eigenvalue", ylabel="|eigenvalue|, the largest being 1")
-        right.set(title=title, xlim=(0, 41), ylim=(1e-36, 1e2))
         figure.savefig(target)
         plt.close(figure)

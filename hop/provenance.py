@@ -5,7 +5,9 @@ import importlib.metadata
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -42,3 +44,9 @@ def machine() -> str:
 def made(command: str) -> dict[str, str]:
     """The command that made something, with machine and date."""
     return {"command": command, "machine": machine(), "date": str(datetime.date.today())}
+
+
+def credit(command: str, by: Mapping[str, Any] | None = None) -> str:
+    """`command`, machine and date, as every published figure carries them: by default ours, now."""
+    by = by or made(command)
+    return f"`{command}`, {by['machine']}, {by['date']}"

@@ -16,7 +16,8 @@ os.environ["XLA_FLAGS"] = (
 
 from jaxtyping import install_import_hook
 
-install_import_hook("hop", "typecheck.check")  # shapes and types of annotated arguments
+# Shapes and types of annotated arguments.
+install_import_hook(["hop", "reproduce"], "typecheck.check")
 
 import dataclasses
 import importlib.metadata

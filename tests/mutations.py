@@ -29,10 +29,14 @@ LIMIT = 600  # seconds; a change that hangs its tests is noticed too
 class Mutation(NamedTuple):
     """`old`, which the file holds once, becomes `new`; `tests` are those that notice, by file."""
 
-    path: str
+    path: str  # in hop, or reproduce/FILE
     old: str
     new: str
     tests: str
+
+    def file(self, root: Path) -> Path:
+        """The file that it changes, in a copy of the repository."""
+        return root / ("" if self.path.startswith("reproduce/") else "hop") / self.path
 
 
 # fmt: off
@@ -325,8 +329,8 @@ MUTATIONS = {
         "plotting.py", '[r["residual"] for r in mine]', '[r["total"] for r in mine]',
         "structure::test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage"),
     "means for medians in published tables": Mutation(
-        "tables/pages.py", "np.median(values)", "np.mean(values)",
-        "tables::test_pages_are_rendered_from_their_results"),
+        "reproduce/parts.py", "np.median(values)", "np.mean(values)",
+        "reproduce::test_pages_are_rendered_from_their_results"),
     # References, kernels, devices.
     "a differentiation matrix wrong at its ends": Mutation(
         "references/chebyshev.py", "c[[0, n]] = 2", "c[[0, n]] = 1",
@@ -355,28 +359,33 @@ MUTATIONS = {
 
 def nodes(mutations: Iterable[Mutation]) -> list[str]:
     """The tests of mutations as pytest takes them, each once."""
-    return list(dict.fromkeys(f"tests/test_{m.tests.replace('::', '.py::', 1)}" for m in mutations))
+    found = []
+    for mutation in mutations:
+        file, test = mutation.tests.split("::")
+        paths = (ROOT / "tests").rglob(f"test_{file}.py")
+        found += [f"{path.relative_to(ROOT)}::{test}" for path in paths]
+    return list(dict.fromkeys(found))
 
 
 def stale() -> list[str]:
     """What of the list is not in the code any more."""
     found = []
     for name, m in MUTATIONS.items():
-        count = (ROOT / "hop" / m.path).read_text(encoding="utf-8").count(m.old)
+        count = m.file(ROOT).read_text(encoding="utf-8").count(m.old)
         if count != 1:
-            found.append(f"{name}: hop/{m.path} holds {m.old!r} {count} times")
-        file, test = nodes([m])[0].split("::")
-        text = (ROOT / file).read_text(encoding="utf-8") if (ROOT / file).exists() else ""
-        if not re.search(rf"^def {test.partition('[')[0]}\(", text, re.MULTILINE):
-            found.append(f"{name}: no test {file}::{test}")
+            found.append(f"{name}: {m.path} holds {m.old!r} {count} times")
+        test = m.tests.split("::")[1].partition("[")[0]
+        texts = [(ROOT / node.split("::")[0]).read_text(encoding="utf-8") for node in nodes([m])]
+        if not re.search(rf"^def {test}\(", "".join(texts), re.MULTILINE):
+            found.append(f"{name}: no test {m.tests}")
     return found
 
 
 def copy(source: Path, folder: Path) -> None:
-    """The package and its tests in a folder of their own, the rest by links."""
+    """The packages and their tests in a folder of their own, the rest by links."""
     folder.mkdir()
     for path in source.iterdir():
-        if path.name in ("hop", "tests"):
+        if path.name in ("hop", "reproduce", "tests"):
             shutil.copytree(path, folder / path.name)  # with compiled files, whose times stay valid
         elif not path.name.startswith("."):
             (folder / path.name).symlink_to(path.resolve())
@@ -417,7 +426,7 @@ def main(names: list[str], jobs: int) -> int:
             started, mutation = time.monotonic(), chosen[name]
             folder = Path(place) / str(list(chosen).index(name))
             copy(clean, folder)
-            path = folder / "hop" / mutation.path
+            path = mutation.file(folder)
             text = path.read_text(encoding="utf-8").replace(mutation.old, mutation.new)
             path.write_text(text, encoding="utf-8")
             code, said = run(folder, nodes([mutation]), data)

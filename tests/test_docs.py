@@ -65,13 +65,13 @@ def typed(line: str, monkeypatch) -> None:
     words = shlex.split(line, comments=True)
     if words[0] == "launch/local.sh":
         words = ["hop", "train", *words[words.index("--") + 1 :]]
-    real = cli._parse
+    real = cli.parse
 
     def only(*args, **kwargs):
         real(*args, **kwargs)
         raise Parsed
 
-    monkeypatch.setattr(cli, "_parse", only)
+    monkeypatch.setattr(cli, "parse", only)
     command, argv = words[1], words[2:]
     if argv or command != "info":
         with pytest.raises(Parsed):

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from scipy.integrate import solve_ivp
 
 import hop
-from hop import kernels, plotting
+from hop import kernels
 from hop.ansatz import Ansatz
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
@@ -419,9 +419,3 @@ def test_what_kernels_do_not_serve_is_refused_in_one_line(call, text):
 
 def at_reference(problem):
     return kernels.at_reference(problem, lam(0.1), kernels.equispaced(UNIT, 5))
-
-
-def test_the_picture_is_drawn(tmp_path):
-    target = tmp_path / "spectra.png"
-    plotting.spectra(str(target), eps=(0.4, 0.1))
-    assert target.stat().st_size > 20_000

@@ -41,10 +41,7 @@ ROOMS = [
     ["evaluation", "plotting"],
     ["inference", "publishing", "exporting"],
     ["training", "progress"],
-    ["refinement", "tables"],
-    ["tables.pages"],
-    ["tables.runs"],
-    ["tables.*"],
+    ["refinement"],
     ["cli"],
 ]
 
@@ -76,12 +73,25 @@ def test_imports_go_one_way(path):
         return
     for other in imports(ast.parse(path.read_text())):
         below = room(other) < room(module)
-        # Solvers share parts, a network may extend another, and tables show each other's runs.
+        # Solvers share parts, and a network may extend another.
         sibling = any(
             module.startswith(f"{home}.") and other.startswith(home)
-            for home in ("references", "networks", "tables")
+            for home in ("references", "networks")
         )
         assert below or sibling, f"hop.{module} imports hop.{other}, which is not below it"
+        one = other.startswith("problems.") and not module.startswith("problems.")
+        assert not one, f"hop.{module} imports hop.{other}: a problem is found by its name"
+
+
+def test_the_package_imports_nothing_beside_it():
+    """Of the repository's folders a wheel has `hop` alone."""
+    beside = {path.stem for path in ROOT.parent.iterdir()} - {"hop"}
+    assert {"reproduce", "benchmarks", "tests"} <= beside
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.split(".")[0] for name in names} & beside, path
 
 
 CONFIGS = [

@@ -1,4 +1,4 @@
-"""The checker of annotated types and shapes that conftest installs on the package."""
+"""The checker of annotated types and shapes that conftest installs on the packages."""
 
 from beartype import BeartypeConf, beartype
 

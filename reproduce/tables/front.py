@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from hop.tables import Results, Table, pages, runs, seeds
-from hop.tables.table_1 import FRONT
+from hop.files import table
+from reproduce import Results, Table, parts, runs, seeds
+from reproduce.tables.table_1 import FRONT
 
 CHANGES = [
     "problem.left=-2.0", "problem.right=1.1",
@@ -12,11 +13,11 @@ CHANGES = [
 ]  # fmt: skip
 
 
-def page(results: Results, _: Any) -> list[str]:
+def places(results: Results, _: Any) -> dict[str, str]:
     found, rows = list(results["runs"].values()), []
     for stage in found[0]["stages"] if found else ():
         eps = stage["eps"]
-        here = [row for run in found if (row := pages.at(run, eps)) is not None]
+        here = [row for run in found if (row := parts.at(run, eps)) is not None]
         gaps = [
             abs(row["interface"] - row["true_interface"])
             for row in here
@@ -27,7 +28,7 @@ def page(results: Results, _: Any) -> list[str]:
                 f"{eps:g}",
                 f"{stage['true_interface']:.6f}",
                 f"{0.5 + eps / (2 * math.sqrt(2)) * math.log(7):.6f}",
-                pages.spread(gaps),
+                parts.spread(gaps),
                 ", ".join(dict.fromkeys(row["place"] for row in here)),
             ]
         )
@@ -38,19 +39,11 @@ def page(results: Results, _: Any) -> list[str]:
         "hop, error of the place",
         "place is",
     ]
-    return [
-        "Where the residual is small and its slow mode is still told from rounding, the gauge "
-        "finds the interface, and its place is *computed*; below, the pin carries on its last "
-        "velocity, and the place is *assumed*. Both words stand where the seeds differ. Median of "
-        "the seeds, the worst in brackets.",
-        pages.table(head, rows),
-        *pages.made(results["runs"]),
-    ]
+    return {"places": table(head, rows), "made": parts.made(results["runs"])}
 
 
 TABLE = Table(
-    "A front that moves",
     {"runs": seeds("predictor–corrector", FRONT, CHANGES, ["train.steps=8"])},
-    page,
+    places,
     draw=runs.picture_of("predictor–corrector"),
 )

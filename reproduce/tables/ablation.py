@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from hop.tables import Results, Run, Table, pages
-from hop.tables.table_5 import PAPER, STEADY
+from hop.files import table
+from reproduce import Results, Run, Table, parts
+from reproduce.tables.table_5 import STEADY
 
+PLACES = (0.5, 0.1, 0.05)
 BASE = f"{STEADY}:quickstart"
 SHORT, LONG = ["train.steps=50"], ["train.steps=250"]
 # A step of the other solvers costs something else, so compare seconds.
@@ -46,24 +48,21 @@ RUNS = {
 }  # fmt: skip
 
 
-def page(results: Results, _: Any) -> list[str]:
-    parts = [
-        "One change each to `burgers_steady.py:quickstart` (dataset `paper`, s = 0), one seed: "
-        "mean L2RE on the test split."
-    ]
-    for group, title in (("ingredients", "Ingredients"), ("solvers", "Solvers, precision")):
+def places(results: Results, _: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for group, runs in results.items():
         rows = [
             [
                 name,
-                *(pages.cell([run], eps) for eps in PAPER),
-                f"{pages.seconds(run):.0f} s",
+                *(parts.cell([run], eps) for eps in PLACES),
+                f"{parts.seconds(run):.0f} s",
                 f"{sum(row['step'] for row in run['stages']):,}",
             ]
-            for name, run in results[group].items()
+            for name, run in runs.items()
         ]
-        head = ["", *(f"ε = {eps:g}" for eps in PAPER), "training", "steps"]
-        parts += [f"## {title}", pages.table(head, rows), *pages.made(results[group])]
-    return parts
+        head = ["", *(f"ε = {eps:g}" for eps in PLACES), "training", "steps"]
+        found |= {group: table(head, rows), f"{group}_made": parts.made(runs)}
+    return found
 
 
-TABLE = Table("What each ingredient is worth", RUNS, page)
+TABLE = Table(RUNS, places)

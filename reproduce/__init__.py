@@ -1,15 +1,17 @@
-"""The paper's tables and figures, and some more: one file each, found by its name.
+"""The paper's tables and figures, and some more: two files each in `tables`, found by its name.
 
-A table declares the runs that it needs, how it is rendered from their results, and its picture.
-`hop.tables.making` trains what is missing and writes the pages. Every figure on a page comes from
-a run, or is the paper's (Chen, Yang, Xiang, Hao, arXiv 2502.00488) and kept beside the table.
+TABLE.py declares the runs that it needs, what fills its page from their results, and its picture;
+TABLE.md is the page, with named places. `reproduce.making` trains what is missing and writes the
+pages. Every figure on a page comes from a run, or is one of others, from published.toml.
 """
 
 import dataclasses
 import importlib
 import pkgutil
 import shlex
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,9 @@ from hop.errors import UserError, suggestion
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]  # group → run → what is known of it
 Folders = Mapping[str, Path]  # run → its workdir, of those that have a finished stage
 
+TABLES = Path(__file__).parent / "tables"
 _PREFIX = "table_"  # of the modules of the paper's own tables; their ids are what follows it
 _QUICK = ("train.validation=16",)  # a reference costs more than a short stage
-_PARTS = ("making", "pages", "runs")  # the modules here that are no tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,27 +61,25 @@ def seeds(name: str, config: str, changes: Sequence[str], quick: Sequence[str]) 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A page.
+    """What a page is made of.
 
     Attributes:
-      title: its heading.
       runs: group → name → run. What is known of a run, in `Results`: "command"; "made", its
         command, machine and date; "stages", a row for each; "failed", why, if it did.
-      page: (results, measured) → the parts of the page.
+      places: (results, measured) → what fills the places of the page.
       measure: (workdirs, quick) → what else must be found from them, as plain JSON values.
       draw: (target, workdirs): its picture.
     """
 
-    title: str
     runs: Mapping[str, Mapping[str, Run]]
-    page: Callable[[Results, Any], list[str]]
+    places: Callable[[Results, Any], Mapping[str, str]]
     measure: Callable[[Folders, bool], Any] | None = None
     draw: Callable[[Path, Folders], None] | None = None
 
 
 def names() -> list[str]:
     """The ids of all tables: the paper's numbers, then the others."""
-    found = [m.name for m in pkgutil.iter_modules(__path__) if m.name not in _PARTS]
+    found = [m.name for m in pkgutil.iter_modules([str(TABLES)])]
     paper = sorted(name.removeprefix(_PREFIX) for name in found if name.startswith(_PREFIX))
     return paper + sorted(name for name in found if not name.startswith(_PREFIX))
 
@@ -98,4 +98,16 @@ def find(name: str) -> Table:
     if name not in names():
         meant = name.lower().removeprefix("table").strip("_ ")
         raise UserError(f"no table {name!r}{suggestion(meant, names())}")
-    return importlib.import_module(f"hop.tables.{module_name(name)}").TABLE
+    return importlib.import_module(f"reproduce.tables.{module_name(name)}").TABLE
+
+
+def published(page: str) -> dict[str, dict[Any, Any]]:
+    """What others published that a page shows: row → place, as a number if it is one → figure."""
+    rows = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))[
+        page
+    ]
+    return {
+        row: {float(Fraction(k)) if k[0].isdigit() else k: v for k, v in figures.items()}
+        for row, figures in rows.items()
+        if row != "source"
+    }

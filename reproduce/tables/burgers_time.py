@@ -9,21 +9,18 @@ from hop import plotting
 from hop.checkpoints import Store
 from hop.datasets import load as load_data
 from hop.fields import Field
+from hop.files import table
 from hop.operators import Operator, load
 from hop.problems import Lam, reference
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
+from hop.provenance import credit
 from hop.references import spectral
-from hop.tables import Folders, Results, Run, Table, pages
-from hop.tables.table_8 import error, timed
+from reproduce import Folders, Results, Run, Table, parts, published
+from reproduce.tables.table_8 import error, timed
 
 MODEL = "burgers-time"
 FUNCTIONS, MANY = 100, 1000
 LAST, BEYOND = 1e-3, (3e-4, 1e-4)  # how far the network of one viscosity serves for others
-TRIED = (
-    "hop refine burgers-time --eps=0.0003 --workdir=W --config.train.steps=10000 "
-    "--config.train.functions=50 --config.train.points=1000 --config.solver.learning_rate=0.004"
-)
-TRIED_ON = {"machine": "2 cores of AMD EPYC", "date": "2026-11-26"}
 QUICK = "configs/burgers_time.py:quickstart"
 SHORT = ["train.steps=50"]
 # One change each, 1,500 steps in all, viscosity 0.01.
@@ -47,13 +44,6 @@ RUNS = {
     )
     for name, changes in CHANGES.items()
 }
-# Physics only, mean L2RE in %: (viscosity, figure), by source.
-PUBLISHED = {
-    "PI-DeepONet, 200,000 steps (Wang et al. 2021, arXiv 2103.10974)": {0.01: "1.38 to 1.42"},
-    "Improved DeepONets, 200,000 steps (Wang et al. 2022, arXiv 2110.01654)": {
-        0.01: "about 1.0", 0.001: "3.49", 0.0001: "7 to 8",
-    },
-}  # fmt: skip
 
 
 def measure(folders: Folders, quick: bool) -> Any:
@@ -126,11 +116,12 @@ _GRIDS = [(8, 10), (12, 10), (12, 20), (16, 20), (16, 40), (24, 40), (24, 100), 
           (512, 600)]  # fmt: skip
 
 
-def page(results: Results, measured: Any) -> list[str]:
+def places(results: Results, measured: Any) -> dict[str, str]:
     stages = measured["stages"] if measured else []
     columns = sorted({row["eps"] for row in stages} | {0.01, LAST, *BEYOND}, reverse=True)
     rows = [
-        [name, *(figures.get(eps, "–") for eps in columns)] for name, figures in PUBLISHED.items()
+        [name, *(figures.get(eps, "–") for eps in columns)]
+        for name, figures in published("burgers_time").items()
     ]
     mine = {row["eps"]: row for row in stages}
     tested = stages[0]["functions"] if stages else FUNCTIONS
@@ -143,56 +134,41 @@ def page(results: Results, measured: Any) -> list[str]:
         ]
         name = f"hop: its network of ν = {LAST:g}, untrained at others, mean"
         rows.append([name, *cells])
-    parts = [
-        f"Relative L2 error in % on unseen functions ({tested} for ours, on 101 × 101 points, from "
-        "ν = 0.001 down on 2,048 × 101), trained on the equation alone. The decoder does most of "
-        "the work: a sum of products moves a front badly. No stage below ν = 0.001 is shipped: "
-        "trained on at 0.0003, on a CPU's batches, the loss fell and the error rose "
-        f"({pages.provenance(TRIED, TRIED_ON)}).",
-        pages.table(["", *(f"ν = {eps:g}" for eps in columns)], rows),
-        f"In motion: [{MODEL}](burgers_time.gif).",
-        "\n".join(
-            f"* ν = {row['eps']:g}: {row['steps']:,} steps in {row['seconds']:.0f} s, "
-            f"`{row['command']}`, {row['machine']}, {row['date']}"
-            for row in stages
-        ),
-    ]
-    if measured:
-        rows = []
-        for case in measured["inference"]:
-            ours, theirs = case["operator"], case["solver"]
-            rows.append(
-                [
-                    f"{case['eps']:g}",
-                    f"{100 * ours['error']:.2g} %",
-                    f"{ours['seconds']:.2g} s",
-                    f"{theirs['modes']} modes, {theirs['rate']} steps: "
-                    f"{100 * theirs['error']:.2g} %",
-                    f"{theirs['seconds']:.2g} s",
-                ]
-            )
-        head = ["ν", "operator, L2RE", "time", "spectral solver (ETDRK4)", "time"]
-        parts += [
-            f"## {measured['functions']:,} functions on 101 × 101 points\n\nIn one run, the solver "
-            "on the coarsest of some grids that reaches the operator's own error.",
-            pages.table(head, rows),
-        ]
-    rows = [
+    solved = []
+    for case in measured["inference"] if measured else ():
+        ours, theirs = case["operator"], case["solver"]
+        solved.append(
+            [
+                f"{case['eps']:g}",
+                f"{100 * ours['error']:.2g} %",
+                f"{ours['seconds']:.2g} s",
+                f"{theirs['modes']} modes, {theirs['rate']} steps: {100 * theirs['error']:.2g} %",
+                f"{theirs['seconds']:.2g} s",
+            ]
+        )
+    changed = [
         [
             name,
-            *(pages.cell([run], 0.01, key=key) for key in ("l2re", "l2re_worst")),
-            pages.training([run]),
+            *(parts.cell([run], 0.01, key=key) for key in ("l2re", "l2re_worst")),
+            parts.training([run]),
         ]
         for name, run in results["runs"].items()
     ]
-    return [
-        *parts,
-        "## What each ingredient is worth\n\nViscosity 0.01, 1,500 steps in all, one seed, one "
-        "change each. At this budget the path in ν costs more than it gives: an evolution has no "
-        "slow mode that only a path could pass.",
-        pages.table(["", "mean L2RE", "worst function", "training"], rows),
-        *pages.made(results["runs"]),
-    ]
+    return {
+        "tested": str(tested),
+        "errors": table(["", *(f"ν = {eps:g}" for eps in columns)], rows),
+        "stages": "\n".join(
+            f"* ν = {row['eps']:g}: {row['steps']:,} steps in {row['seconds']:.0f} s, "
+            + credit(row["command"], row)
+            for row in stages
+        ),
+        "functions": f"{measured['functions']:,}" if measured else "",
+        "inference": table(
+            ["ν", "operator, L2RE", "time", "spectral solver (ETDRK4)", "time"], solved
+        ),
+        "ingredients": table(["", "mean L2RE", "worst function", "training"], changed),
+        "made": parts.made(results["runs"]),
+    }
 
 
 def draw(target: Path, folders: Folders) -> None:
@@ -203,4 +179,4 @@ def draw(target: Path, folders: Folders) -> None:
     plotting.evolution(str(target.with_suffix(".gif")), operator, u0)
 
 
-TABLE = Table("Burgers in time", {"runs": RUNS}, page, measure, draw)
+TABLE = Table({"runs": RUNS}, places, measure, draw)

@@ -8,12 +8,13 @@ from typing import Any
 
 import jax
 
-from hop import files, tables
+import reproduce
+from hop import files
 from hop.errors import RunError, UserError
+from hop.provenance import credit
 from hop.share import share
-from hop.tables import Table
-from hop.tables import runs as running
-from hop.tables.pages import provenance
+from reproduce import Table, parts
+from reproduce import runs as running
 
 
 def make(only: str | None, quick: bool, workdir: str, output: str, report: bool) -> None:
@@ -32,8 +33,8 @@ def make(only: str | None, quick: bool, workdir: str, output: str, report: bool)
         quick ones or the reverse.
       RunError: a table has nothing to show: no run, and no earlier results.
     """
-    names = tables.names() if only is None else [name.strip() for name in only.split(",")]
-    chosen = {name: tables.find(name) for name in names}
+    names = reproduce.names() if only is None else [name.strip() for name in only.split(",")]
+    chosen = {name: reproduce.find(name) for name in names}
     default = Path("docs/results") if Path.cwd() == share("configs").parent else Path("hop-tables")
     folder = Path(output) if output else default / "quick" if quick else default
     for name in chosen:
@@ -72,7 +73,7 @@ def _claim(flag: str, folder: Path) -> None:
 
 def kept(folder: Path, name: str) -> dict[str, Any]:
     """The results of a table as its JSON file holds them, if there is one."""
-    path = folder / f"{tables.module_name(name)}.json"
+    path = folder / f"{reproduce.module_name(name)}.json"
     if not path.exists():
         return {}
     try:
@@ -83,8 +84,8 @@ def kept(folder: Path, name: str) -> dict[str, Any]:
 
 def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, train: bool) -> bool:
     """Makes a table's page; False, and no page, if nothing at all is known of its runs."""
-    page = folder / f"{tables.module_name(name)}.md"
-    command = f"hop tables --only={name}" + " --quick" * quick
+    page = folder / f"{reproduce.module_name(name)}.md"
+    command = _command(name, quick)
     old = kept(folder, name)
     declared = {
         group: {key: run for key, run in runs.items() if not quick or run.quick is not None}
@@ -122,7 +123,7 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
         return False
     if table.measure is not None and folders:
         try:
-            results |= {"measured": table.measure(folders, quick), "made": provenance(command)}
+            results |= {"measured": table.measure(folders, quick), "made": credit(command)}
         except (UserError, RunError) as error:
             print(f"table {name} could not be measured: {error}")
         except KeyError as missing:  # of `folders`
@@ -151,21 +152,19 @@ def _write(page: Path, table: Table, results: Mapping[str, Any]) -> None:
 def render(table: Table, results: Mapping[str, Any], picture: bool) -> str:
     """The page of a table's results."""
     name, quick = results["table"], results["quick"]
-    flags = f"--only={name}" + " --quick" * quick
-    about = (
-        f"`hop tables {flags}` trains what it does not find and writes this page. Errors are "
-        "relative L2 (L2RE) against references that are shown to converge in the tests."
-    )
-    if quick:
-        about += (
-            " **Quick: one seed, few steps and short paths**, to see that all of it works; the "
-            "accuracy of the method is on the page without --quick, and so are the budgets and "
-            "seeds that the text names."
-        )
-    parts = [f"# {table.title}" + " (quick)" * quick, about]
-    if picture:
-        parts.append(f"![{table.title}]({tables.module_name(name)}.png)")
-    parts += table.page(results["runs"], results.get("measured"))
-    if "made" in results:
-        parts.append(results["made"])
-    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+    module = reproduce.module_name(name)
+    title, _, page = (reproduce.TABLES / f"{module}.md").read_text(encoding="utf-8").partition("\n")
+    frame = Path(__file__).with_name("frame.md").read_text(encoding="utf-8")
+    places = {
+        "heading": title + " (quick)" * quick,
+        "command": _command(name, quick),
+        "quick": "Quick" * quick,
+        "picture": f"![{title.removeprefix('# ')}]({module}.png)" * picture,
+        "page": parts.fill(page, table.places(results["runs"], results.get("measured"))),
+        "made": results.get("made", ""),
+    }
+    return parts.fill(frame, places) + "\n"
+
+
+def _command(name: str, quick: bool) -> str:
+    return f"python -m reproduce --only={name}" + " --quick" * quick

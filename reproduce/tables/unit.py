@@ -2,31 +2,25 @@
 
 from typing import Any
 
-from hop.tables import Results, Table, pages, runs, seeds
+from hop.files import table
+from reproduce import Results, Table, parts, runs, seeds
 
 UNIT = "configs/burgers_steady_unit.py"
 
 
-def page(results: Results, _: Any) -> list[str]:
+def places(results: Results, _: Any) -> dict[str, str]:
     found, rows = list(results["runs"].values()), []
     for stage in found[0]["stages"] if found else ():
         s, eps = stage["s"], stage["eps"]
-        cells = [pages.cell(found, eps, s, key) for key in ("l2re", "l2re_worst", "shock")]
+        cells = [parts.cell(found, eps, s, key) for key in ("l2re", "l2re_worst", "shock")]
         rows.append([f"{s:g}", f"{eps:g}", f"{stage['constant']:.2f}", *cells])
     head = ["s", "ε", "best constant, mean L2RE", "hop, mean L2RE", "hop, worst function",
             "hop, shock MSE"]  # fmt: skip
-    return [
-        "Dataset `unit`, ε(s) = max(s, 0.05). The solution depends on the input function through "
-        "the place of its shock; the best constant predictor is the mean solution. Median of the "
-        "seeds, the worst in brackets.",
-        pages.table(head, rows),
-        *pages.made(results["runs"]),
-    ]
+    return {"errors": table(head, rows), "made": parts.made(results["runs"])}
 
 
 TABLE = Table(
-    "The steady Burgers operator at s > 0",
     {"runs": seeds("burgers_steady_unit", UNIT, [], ["train.steps=50"])},
-    page,
+    places,
     draw=runs.picture_of("burgers_steady_unit"),
 )

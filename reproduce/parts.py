@@ -2,20 +2,28 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 import numpy as np
 
 from hop.files import table
-from hop.provenance import made as provenance_of
 
 Rows = list[dict[str, Any]]
 
 
-def provenance(command: str, made: Mapping[str, str] | None = None) -> str:
-    """`command`, machine and date, as every published figure carries them: by default ours, now."""
-    made = made or provenance_of(command)
-    return f"`{command}`, {made['machine']}, {made['date']}"
+def fill(template: str, places: Mapping[str, str]) -> str:
+    """A page with its {places} filled.
+
+    A paragraph with an empty place is left out, and so is the section below such a heading.
+    """
+    kept, gone = [], False
+    for paragraph in template.strip().split("\n\n"):
+        empty = any(name and not places[name] for _, name, *_ in Formatter().parse(paragraph))
+        gone = empty if paragraph.startswith("#") else gone
+        if not (empty or gone):
+            kept.append(paragraph.format(**places))
+    return "\n\n".join(kept)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -96,7 +104,7 @@ def training(runs: Sequence[Mapping[str, Any]]) -> str:
     return f"{np.median([seconds(run) for run in runs]):.0f} s"
 
 
-def made(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def made(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """The provenance of a group: each line once, failures, and the commands out of the way."""
     where: dict[str, list[str]] = {}
     for name, run in runs.items():
@@ -107,9 +115,9 @@ def made(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     failed = [f"* {name} failed: {run['failed']}" for name, run in runs.items() if "failed" in run]
     commands = [f"* {name}: `{run['command']}`" for name, run in runs.items()]
     if not commands:
-        return []
+        return ""
     folded = ["<details><summary>Commands</summary>\n", *commands, "\n</details>"]
-    return ["\n\n".join(lines), "\n".join(failed), "\n".join(folded)]
+    return "\n\n".join(filter(None, [*lines, "\n".join(failed), "\n".join(folded)]))
 
 
 def _short(names: Sequence[str], runs: Mapping[str, Any]) -> list[str]:
@@ -119,23 +127,22 @@ def _short(names: Sequence[str], runs: Mapping[str, Any]) -> list[str]:
 
 
 def by_paper(
-    paper: Mapping[float, tuple[str, str]],
+    published: Mapping[str, Mapping[float, str]],
     places: Sequence[float],
     runs: Mapping[str, Mapping[str, Any]],
     show: Callable[[Sequence[Mapping[str, Any]], float], str] = cell,
 ) -> str:
-    """A table of methods × ε: the paper's classical and homotopy rows, then ours.
+    """A table of methods × ε: the published rows, then ours.
 
     Args:
-      paper: ε → the two figures.
+      published: row → ε → figure.
       places: the columns.
       runs: ours by name.
       show: (runs of a method, ε) → a cell.
     """
     rows = [
-        [name, *(paper.get(eps, ("–", "–"))[i] for eps in places), ""]
-        for i, name in enumerate(("paper, classical", "paper, homotopy"))
-        if paper
+        [name, *(figures.get(eps, "–") for eps in places), ""]
+        for name, figures in published.items()
     ]
     rows += [
         [f"hop: {name}", *(show(mine, eps) for eps in places), training(mine)]

@@ -17,8 +17,9 @@ from hop.errors import RunError, UserError
 from hop.evaluation import Judge
 from hop.operators import Operator, open_stage
 from hop.progress import Console
-from hop.tables import Folders, Run
-from hop.tables.pages import Rows, method, provenance
+from hop.provenance import credit
+from reproduce import Folders, Run
+from reproduce.parts import Rows, method
 
 SCORER = 1  # raise it when `scores` changes: runs are then scored anew, and not trained anew
 _FEW = 64  # test functions of quick tables
@@ -54,7 +55,7 @@ def _own(config: Config) -> dict[str, Any]:
 def result(
     config: Config, folder: Path, asked: str, *, quick: bool, train: bool, command: str
 ) -> dict[str, Any] | None:
-    """What is known of a run, as in `hop.tables.Results`; trained and scored unless it was.
+    """What is known of a run, as in `reproduce.Results`; trained and scored unless it was.
 
     Args:
       config: of the run.
@@ -75,7 +76,7 @@ def result(
         if train and "stages" not in known:
             known |= _trained(config, folder, asked, picture=not quick)
         stages = Store(folder).stages()
-        known = {"made": provenance(command, stages[-1].made if stages else None)} | known
+        known = {"made": credit(command, stages[-1].made if stages else None)} | known
         known |= {"scorer": SCORER, "stages": scores(folder, _FEW if quick else None)}
         files.write(kept, json.dumps(known, indent=1) + "\n")
     found = {key: known[key] for key in ("made", "failed", "missing", "stages") if key in known}

@@ -1,20 +1,23 @@
-"""Tables: found by name, made of cached runs, rendered from what was measured."""
+"""Tables: found by name, made of cached runs, rendered onto their pages from what was measured."""
 
 import json
 import os
 import signal
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
 import hop
-from hop import provenance, tables
+import reproduce
+from hop import provenance
 from hop.checkpoints import Store, Workdir
-from hop.cli import main
-from hop.tables import Run, Table, making, pages
-from hop.tables import runs as running
+from reproduce import Run, Table, making, parts
+from reproduce import runs as running
+from reproduce.__main__ import main
+from reproduce.tables import table_2
 
-ROOT = Path(hop.__file__).parents[1]
+ROOT = Path(reproduce.__file__).parents[1]
 TINY = """
 from hop.config import experiment
 
@@ -29,20 +32,20 @@ def get_config():
 
 
 def test_tables_are_found_by_name():
-    assert tables.names()[:7] == ["1", "2", "4", "5", "6", "7", "8"]
-    assert {"ablation", "front", "plane", "unit"} <= set(tables.names())
+    assert reproduce.names()[:7] == ["1", "2", "4", "5", "6", "7", "8"]
+    assert {"ablation", "front", "plane", "unit"} <= set(reproduce.names())
     index = (ROOT / "docs" / "results" / "README.md").read_text()
-    for name in tables.names():
-        assert isinstance(tables.find(name), Table)
-        assert f"({tables.module_name(name)}.md)" in index
+    for name in reproduce.names():
+        assert isinstance(reproduce.find(name), Table)
+        assert f"({reproduce.module_name(name)}.md)" in index
     with pytest.raises(hop.UserError, match="no table 'plan'; did you mean 'plane'"):
-        tables.find("plan")
+        reproduce.find("plan")
 
 
-@pytest.mark.parametrize("name", tables.names())
+@pytest.mark.parametrize("name", reproduce.names())
 def test_every_run_is_a_config(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    table = tables.find(name)
+    table = reproduce.find(name)
     for runs in table.runs.values():
         for run in runs.values():
             full = running.config_of(run, quick=False)
@@ -52,19 +55,35 @@ def test_every_run_is_a_config(name, monkeypatch):
                 assert short.train.steps <= full.train.steps
 
 
-@pytest.mark.parametrize("name", tables.names())
+@pytest.mark.parametrize("name", reproduce.names())
 def test_pages_are_rendered_from_their_results(name):
     folder = ROOT / "docs" / "results"
-    page = folder / f"{tables.module_name(name)}.md"
+    page = folder / f"{reproduce.module_name(name)}.md"
     if not page.exists():
         pytest.skip("not made yet")
     results = making.kept(folder, name)
     picture = page.with_suffix(".png").exists()
-    assert making.render(tables.find(name), results, picture) == page.read_text()
+    assert making.render(reproduce.find(name), results, picture) == page.read_text()
     assert not results["quick"]
     for group, runs in results["runs"].items():
         for key, run in runs.items():
-            assert run["command"] == tables.find(name).runs[group][key].command(False)
+            assert run["command"] == reproduce.find(name).runs[group][key].command(False)
+
+
+@pytest.mark.parametrize("name", reproduce.names())
+def test_a_page_shows_all_that_its_table_says(name):
+    page = (reproduce.TABLES / f"{reproduce.module_name(name)}.md").read_text()
+    results = making.kept(ROOT / "docs" / "results", name)
+    places = reproduce.find(name).places(results["runs"], results.get("measured"))
+    assert {place for _, place, *_ in Formatter().parse(page) if place} == set(places)
+
+
+def test_what_is_not_known_is_not_spoken_of():
+    page = "About.\n\n{a} runs:\n\n{b}\n\n## {a} more\n\nOf them.\n\n## End\n\n{b} {c}"
+    assert parts.fill(page, {"a": "", "b": "t", "c": "{u}"}) == "About.\n\nt\n\n## End\n\nt {u}"
+    assert parts.fill(page, {"a": "2", "b": "", "c": ""}).endswith(
+        "## 2 more\n\nOf them.\n\n## End"
+    )
 
 
 @pytest.fixture
@@ -74,18 +93,21 @@ def tiny(tmp_path, monkeypatch):
     config = f"{tmp_path}/tiny.py"
     wild = ["solver.learning_rate=1e30", "solver.optimizer=sgd"]
     table = Table(
-        "Tiny",
         {"runs": {
             "good": Run(config, [], ["train.steps=10"]),
             "wild": Run(config, wild, None),
         }},
-        lambda results, _: [
-            pages.by_paper({}, (0.5, 0.4), results["runs"]), *pages.made(results["runs"])
-        ],
+        lambda results, _: {
+            "errors": parts.by_paper({}, (0.5, 0.4), results["runs"]),
+            "made": parts.made(results["runs"]),
+        },
         draw=running.picture_of("good"),
     )  # fmt: skip
-    monkeypatch.setattr(tables, "names", lambda: ["tiny"])
-    monkeypatch.setattr(tables, "find", lambda name: table)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "tiny.md").write_text("# Tiny\n\n{errors}\n\n{made}\n")
+    monkeypatch.setattr(reproduce, "TABLES", tmp_path / "pages")
+    monkeypatch.setattr(reproduce, "names", lambda: ["tiny"])
+    monkeypatch.setattr(reproduce, "find", lambda name: table)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -159,14 +181,14 @@ def test_sigterm_in_the_last_window_of_a_run_is_heard_by_the_next(tiny, monkeypa
 
     with monkeypatch.context() as there:
         there.setattr(running.Console, "window", window)
-        assert main(["tables", "--workdir=runs"]) == 75
+        assert main(["--workdir=runs"]) == 75
     assert "hop: ended by SIGTERM after the last step" in capfd.readouterr().err
     (folder,) = (tiny / "runs").iterdir()  # the next run was not begun, and this one is whole
     assert [info.eps for info in Store(folder).stages()] == [0.5, 0.4]
 
 
 def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):
-    config = running.config_of(tables.find("tiny").runs["runs"]["good"], quick=False)
+    config = running.config_of(reproduce.find("tiny").runs["runs"]["good"], quick=False)
     home = running.folder_of(config, Path("runs"))
     page = tiny / "hop-tables" / "tiny.md"
     with Workdir.open(home, True):
@@ -178,16 +200,16 @@ def test_a_run_trained_elsewhere(tiny, monkeypatch, capsys, listener):
         there.setattr(provenance, "machine", lambda: "a cluster")
         running.training.train(config, home, listener())
     make(report=True)
-    assert "`hop tables --only=tiny`, a cluster, " in page.read_text()
+    assert "`python -m reproduce --only=tiny`, a cluster, " in page.read_text()
 
 
 def test_an_unknown_table_is_one_line(capfd, monkeypatch):
-    monkeypatch.setattr(making, "_make", None)
-    assert main(["tables", "--only=99"]) == 2
+    monkeypatch.setattr(running, "result", None)
+    assert main(["--only=99"]) == 2
     assert "no table '99'; use one of 1, 2, 4" in capfd.readouterr().err
-    assert main(["tables", "--only="]) == 2
+    assert main(["--only="]) == 2
     assert "no table ''; use one of 1, 2, 4" in capfd.readouterr().err
-    assert main(["tables", "--only=1, table_4"]) == 2
+    assert main(["--only=1, table_4"]) == 2
     assert "no table 'table_4'; did you mean '4'" in capfd.readouterr().err
 
 
@@ -211,11 +233,16 @@ def test_the_worst_stage_of_each_path_is_told():
         return {"stages": [{"eps": 1 / k, "l2re": e} for k, e in enumerate(errors, 1)]}
 
     runs = {"tanh, seed 0": run(1e-5, 3e-2, 1e-4), "tanh, seed 1": run(1e-3, None), "alone": run(1)}
-    assert pages.worst_stages(runs).endswith("shown or not: tanh: 3.0e-02 at ε = 0.5.")
-    assert pages.worst_stages({"alone": run(1)}) == ""
+    assert parts.worst_stages(runs).endswith("shown or not: tanh: 3.0e-02 at ε = 0.5.")
+    assert parts.worst_stages({"alone": run(1)}) == ""
 
 
 def test_durations_have_two_digits():
-    assert [pages.duration(s) for s in (0.0019, 0.1996, 0.996, 2.67, 241)] == [
+    assert [parts.duration(s) for s in (0.0019, 0.1996, 0.996, 2.67, 241)] == [
         "1.9 ms", "200 ms", "1 s", "2.7 s", "240 s",
     ]  # fmt: skip
+
+
+def test_the_picture_of_spectra_is_drawn(tmp_path):
+    table_2.spectra(tmp_path / "spectra.png", (0.4, 0.1))
+    assert (tmp_path / "spectra.png").stat().st_size > 20_000

@@ -1,0 +1,1 @@
+"""Tables, each beside its page."""
