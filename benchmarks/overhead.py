@@ -22,9 +22,9 @@ import numpy as np
 from hop import config as config_lib
 from hop import config_files
 from hop.config import Config
+from hop.console import Console
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
-from hop.progress import Console
 from hop.training import Trainer, Window, _feed, provide, train
 
 

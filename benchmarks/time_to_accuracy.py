@@ -33,9 +33,9 @@ from rivals import HERE, RIVALS, STEADY, TIME, spread
 
 from hop import config_files, files, training
 from hop.config import Config, build
+from hop.console import Console
 from hop.datasets import load
 from hop.fields import Field
-from hop.progress import Console
 
 TESTED = 100
 PATH, STAGE = (0.5, 0.2, 0.1, 0.07, 0.05), 1500  # the places of the quickstart, and its steps

@@ -316,10 +316,10 @@ MUTATIONS = {
         "evaluation.py", "np.median(getattr(found, k))", "10 * np.median(getattr(found, k))",
         "gauge::test_a_report_holds_what_the_gauge_found"),
     "ten times σ in tables": Mutation(
-        "progress.py", "{gauge['sigma']:.1e}", "{10 * gauge['sigma']:.1e}",
+        "console.py", "{gauge['sigma']:.1e}", "{10 * gauge['sigma']:.1e}",
         "gauge::test_a_report_holds_what_the_gauge_found"),
     "ten times place ± in tables": Mutation(
-        "progress.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
+        "console.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
         "gauge::test_a_report_holds_what_the_gauge_found"),
     "the whole loss for the residual in pictures": Mutation(
         "plotting.py", '[r["residual"] for r in mine]', '[r["total"] for r in mine]',

@@ -40,7 +40,7 @@ ROOMS = [
     ["trust", "kernels"],
     ["evaluation", "plotting"],
     ["inference", "publishing", "exporting"],
-    ["training", "progress"],
+    ["training", "console"],
     ["refinement", "tables"],
     ["tables.pages"],
     ["tables.runs"],
