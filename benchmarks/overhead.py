@@ -25,7 +25,7 @@ from hop.config import Config
 from hop.console import Console
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
-from hop.training import Trainer, Window, _feed, provide, train
+from hop.training.loop import Trainer, Window, _feed, provide, train
 
 
 class Clock(Console):

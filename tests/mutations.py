@@ -119,7 +119,8 @@ MUTATIONS = {
         "homotopy/terms.py", "x, a, stage.previous)", "x, a, stage.lam)",
         "homotopy::test_tangent_row_is_the_papers_times_dp"),
     "λ_k given for λ_{k−1}": Mutation(
-        "training.py", "self.experiment.path.at(mark.position.t) if mark.stage else lam", "lam",
+        "training/loop.py",
+        "self.experiment.path.at(mark.position.t) if mark.stage else lam", "lam",
         "training::test_a_stage_follows_the_last_one"),
     "Euler's step from the tangent at λ_k": Mutation(
         "homotopy/predictors.py", "stage._replace(lam=stage.previous)", "stage",
@@ -224,23 +225,23 @@ MUTATIONS = {
         "continuation::test_what_least_squares_cannot_serve_is_refused"),
     # Training.
     "the same points at every step": Mutation(
-        "training.py", "state.step if self.solver.redraws else 0", "0",
+        "training/loop.py", "state.step if self.solver.redraws else 0", "0",
         "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[uniform]"),
     "uniform points whatever the sampler": Mutation(
-        "training.py", "sample(key, count, sampler)", 'sample(key, count, "uniform")',
+        "training/loop.py", "sample(key, count, sampler)", 'sample(key, count, "uniform")',
         "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[stratified]"),
     "one permutation for all epochs": Mutation(
-        "training.py", "[seed, stage, epoch]", "[seed, stage]",
+        "training/loop.py", "[seed, stage, epoch]", "[seed, stage]",
         "training::test_draws_are_epochs_of_permutations"),
     "fresh functions that are the same at every step": Mutation(
-        "training.py", "fold_in(root, step)", "fold_in(root, 0)",
+        "training/loop.py", "fold_in(root, step)", "fold_in(root, 0)",
         "training::test_fresh_functions_are_a_function_of_the_step"),
     "the first stage's network as anchor for ever": Mutation(
-        "training.py", "TrainState(state.params, state.params, solver",
+        "training/loop.py", "TrainState(state.params, state.params, solver",
         "TrainState(state.params, state.anchor, solver",
         "training::test_a_stage_follows_the_last_one"),
     "a stage begun anew after an interrupt": Mutation(
-        "training.py", " if mark.progress is None else state), mark", "), mark",
+        "training/loop.py", " if mark.progress is None else state), mark", "), mark",
         "training::test_a_run_goes_on_within_a_stage"),
     # Checkpoints and what is made of them.
     "digests of bytes alone": Mutation(
@@ -298,7 +299,7 @@ MUTATIONS = {
         "evaluation.py", "np.max(errors)", "np.min(errors)",
         "evaluation::test_scores_are_mean_median_and_worst_over_the_functions"),
     "scores on the training split, in training": Mutation(
-        "training.py", '"validation", config', '"train", config',
+        "training/loop.py", '"validation", config', '"train", config',
         "evaluation::test_functions_that_score_are_held_out"),
     "scores on the training split, after it": Mutation(
         "evaluation.py", 'Judge.of(experiment, "test"', 'Judge.of(experiment, "train"',

@@ -224,7 +224,7 @@ def compiled_step(trainer) -> str:
     from hop import datasets
     from hop.homotopy.terms import Stage
     from hop.problems import Lam
-    from hop.training import Window, _feed
+    from hop.training.loop import Window, _feed
 
     experiment = trainer.experiment
     field = experiment.problem.random_field

@@ -18,7 +18,7 @@ from hop.homotopy.terms import Stage
 from hop.problems import Lam
 from hop.sharding import Layout
 from hop.solvers import Criterion, Progress
-from hop.training import Trainer, Window, draws, fresh, train
+from hop.training import Trainer, Window, draws, fresh, loop, train
 
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
@@ -32,7 +32,7 @@ def arguments(trainer):
         trainer.init(),
         stage,
         window,
-        *training._feed(trainer.experiment, trainer.layout)(0, 0, 10),
+        *loop._feed(trainer.experiment, trainer.layout)(0, 0, 10),
     )
 
 
@@ -43,7 +43,7 @@ def losses_of(config, devices, function, point, windows=3, model=1):
     training.check_batch(experiment, layout)
     trainer = Trainer(experiment, layout)
     dispatch, state = trainer.dispatch, trainer.init()
-    feed, seen = training._feed(experiment, layout), []
+    feed, seen = loop._feed(experiment, layout), []
     for k in range(windows):
         lam = Lam(jnp.float32(0.0), jnp.float32(0.5 - 0.1 * k))
         before = Lam(jnp.float32(0.0), jnp.float32(0.5))
@@ -131,7 +131,7 @@ def test_matrix_products_round_as_asked(compute, products, tiny, monkeypatch):
 
 def test_float64_on_a_tpu_is_told(tiny_mlp, tmp_path, listener, monkeypatch):
     heard = listener(interrupt_after=1)
-    monkeypatch.setattr(training.jax, "default_backend", lambda: "tpu")
+    monkeypatch.setattr(loop.jax, "default_backend", lambda: "tpu")
     config = tiny_mlp(mesh__function=1, mesh__point=-1, train__precision="float64")
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "w", heard)
@@ -247,7 +247,7 @@ def test_checkpoints_within_a_stage_are_so_many_seconds_apart(
             clock[0] += 10.0
 
     clock, saved = [0.0], []
-    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(Workdir, "save_rolling", lambda self, step, *rest: saved.append(step))
     train(tiny(train__steps=90, train__save_seconds=25.0), tmp_path / "w", Slow())
     # After 30, 60 s; the stage is saved at 90, and then again 30, 60 s later.
@@ -336,7 +336,7 @@ def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
     assert resident[0]["l2re"] == records[0]["l2re"]
     # A device gets only the functions of its share, and its host reads no others.
     layout = Layout.create(4, 2)
-    pool, drawn = training._feed(config_lib.build(fed), layout)(0, 0, 10)
+    pool, drawn = loop._feed(config_lib.build(fed), layout)(0, 0, 10)
     assert drawn is None
     assert pool.values.shape == (10, 16, 128)
     assert pool.values.addressable_shards[0].data.shape == (10, 4, 128)
@@ -366,8 +366,8 @@ def test_training_lowers_the_error(tiny, tmp_path, listener):
     assert records[0]["total"] < 1e-2
     experiment = config_lib.build(config)
     fresh = experiment.ansatz.init(jax.random.key(5))
-    judge = training.evaluation.Judge.of(experiment, "validation", 8)
-    blank = training.Operator(experiment.ansatz, jax.device_get(fresh), Lam(0.0, 0.3))
+    judge = loop.evaluation.Judge.of(experiment, "validation", 8)
+    blank = loop.Operator(experiment.ansatz, jax.device_get(fresh), Lam(0.0, 0.3))
     assert judge.scores(blank)["l2re"] > 0.5
 
 
@@ -512,7 +512,7 @@ class Dry:
         self.asked, self.losses = [], iter(losses)
         scores = {"loss": 0.0} | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
         monkeypatch.setattr(Trainer, "dispatch", lambda trainer, *asked: self.window(*asked))
-        monkeypatch.setattr(training.evaluation.Judge, "scores", lambda *_: dict(scores))
+        monkeypatch.setattr(loop.evaluation.Judge, "scores", lambda *_: dict(scores))
 
     def window(self, state, stage, window, pool, drawn):
         self.asked.append((stage, jax.device_get(state)))
@@ -573,7 +573,7 @@ def test_a_failed_stage_is_tried_again_from_its_start(tiny_mlp, tmp_path, listen
     """Half as far, from the last stage's end; what was tried does not count as a stage."""
     dry = Dry([1.0, 1.0, math.nan, 1.0, 1.0], monkeypatch)
     config = tiny_mlp(train__dispatch=40, path__eps=(0.5, 0.3, 0.1), path__adaptive=True)
-    monkeypatch.setattr(training.evaluation.Judge, "loss", lambda *_: 0.0)
+    monkeypatch.setattr(loop.evaluation.Judge, "loss", lambda *_: 0.0)
     records = train(config, tmp_path / "w", listener())
     half = math.sqrt(0.3 * 0.1)
     np.testing.assert_allclose([float(s.lam.eps) for s, _ in dry.asked], [0.5, 0.3, 0.1, half, 0.1])
