@@ -8,7 +8,6 @@ import dataclasses
 import importlib
 import itertools
 import json
-import math
 import pkgutil
 import typing
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from hop.homotopy import slow_mode
 from hop.homotopy.path import Path
 from hop.problems import Lam, Problem
 from hop.sharding import Layout
-from hop.solvers import Criterion, Solver
+from hop.solvers import Solver
 from hop.strategies import Plan, Strategy
 
 Options = Mapping[str, Any]
@@ -118,7 +117,7 @@ class TrainConfig:
       sampler: "stratified", "uniform" or "grid" (`hop.domain.Box.sample`); or, on an interval,
         "adaptive": denser where the last stage's network is steep (`hop.homotopy.adaptive`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
-        solver that anneals then does so (`hop.solvers.Criterion`).
+        solver that anneals then does so (`hop.training.Criterion`).
       min_fall: the relative fall of the loss that counts.
       goal: a loss low enough to end a stage.
       precision: "float32" or "float64", of parameters and arithmetic. TPUs emulate float64, slowly.
@@ -279,15 +278,6 @@ class Experiment:
     def accumulates_over(self) -> str:
         """What `config.train.accumulate` splits: "points" where it can, or "functions"."""
         return "points" if self.plan.pointwise else "functions"
-
-    @property
-    def criterion(self) -> Criterion:
-        """When a stage ends. While the tangent term fades, the loss itself changes."""
-        train, weights = self.config.train, self.plan.weights
-        fades = weights.tangent > 0 and math.isfinite(weights.tangent_share)
-        hold = math.ceil(weights.tangent_share * train.steps) if fades else 0
-        tail = self.solver.tail(train.steps)
-        return Criterion(train.steps, tail, train.patience, train.min_fall, train.goal, hold)
 
     @property
     def problem(self) -> Problem:

@@ -13,7 +13,7 @@ from hop.networks.mlp import MLP
 from hop.operators import Operator
 from hop.problems import Lam
 from hop.problems.high_frequency import HighFrequency
-from hop.training import loop
+from hop.training import feeds
 
 PROBLEM, LAM = HighFrequency(), Lam(0.0, 0.1)
 
@@ -59,8 +59,8 @@ def test_functions_that_score_are_held_out(tiny, tmp_path, listener, monkeypatch
         raise Asked(split)
 
     monkeypatch.setattr(datasets, "load", asked)
-    monkeypatch.setattr(loop, "provide", lambda *_: None)
-    monkeypatch.setattr(loop, "_feed", lambda *_: None)
+    monkeypatch.setattr(feeds, "provide", lambda *_: None)
+    monkeypatch.setattr(feeds, "feed", lambda *_: None)
     for score, split in (
         (lambda: evaluation.evaluate("burgers-steady", stage=0), "test"),
         (lambda: publishing.publish("burgers-steady", "new", folder=str(tmp_path)), "test"),

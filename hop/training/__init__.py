@@ -1,29 +1,26 @@
-"""Training: the stage loop and what it is made of."""
+"""Training: how the stages of an experiment become checkpoints.
 
-from hop.training.loop import (
-    Bookmark,
-    Record,
-    Reporter,
-    Trainer,
-    TrainState,
-    Window,
-    check_batch,
-    draws,
-    fresh,
-    provide,
-    train,
-)
+`loop` walks the path, and is the way in: `train`. `program` holds the compiled step and the arrays
+that it carries, `feeds` the input functions of each step, `records` what is known of a run under
+way and when a stage ends, `fronts` where the interface of a stage belongs.
+"""
+
+from hop.training.feeds import check_batch, feed, provide
+from hop.training.loop import train
+from hop.training.program import Program, TrainState, Window
+from hop.training.records import Bookmark, Criterion, Record, Reporter, StageProgress
 
 __all__ = [
     "Bookmark",
+    "Criterion",
+    "Program",
     "Record",
     "Reporter",
+    "StageProgress",
     "TrainState",
-    "Trainer",
     "Window",
     "check_batch",
-    "draws",
-    "fresh",
+    "feed",
     "provide",
     "train",
 ]
