@@ -22,7 +22,7 @@ from hop.problems.burgers_steady import BurgersSteady
 from hop.solvers import Moment
 from hop.solvers.first_order import FirstOrder
 from hop.strategies import Plan
-from hop.training import Criterion, StageProgress
+from hop.training.records import Criterion, StageProgress
 
 PROBLEM = BurgersSteady("unit")
 X = np.linspace(0.05, 0.95, 11)[None, None, :]

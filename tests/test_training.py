@@ -21,18 +21,9 @@ from hop.homotopy.terms import Stage
 from hop.operators import Operator
 from hop.problems import Lam
 from hop.sharding import Layout
-from hop.training import (
-    Bookmark,
-    Criterion,
-    Program,
-    StageProgress,
-    Window,
-    check_batch,
-    feed,
-    train,
-)
+from hop.training import Bookmark, Program, Window, check_batch, feed, train
 from hop.training.feeds import draws, fresh
-from hop.training.records import Front
+from hop.training.records import Criterion, Front, StageProgress
 
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]

@@ -7,20 +7,8 @@ way and when a stage ends, `fronts` where the interface of a stage belongs.
 
 from hop.training.feeds import check_batch, feed, provide
 from hop.training.loop import train
-from hop.training.program import Program, TrainState, Window
-from hop.training.records import Bookmark, Criterion, Record, Reporter, StageProgress
+from hop.training.program import Program, Window
+from hop.training.records import Bookmark, Record, Reporter
 
-__all__ = [
-    "Bookmark",
-    "Criterion",
-    "Program",
-    "Record",
-    "Reporter",
-    "StageProgress",
-    "TrainState",
-    "Window",
-    "check_batch",
-    "feed",
-    "provide",
-    "train",
-]
+__all__ = ["Bookmark", "Program", "Record", "Reporter", "Window", "check_batch", "feed",
+           "provide", "train"]  # fmt: skip

@@ -83,12 +83,7 @@ def train(
 
 
 class _Run:
-    """One call of `train`.
-
-    Attributes, of those that change:
-      taken: steps of all stages, failed tries included.
-      saved: when the last checkpoint was saved.
-    """
+    """One call of `train`."""
 
     def __init__(
         self,
@@ -107,7 +102,8 @@ class _Run:
         self.fronts = Fronts(self.program, self._solve, self._correct, reporter.message)
         self.feed, self.criterion = feeds.feed(experiment, layout), Criterion.of(experiment)
         self.judge = Judge.of(experiment, "validation", experiment.config.train.validation)
-        self.taken, self.saved = 0, time.monotonic()
+        self.taken = 0  # steps of all stages, failed tries included
+        self.saved = time.monotonic()  # when the last checkpoint was
 
     def walk(self, fallback: bool) -> list[Record]:
         """Stage after stage to the end of the path."""
@@ -126,10 +122,14 @@ class _Run:
                     mark = mark.before(mark.stage, position, self.taken)
                     state = program.retry(state)
                     continue
-                position = path.accept(mark.position)
-                mark = outcome.bookmark.before(mark.stage + 1, position, self.taken)
-                self._save_stage(outcome, mark)
-                state = program.next_stage(outcome.state)
+                end, after, record, _ = outcome
+                after = after.before(mark.stage + 1, path.accept(mark.position), self.taken)
+                metadata = self._metadata(record, after)
+                self.workdir.save_stage(mark.stage, end.params, end, metadata)
+                self.saved = time.monotonic()
+                self.metrics.write({"kind": "stage", **record})
+                self.reporter.stage_end(record)
+                state, mark = program.next_stage(end), after
         return [info.record for info in self.workdir.stages()]
 
     def _stage(self, state: TrainState, mark: Bookmark, lam: Lam) -> Outcome:
@@ -154,14 +154,8 @@ class _Run:
         """Predicts a stage, unless it is resumed from within, and corrects it."""
         plan, limits = self.experiment.plan, self.experiment.config.path
         began = time.monotonic()
-        record: Record = {
-            "stage": mark.stage,
-            "s": lam.s,
-            "eps": lam.eps,
-            "step": 0,
-            "total_steps": mark.total_steps,
-            "seconds": 0.0,
-        }
+        record: Record = {"stage": mark.stage, "s": lam.s, "eps": lam.eps}
+        record |= {"step": 0, "total_steps": mark.total_steps, "seconds": 0.0}
         stage = self._where(state, mark, lam)
         if mark.progress is None and mark.stage:
             if plan.predictor is not None:
@@ -185,6 +179,7 @@ class _Run:
     def _windows(self, state: TrainState, mark: Bookmark, stage: Stage, record: Record) -> Outcome:
         """Runs the solver, window by window, until the stage's criterion is met."""
         criterion, train = self.criterion, self.program.train
+        rounding = float(np.finfo(train.precision).eps)
         progress = mark.progress or StageProgress(0, criterion.latest)
         while not progress.finished(criterion):
             self._alive()
@@ -199,34 +194,24 @@ class _Run:
                 return Outcome(state, mark, record, "the loss is not finite")
             progress = progress.after(criterion, count, total, float(start))
             first = mark.first if mark.stage else progress.first
-            rounding = float(np.finfo(train.precision).eps)
             if progress.diverged(total, first, rounding):
                 return Outcome(state, mark, record, f"the loss diverged, to {total:.1e}")
             self.taken += count
+            seconds = mark.seconds + time.monotonic() - began
             mark = dataclasses.replace(
-                mark,
-                progress=progress,
-                first=first,
-                total_steps=self.taken,
-                seconds=mark.seconds + time.monotonic() - began,
+                mark, progress=progress, first=first, total_steps=self.taken, seconds=seconds
             )
-            record |= {
-                "step": progress.step,
-                "total_steps": mark.total_steps,
-                "seconds": round(mark.seconds, 3),
-                **losses,
-            }
+            record |= {"step": progress.step, "total_steps": self.taken, **losses}
+            record["seconds"] = round(seconds, 3)
             self.metrics.write({"kind": "window", **record})
             self.reporter.window(record, progress.remaining(criterion))
             stop, save = self.notice.agree(time.monotonic() - self.saved >= train.save_seconds)
             done = progress.finished(criterion)
             if not done and (stop or save):
-                self.workdir.save_rolling(mark.total_steps, state, self._metadata(record, mark))
+                self.workdir.save_rolling(self.taken, state, self._metadata(record, mark))
                 self.saved = time.monotonic()
             if not done and stop:
-                raise PreemptedError(
-                    f"in stage {mark.stage}, after {mark.total_steps} steps in all"
-                )
+                raise PreemptedError(f"in stage {mark.stage}, after {self.taken} steps in all")
         self._alive()
         return Outcome(state, mark, record, None)
 
@@ -256,15 +241,6 @@ class _Run:
         self.workdir.forget_after(mark.total_steps)
         state = self.program.put(stored)
         return (self.program.next_stage(state) if mark.progress is None else state), mark
-
-    def _save_stage(self, outcome: Outcome, after: Bookmark) -> None:
-        """Keeps a finished stage, and tells of it; `after` is where the run then stands."""
-        state, _, record, _ = outcome
-        metadata = self._metadata(record, after)
-        self.workdir.save_stage(record["stage"], state.params, state, metadata)
-        self.saved = time.monotonic()
-        self.metrics.write({"kind": "stage", **record})
-        self.reporter.stage_end(record)
 
     def _metadata(self, record: Record, mark: Bookmark) -> Record:
         return {

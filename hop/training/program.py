@@ -100,7 +100,7 @@ class Program:
     @functools.cached_property
     def retry(self) -> Callable[[TrainState], TrainState]:
         """Any state of a failed stage → its start again, with a fresh solver."""
-        return jax.jit(self._retry, out_shardings=self._home)
+        return jax.jit(lambda failed: self._fresh(failed.anchor), out_shardings=self._home)
 
     @functools.cached_property
     def predict(self) -> Callable[[TrainState, Stage], TrainState]:
@@ -133,9 +133,6 @@ class Program:
     def _next_stage(self, state: TrainState) -> TrainState:
         solver = self.solver.next_stage(state.solver, state.params)
         return TrainState(state.params, state.params, solver, jnp.int32(0))
-
-    def _retry(self, state: TrainState) -> TrainState:
-        return self._fresh(state.anchor)
 
     def _predict(self, state: TrainState, stage: Stage) -> TrainState:
         predictor = self.experiment.plan.predictor
