@@ -33,7 +33,7 @@ ROUNDS, STEPS = 7, {"hop": 10, "naive": 1}
 
 def steps() -> tuple[Callable[[Any], Any], Callable[[Any], Any], Any]:
     """Loss and gradient by hop and by the naive code, and the parameters of both."""
-    program = train_step.trainer(FUNCTIONS, POINTS)
+    program = train_step.program(FUNCTIONS, POINTS)
     ansatz, law = program.ansatz, program.ansatz.problem.random_field
     assert law is not None
     inputs = jax.tree.map(lambda a: jnp.asarray(a[:FUNCTIONS]), train_step.resident(law))

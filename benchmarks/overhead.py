@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from hop import config as config_lib
-from hop.config import files as config_files
 from hop.config import Config
+from hop.config import files as config_files
+from hop.console import Console
 from hop.homotopy.terms import Stage
 from hop.problems import Lam
-from hop.progress import Console
-from hop.training import Trainer, Window, _feed, provide, train
+from hop.training import Program, Window, feed, provide, train
 
 
 class Clock(Console):
@@ -50,14 +50,14 @@ def with_machinery(config: Config) -> float:
 def alone(config: Config) -> float:
     """The same of the compiled program in a loop."""
     experiment = config_lib.build(config)
-    trainer = Trainer(experiment, experiment.layout())
-    feed, dispatch = _feed(experiment, trainer.layout), config.train.dispatch
+    program = Program(experiment, experiment.layout())
+    fed, dispatch = feed(experiment, program.layout), config.train.dispatch
     lam = Lam(*(np.float32(v) for v in experiment.path.places[0]))
-    stage, state, ends = Stage(np.int32(0), lam, lam, np.float32(0)), trainer.init(), []
+    stage, state, ends = Stage(np.int32(0), lam, lam, np.float32(0)), program.init(), []
     for first in range(0, config.train.steps, dispatch):
-        pool, drawn = feed(0, first, dispatch)
+        pool, drawn = fed(0, first, dispatch)
         window = Window(np.int32(dispatch), np.float32(0.4 * config.train.steps))
-        state, losses = trainer.dispatch(state, stage, window, pool, drawn)
+        state, losses, _ = program.dispatch(state, stage, window, pool, drawn)
         float(losses["total"])
         ends.append(time.perf_counter())
     return ends[-1] - ends[0]

@@ -152,7 +152,7 @@ def race(case: Found, rounds: int) -> Found:
         folder = Path(place)
         if "functions" in case:
             case = case | {"table": str(folder / "values.npy")}
-            program = train_step.trainer(1, 8, case["equation"])
+            program = train_step.program(1, 8, case["equation"])
             law = program.ansatz.problem.random_field
             assert law is not None
             np.save(case["table"], np.asarray(train_step.resident(law).values))

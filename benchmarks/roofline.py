@@ -59,28 +59,28 @@ def flops() -> dict[str, float]:
 
 def programs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """name → a compiled program and its arguments: the step and parts of it."""
-    trainer = train_step.trainer(FUNCTIONS, POINTS)
-    ansatz, law = trainer.ansatz, trainer.ansatz.problem.random_field
+    program = train_step.program(FUNCTIONS, POINTS)
+    ansatz, law = program.ansatz, program.ansatz.problem.random_field
     assert law is not None
     inputs = jax.tree.map(lambda a: jnp.asarray(a[:FUNCTIONS]), train_step.resident(law))
     lam = Lam(np.float32(0), np.float32(train_step.EPS))
     stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(1), np.float32(9))
-    state = trainer.init()
+    state = program.init()
 
     def values(state: Any) -> Any:
-        x = trainer._points(state.anchor, inputs, trainer._key(state, stage), None)[0]
+        x = program._points(state.anchor, inputs, program._key(state, stage), None)[0]
         return ansatz.jet(state.params, inputs, x, ())[""]
 
     def loss(state: Any) -> Any:
-        return trainer._objective(state, stage, inputs, None).loss(state.params)[0]
+        return program._objective(state, stage, inputs, None).loss(state.params)[0]
 
     def gradient(state: Any) -> Any:
-        return jax.grad(trainer._objective(state, stage, inputs, None).loss, has_aux=True)(
+        return jax.grad(program._objective(state, stage, inputs, None).loss, has_aux=True)(
             state.params
         )
 
     def step(state: Any) -> Any:
-        return trainer._step(state, stage, window, inputs, None)
+        return program._step(state, stage, window, inputs, None)
 
     square = jax.random.normal(jax.random.key(0), (SIDE, SIDE))
     parts: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -130,7 +130,7 @@ def kind(name: str, text: str) -> str:
 
 def measure() -> Found:
     of, times = programs(), dict[str, list[float]]()
-    steps = train_step.stepper(train_step.trainer(FUNCTIONS, POINTS))  # a loop in one program
+    steps = train_step.stepper(train_step.program(FUNCTIONS, POINTS))  # a loop in one program
 
     def repeat(program: Any, arguments: tuple[Any, ...]) -> None:
         for _ in range(CALLS):

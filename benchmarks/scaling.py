@@ -29,7 +29,7 @@ from hop.homotopy.terms import Stage
 from hop.problems import Lam
 from hop.provenance import credit, made
 from hop.sharding import FUNCTION, Layout
-from hop.training import Trainer, Window
+from hop.training import Program, Window
 
 
 class Model(NamedTuple):
@@ -101,19 +101,19 @@ def compiled(model: Model, devices: int, parts: int = 1) -> Any:
     config.solver.optimizer = "adam"
     config.train.update(functions=model.functions, points=model.points, accumulate=parts)
     experiment = config_lib.build(config_lib.parse(config.to_dict()))
-    trainer = Trainer(experiment, Layout.create(devices, 1, jax.devices()[:devices]))
-    law, split = experiment.problem.random_field, trainer.layout.sharding(FUNCTION)
+    program = Program(experiment, Layout.create(devices, 1, jax.devices()[:devices]))
+    law, split = experiment.problem.random_field, program.layout.sharding(FUNCTION)
 
     def given(size: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((model.functions, size), np.float32, sharding=split)
 
     lam = Lam(np.float32(0), np.float32(0.1))
     stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(1), np.float32(9))
-    whole = trainer.layout.replicated
-    state = jax.eval_shape(trainer._init)
+    whole = program.layout.replicated
+    state = jax.eval_shape(program.init)
     state = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=whole), state)
     inputs = Inputs(given(law.sensor_count), given(len(law.spectrum)))
-    step = jax.jit(lambda s, i: trainer._step(s, stage, window, i, None))
+    step = jax.jit(lambda s, i: program._step(s, stage, window, i, None))
     return step.lower(state, inputs).compile()
 
 

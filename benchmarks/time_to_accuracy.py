@@ -31,11 +31,11 @@ import numpy as np
 import report
 from rivals import HERE, RIVALS, STEADY, TIME, spread
 
-from hop.config import files as config_files, files, training
-from hop.config import Config, build
+from hop.config import Config, build, files, training
+from hop.config import files as config_files
+from hop.console import Console
 from hop.datasets import load
 from hop.fields import Field
-from hop.progress import Console
 
 TESTED = 100
 PATH, STAGE = (0.5, 0.2, 0.1, 0.07, 0.05), 1500  # the places of the quickstart, and its steps

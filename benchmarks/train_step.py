@@ -26,7 +26,7 @@ from hop.problems import Condition, Lam
 from hop.problems.burgers_time import BurgersTime
 from hop.problems.helmholtz import Helmholtz
 from hop.sharding import FUNCTION, Layout
-from hop.training import Trainer, Window
+from hop.training import Program, Window
 
 EPS = 0.01
 _RESIDENT = 1000
@@ -47,9 +47,9 @@ class Bounded(BurgersTime):
         return Condition(at_first, None), Condition(np.concatenate(walls), zeros)
 
 
-def trainer(
+def program(
     functions: int, points: int, equation: str = "time", parts: int = 1, nonlinear: bool = False
-) -> Trainer:
+) -> Program:
     """The program of a batch; "steady" is `configs/burgers_steady.py` with the residual alone.
 
     A step is worked through in `parts` of its points, `config.train.accumulate`. With `nonlinear`,
@@ -73,7 +73,7 @@ def trainer(
         raw = dataclasses.replace(made.ansatz.network, harmonics=0)
         ansatz = Ansatz(Bounded(), raw)
         made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)
-    return Trainer(made, Layout.create(1, -1, jax.devices()[:1]))
+    return Program(made, Layout.create(1, -1, jax.devices()[:1]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Inside(Helmholtz):
         return ()
 
 
-def of_one_function(equation: str, points: int, widths: Sequence[int], parts: int = 1) -> Trainer:
+def of_one_function(equation: str, points: int, widths: Sequence[int], parts: int = 1) -> Program:
     """The program without input functions: "plane", Allen–Cahn, or "helmholtz", d = 20."""
     problem = {"plane": "allen_cahn_2d", "helmholtz": "helmholtz"}[equation]
     config = config_lib.experiment(problem=problem, network="mlp")
@@ -99,7 +99,7 @@ def of_one_function(equation: str, points: int, widths: Sequence[int], parts: in
     if equation == "helmholtz":
         ansatz = dataclasses.replace(made.ansatz, problem=Inside())
         made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)
-    return Trainer(made, Layout.create(1, 1, jax.devices()[:1]))
+    return Program(made, Layout.create(1, 1, jax.devices()[:1]))
 
 
 def resident(law: RandomField) -> Inputs:
@@ -109,7 +109,7 @@ def resident(law: RandomField) -> Inputs:
     return Inputs(np.asarray(values), np.asarray(coefficients))
 
 
-def stepper(program: Trainer) -> Callable[[int], None]:
+def stepper(program: Program) -> Callable[[int], None]:
     """Takes as many steps, in dispatches of at most `_WINDOW`, and waits for them."""
     law, layout = program.ansatz.problem.random_field, program.layout
     pool, functions = law and layout.put(resident(law)), program.train.functions
@@ -133,7 +133,7 @@ def stepper(program: Trainer) -> Callable[[int], None]:
 
 def measure(functions: int, points: int, parts: int, steps: int, repeats: int = 5) -> float:
     """Milliseconds a step."""
-    run, taken = stepper(trainer(functions, points, parts=parts)), []
+    run, taken = stepper(program(functions, points, parts=parts)), []
     for _ in range(repeats + 1):  # the first compiles
         began = time.perf_counter()
         run(steps)

@@ -20,6 +20,7 @@ import numpy as np
 import hop
 from hop.ansatz import columns
 from hop.config import experiment, parse
+from hop.console import Console
 from hop.derivatives import jet
 from hop.fields import Field
 from hop.homotopy.slow_mode import slow_mode
@@ -27,7 +28,6 @@ from hop.networks import Perceptron, evaluate, on_circle
 from hop.problems import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
-from hop.progress import Console
 
 IMAGES = Path(__file__).parent / "images"
 STYLE: Any = {

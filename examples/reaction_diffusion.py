@@ -13,8 +13,8 @@ import numpy as np
 
 import hop
 from hop.config import experiment, parse
+from hop.console import Console
 from hop.domain import Box
-from hop.progress import Console
 
 
 @dataclasses.dataclass(frozen=True)

@@ -265,7 +265,7 @@ def _data(argv: list[str]) -> None:
 
     values, (name,) = parse("hop data build", argv[1:], define, positional=1)
     from hop import datasets
-    from hop.progress import Console
+    from hop.console import Console
 
     law = datasets.law_of(name)
     there = datasets.is_built(law, values["data_dir"])
@@ -360,7 +360,7 @@ def _run(workdir: str, train: Callable[[Any], Any]) -> None:
     import jax
 
     from hop import sharding
-    from hop.progress import Console
+    from hop.console import Console
 
     sharding.start_processes()
     _check_backend()
@@ -411,7 +411,7 @@ def _evaluate(argv: list[str]) -> None:
     if values["json"]:
         print(json.dumps(report, indent=2))
         return
-    from hop.progress import table
+    from hop.console import table
 
     table(report)
     picture = files.path(values["checkpoint"]) / "plots" / "path.png"
@@ -446,8 +446,8 @@ def _infer(argv: list[str]) -> None:
     if get["at"] and get["points"]:
         raise UserError("--at and --points both name the query points; give one of them")
     from hop import inference, sharding
+    from hop.console import Console
     from hop.operators import load
-    from hop.progress import Console
 
     sharding.start_processes()
     _check_backend()
@@ -519,7 +519,7 @@ def _info(argv: list[str]) -> None:
         return
     _, (source,) = parse("hop info", argv, lambda values: None, positional=1)
     from hop import evaluation
-    from hop.progress import describe
+    from hop.console import describe
 
     describe(evaluation.info(source))
 

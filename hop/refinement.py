@@ -119,7 +119,7 @@ def refine(
         folder.adopt(config_lib.to_json(config), config_lib.completed)
         if folder.latest() is None:
             with config.precision():
-                state = training.Trainer(experiment, layout).begin(params)
+                state = training.Program(experiment, layout).begin(params)
                 first = start.metadata["bookmark"].get("first", math.inf)
                 position = experiment.path.accept(experiment.path.start())
                 mark = training.Bookmark(1, position, first=first)

@@ -13,10 +13,10 @@ from hop import config as config_lib
 from hop import config_files, files, plotting, training
 from hop.checkpoints import Store
 from hop.config import Config
+from hop.console import Console
 from hop.errors import RunError, UserError
 from hop.evaluation import Judge
 from hop.operators import Operator, open_stage
-from hop.progress import Console
 from hop.provenance import credit
 from reproduce import Folders, Run
 from reproduce.parts import Rows, method

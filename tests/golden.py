@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import jax
+import numpy as np
 from conftest import Listener  # it sets the numerics of all tests
 
 import hop
-import jax
-import numpy as np
 from hop import config as config_lib
 from hop import errors, evaluation
 from hop.training import train

@@ -123,7 +123,8 @@ MUTATIONS = {
         "homotopy/terms.py", "x, a, stage.previous)", "x, a, stage.lam)",
         "homotopy::test_tangent_row_is_the_papers_times_dp"),
     "λ_k given for λ_{k−1}": Mutation(
-        "training.py", "self.experiment.path.at(mark.position.t) if mark.stage else lam", "lam",
+        "training/loop.py",
+        "self.experiment.path.at(mark.position.t) if mark.stage else lam", "lam",
         "training::test_a_stage_follows_the_last_one"),
     "Euler's step from the tangent at λ_k": Mutation(
         "homotopy/predictors.py", "stage._replace(lam=stage.previous)", "stage",
@@ -160,10 +161,10 @@ MUTATIONS = {
         "rivals::test_a_windows_answer_is_the_trained_function_at_its_end"),
     # Solvers.
     "a goal that ends nothing": Mutation(
-        "solvers/__init__.py", " or loss <= criterion.goal", "",
+        "training/records.py", " or loss <= criterion.goal", "",
         "homotopy::test_a_loss_that_is_low_enough_ends_a_stage"),
     "one window more of patience": Mutation(
-        "solvers/__init__.py", "stale >= criterion.patience", "stale > criterion.patience",
+        "training/records.py", "stale >= criterion.patience", "stale > criterion.patience",
         "homotopy::test_a_stalled_loss_is_brought_to_its_end_at_once"),
     "muon that is Adam": Mutation(
         "solvers/first_order.py", "optax.contrib.muon(1.0)", "optax.adam(1.0)",
@@ -218,33 +219,34 @@ MUTATIONS = {
         "config.py", "max(value, self.eps_target)", "self.eps_target",
         "homotopy::test_eps_follows_s_down_to_its_target"),
     "train.goal ignored": Mutation(
-        "config.py", "train.min_fall, train.goal,", "train.min_fall, 0.0,",
+        "training/records.py", "train.min_fall, train.goal,", "train.min_fall, 0.0,",
         "training::test_a_goal_ends_a_stage"),
     "stalls looked for while the tangent fades": Mutation(
-        "config.py", "math.ceil(weights.tangent_share * train.steps) if fades", "0 if fades",
+        "training/records.py",
+        "math.ceil(weights.tangent_share * train.steps) if fades", "0 if fades",
         "training::test_no_stall_is_looked_for_while_the_tangent_fades"),
     "Jacobians of any size": Mutation(
         "config.py", "if count > _DENSE_LIMIT:", "if not count:",
         "continuation::test_what_least_squares_cannot_serve_is_refused"),
     # Training.
     "the same points at every step": Mutation(
-        "training.py", "state.step if self.solver.redraws else 0", "0",
+        "training/program.py", "state.step if self.solver.redraws else 0", "0",
         "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[uniform]"),
     "uniform points whatever the sampler": Mutation(
-        "training.py", "sample(key, count, sampler)", 'sample(key, count, "uniform")',
+        "training/program.py", "sample(key, count, sampler)", 'sample(key, count, "uniform")',
         "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[stratified]"),
     "one permutation for all epochs": Mutation(
-        "training.py", "[seed, stage, epoch]", "[seed, stage]",
+        "training/feeds.py", "[seed, stage, epoch]", "[seed, stage]",
         "training::test_draws_are_epochs_of_permutations"),
     "fresh functions that are the same at every step": Mutation(
-        "training.py", "fold_in(root, step)", "fold_in(root, 0)",
+        "training/feeds.py", "fold_in(root, step)", "fold_in(root, 0)",
         "training::test_fresh_functions_are_a_function_of_the_step"),
     "the first stage's network as anchor for ever": Mutation(
-        "training.py", "TrainState(state.params, state.params, solver",
+        "training/program.py", "TrainState(state.params, state.params, solver",
         "TrainState(state.params, state.anchor, solver",
         "training::test_a_stage_follows_the_last_one"),
     "a stage begun anew after an interrupt": Mutation(
-        "training.py", " if mark.progress is None else state), mark", "), mark",
+        "training/loop.py", " if mark.progress is None else state), mark", "), mark",
         "training::test_a_run_goes_on_within_a_stage"),
     # Checkpoints and what is made of them.
     "digests of bytes alone": Mutation(
@@ -302,7 +304,7 @@ MUTATIONS = {
         "evaluation.py", "np.max(errors)", "np.min(errors)",
         "evaluation::test_scores_are_mean_median_and_worst_over_the_functions"),
     "scores on the training split, in training": Mutation(
-        "training.py", '"validation", config', '"train", config',
+        "training/loop.py", '"validation", experiment', '"train", experiment',
         "evaluation::test_functions_that_score_are_held_out"),
     "scores on the training split, after it": Mutation(
         "evaluation.py", 'Judge.of(experiment, "test"', 'Judge.of(experiment, "train"',
@@ -320,10 +322,10 @@ MUTATIONS = {
         "evaluation.py", "np.median(getattr(found, k))", "10 * np.median(getattr(found, k))",
         "gauge::test_a_report_holds_what_the_gauge_found"),
     "ten times σ in tables": Mutation(
-        "progress.py", "{gauge['sigma']:.1e}", "{10 * gauge['sigma']:.1e}",
+        "console.py", "{gauge['sigma']:.1e}", "{10 * gauge['sigma']:.1e}",
         "gauge::test_a_report_holds_what_the_gauge_found"),
     "ten times place ± in tables": Mutation(
-        "progress.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
+        "console.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
         "gauge::test_a_report_holds_what_the_gauge_found"),
     "the whole loss for the residual in pictures": Mutation(
         "plotting.py", '[r["residual"] for r in mine]', '[r["total"] for r in mine]',

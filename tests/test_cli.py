@@ -18,8 +18,8 @@ from conftest import QUICK, TINY, build_wheel
 import hop
 from hop import cli, datasets
 from hop.cli import main
+from hop.console import Console, table
 from hop.fields import RANDOM_FIELDS
-from hop.progress import Console, table
 
 ROOT = Path(hop.__file__).parents[1]
 

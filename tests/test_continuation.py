@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hop.homotopy.adaptive import equidistribute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
 import hop
 from hop import config as config_lib
-from hop import least_squares, training
+from hop import least_squares
 from hop.ansatz import Ansatz
 from hop.derivatives import jet
 from hop.homotopy import pin as pinning
-from hop.homotopy.adaptive import equidistribute
 from hop.homotopy.predictors import Tangent
 from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.mlp import MLP
@@ -33,7 +33,7 @@ from hop.solvers.gauss_newton_cg import GaussNewtonCG
 from hop.solvers.kaczmarz import Kaczmarz
 from hop.solvers.lbfgs import LBFGS
 from hop.solvers.levenberg_marquardt import LevenbergMarquardt
-from hop.training import train
+from hop.training import fronts, train
 
 
 @pytest.fixture(autouse=True)
@@ -385,7 +385,7 @@ def test_a_front_is_placed_by_the_gauge_or_carried_on(
         return dataclasses.replace(found, shift=np.array([math.inf])) if op.eps < 0.2 else found
 
     if place == "assumed":
-        monkeypatch.setattr(training, "gauge", blind)
+        monkeypatch.setattr(fronts, "gauge", blind)
     config = continuation(
         tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5, train__save_seconds=0.0
     )
@@ -419,7 +419,7 @@ def test_a_placed_stage_is_done_when_it_is_saved(
         found = hop.gauge(op)
         return dataclasses.replace(found, shift=np.array([shift]), offset=np.array([offset]))
 
-    monkeypatch.setattr(training, "gauge", astray)
+    monkeypatch.setattr(fronts, "gauge", astray)
     config = continuation(
         tiny_mlp, path__eps=(0.3, 0.15), strategy__pin=1e-5, train__save_seconds=0.0
     )

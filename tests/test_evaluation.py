@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import hop
-from hop import datasets, evaluation, publishing, training
+from hop import datasets, evaluation, publishing
 from hop.ansatz import Ansatz
 from hop.evaluation import Judge
 from hop.networks.mlp import MLP
 from hop.operators import Operator
 from hop.problems import Lam
 from hop.problems.high_frequency import HighFrequency
+from hop.training import feeds
 
 PROBLEM, LAM = HighFrequency(), Lam(0.0, 0.1)
 
@@ -58,8 +59,8 @@ def test_functions_that_score_are_held_out(tiny, tmp_path, listener, monkeypatch
         raise Asked(split)
 
     monkeypatch.setattr(datasets, "load", asked)
-    monkeypatch.setattr(training, "provide", lambda *_: None)
-    monkeypatch.setattr(training, "_feed", lambda *_: None)
+    monkeypatch.setattr(feeds, "provide", lambda *_: None)
+    monkeypatch.setattr(feeds, "feed", lambda *_: None)
     for score, split in (
         (lambda: evaluation.evaluate("burgers-steady", stage=0), "test"),
         (lambda: publishing.publish("burgers-steady", "new", folder=str(tmp_path)), "test"),

@@ -20,13 +20,13 @@ from conftest import QUICK, TINY, Listener, tiny_config
 
 import hop
 from hop import config as config_lib
-from hop.config import files as config_files
 from hop.checkpoints import Store, Workdir, digest, leaves, write_model
+from hop.config import files as config_files
 from hop.errors import PreemptedError
 from hop.operators import apply
 from hop.preemption import Notice
 from hop.sharding import Layout
-from hop.training import Trainer, train
+from hop.training import Program, train
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +175,8 @@ MESHES = [(1, 1), (8, 1), (2, 4), (4, 2), (1, 8)]
 def test_a_state_is_the_same_on_every_mesh(tiny, tmp_path, listener):
     config = tiny(path__eps=(0.5,))
     train(config, tmp_path / "w", listener())
-    trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
-    like = jax.eval_shape(lambda: trainer.init())
+    program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+    like = jax.eval_shape(lambda: program.init())
     with Workdir.open(tmp_path / "w") as folder:
         _, stored = folder.newest(like)
         for function, point in MESHES:
@@ -190,13 +190,13 @@ def test_a_step_has_the_collectives_of_its_design(tiny):
     experiment = config_lib.build(config)
     params = jax.eval_shape(experiment.ansatz.init, KEY)
     branch = sum(a.size for name, a in leaves(params).items() if name.startswith("branch"))
-    text = compiled_step(Trainer(experiment, Layout.create(8, 1)))
+    text = compiled_step(Program(experiment, Layout.create(8, 1)))
     ((shapes, kind),) = COLLECTIVES.findall(text)
     features = 3 * config.train.points * config.network["rank"]  # value, u_x and u_xx
     assert kind == "all-reduce"
     assert 0 <= elements(shapes) - branch - features <= 4  # and the terms of the loss
     # Over points as well there are more of them, of the same kind.
-    found = COLLECTIVES.findall(compiled_step(Trainer(experiment, Layout.create(2, 4))))
+    found = COLLECTIVES.findall(compiled_step(Program(experiment, Layout.create(2, 4))))
     assert len(found) > 1
     assert {kind for _, kind in found} == {"all-reduce"}
 
@@ -220,20 +220,20 @@ GRID = np.linspace(0, 1, 5, dtype=np.float32)[:, None]
 KEY = jax.random.key(0)
 
 
-def compiled_step(trainer) -> str:
+def compiled_step(program) -> str:
     from hop import datasets
     from hop.homotopy.terms import Stage
     from hop.problems import Lam
-    from hop.training import Window, _feed
+    from hop.training import Window, feed
 
-    experiment = trainer.experiment
+    experiment = program.experiment
     field = experiment.problem.random_field
     datasets.build(field.name, experiment.config.data.data_dir)
     lam = Lam(np.float32(0), np.float32(0.5))
     stage = Stage(np.int32(0), lam, lam, np.float32(0))
-    pool, drawn = _feed(experiment, trainer.layout)(0, 0, 10)
+    pool, drawn = feed(experiment, program.layout)(0, 0, 10)
     window = Window(np.int32(10), np.float32(40))
-    lowered = trainer.dispatch.lower(trainer.init(), stage, window, pool, drawn)
+    lowered = program.dispatch.lower(program.init(), stage, window, pool, drawn)
     return lowered.compile().as_text()
 
 
@@ -486,7 +486,7 @@ def test_metrics_of_a_diverged_stage_are_kept(tiny, tmp_path, listener):
     lines = [json.loads(line) for line in (tmp_path / "w/metrics.jsonl").open()]
     assert lines
     with Workdir.open(tmp_path / "w") as folder:
-        trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
-        found = folder.newest(jax.eval_shape(lambda: trainer.init()))
+        program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+        found = folder.newest(jax.eval_shape(lambda: program.init()))
     assert found is not None
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found[1].params))

@@ -13,6 +13,7 @@ from scipy import fft
 import hop
 from hop import evaluation
 from hop.ansatz import Ansatz
+from hop.console import table
 from hop.derivatives import jet
 from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS, Field
@@ -20,7 +21,6 @@ from hop.operators import Operator
 from hop.problems import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
-from hop.progress import table
 from hop.references.chebyshev import differentiation_matrix, integration_matrix, lobatto
 from hop.trust import Gauge
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hop.homotopy.resampling import ByResidual
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,13 +16,13 @@ from hop.errors import RunError, UserError
 from hop.homotopy import terms
 from hop.homotopy.path import Path
 from hop.homotopy.predictors import Tangent
-from hop.homotopy.resampling import ByResidual
 from hop.homotopy.terms import Stage, Weights
 from hop.problems import Lam
 from hop.problems.burgers_steady import BurgersSteady
-from hop.solvers import Criterion, Moment, Progress
+from hop.solvers import Moment
 from hop.solvers.first_order import FirstOrder
 from hop.strategies import Plan
+from hop.training.records import Criterion, StageProgress
 
 PROBLEM = BurgersSteady("unit")
 X = np.linspace(0.05, 0.95, 11)[None, None, :]
@@ -155,7 +156,7 @@ CRITERION = Criterion(limit=1000, tail=300, patience=3, min_fall=0.02)
 
 def walk(losses):
     """The progress through windows of 50 steps with the given losses, until it finishes."""
-    progress = Progress(0, CRITERION.latest)
+    progress = StageProgress(0, CRITERION.latest)
     for loss in losses:
         progress = progress.after(CRITERION, min(50, progress.remaining(CRITERION)), loss)
         if progress.finished(CRITERION):
@@ -178,14 +179,14 @@ def test_a_stalled_loss_is_brought_to_its_end_at_once():
 
 def test_a_loss_that_is_low_enough_ends_a_stage():
     asked = dataclasses.replace(CRITERION, goal=1e-3)
-    progress = Progress(0, asked.latest).after(asked, 50, 2e-3)
+    progress = StageProgress(0, asked.latest).after(asked, 50, 2e-3)
     assert progress.tail_from == 700
     assert progress.after(asked, 50, 1e-3).tail_from == 100
 
 
 def test_no_stall_is_looked_for_while_the_loss_itself_changes():
     held = dataclasses.replace(CRITERION, hold=400)
-    progress, seen = Progress(0, held.latest), []
+    progress, seen = StageProgress(0, held.latest), []
     while not progress.finished(held):
         progress = progress.after(held, 50, 1.0)
         seen.append(progress.tail_from)
@@ -194,7 +195,7 @@ def test_no_stall_is_looked_for_while_the_loss_itself_changes():
 
 def test_a_solver_without_a_tail_ends_with_the_stall_or_at_the_limit():
     bare = dataclasses.replace(CRITERION, tail=0)
-    progress = Progress(0, bare.latest)
+    progress = StageProgress(0, bare.latest)
     assert progress.remaining(bare) == 1000
     for _ in range(4):
         assert not progress.finished(bare)
@@ -300,4 +301,4 @@ def test_eps_follows_s_down_to_its_target():
 
 def test_a_limit_shorter_than_its_tail_still_ends():
     short = dataclasses.replace(CRITERION, limit=1, tail=1)
-    assert Progress(0, short.latest).after(short, 1, 1.0).finished(short)
+    assert StageProgress(0, short.latest).after(short, 1, 1.0).finished(short)

@@ -11,9 +11,9 @@ import pytest
 
 import hop
 from hop import checkpoints, datasets, files, publishing, refinement
-from hop.config import files as config_files
 from hop.checkpoints import StageInfo, Store
 from hop.cli import main
+from hop.config import files as config_files
 from hop.fields import Field
 from hop.problems import in_time
 from hop.training import train

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hop.homotopy.in_time import AtEnd, InTime
+from hop.homotopy.resampling import ByResidual
 from scipy.optimize import brentq
 
 import hop
@@ -16,9 +18,7 @@ from hop import config as config_lib
 from hop import plotting
 from hop.ansatz import Ansatz
 from hop.domain import Box
-from hop.homotopy.in_time import AtEnd, InTime
 from hop.homotopy.path import Path
-from hop.homotopy.resampling import ByResidual
 from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.deeponet import DeepONet
 from hop.problems import Condition, Lam

@@ -40,7 +40,11 @@ ROOMS = [
     ["trust", "kernels"],
     ["evaluation", "plotting"],
     ["inference", "publishing", "exporting"],
-    ["training", "progress"],
+    ["training.program", "console"],
+    ["training.records"],
+    ["training.feeds", "training.fronts"],
+    ["training.loop"],
+    ["training"],
     ["refinement"],
     ["cli"],
 ]

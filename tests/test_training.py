@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import time
 
 import jax
 import jax.numpy as jnp
@@ -11,28 +12,32 @@ import pytest
 
 import hop
 from hop import config as config_lib
-from hop import datasets, training
+from hop import datasets
 from hop.checkpoints import Workdir
+from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS
+from hop.homotopy.path import Position
 from hop.homotopy.terms import Stage
+from hop.operators import Operator
 from hop.problems import Lam
 from hop.sharding import Layout
-from hop.solvers import Criterion, Progress
-from hop.training import Trainer, Window, draws, fresh, train
+from hop.training import Bookmark, Program, Window, check_batch, feed, train
+from hop.training.feeds import draws, fresh
+from hop.training.records import Criterion, Front, StageProgress
 
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 MESHES = [(1, 1, 1), (8, 8, 1), (8, 2, 4), (8, 1, 8)]
 
 
-def arguments(trainer):
+def arguments(program):
     """Of the first dispatch of a run."""
     lam = Lam(np.float32(0), np.float32(0.5))
     stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(10), np.float32(9))
     return (
-        trainer.init(),
+        program.init(),
         stage,
         window,
-        *training._feed(trainer.experiment, trainer.layout)(0, 0, 10),
+        *feed(program.experiment, program.layout)(0, 0, 10),
     )
 
 
@@ -40,15 +45,15 @@ def losses_of(config, devices, function, point, windows=3, model=1):
     """The losses of a few dispatches on a mesh, and the trained state."""
     experiment = config_lib.build(config)
     layout = Layout.create(function, point, jax.devices()[:devices], model=model)
-    training.check_batch(experiment, layout)
-    trainer = Trainer(experiment, layout)
-    dispatch, state = trainer.dispatch, trainer.init()
-    feed, seen = training._feed(experiment, layout), []
+    check_batch(experiment, layout)
+    program = Program(experiment, layout)
+    dispatch, state = program.dispatch, program.init()
+    fed, seen = feed(experiment, layout), []
     for k in range(windows):
         lam = Lam(jnp.float32(0.0), jnp.float32(0.5 - 0.1 * k))
         before = Lam(jnp.float32(0.0), jnp.float32(0.5))
         stage = Stage(np.int32(k), lam, before, np.float32(k > 0))
-        pool, drawn = feed(0, 10 * k, 10)
+        pool, drawn = fed(0, 10 * k, 10)
         window = Window(np.int32(10), np.float32(100.0))
         state, losses, _ = dispatch(state, stage, window, pool, drawn)
         seen.append([float(v) for v in losses.values()])
@@ -80,11 +85,11 @@ def test_a_step_in_parts_is_the_same_step_in_less_memory(slow, over, tiny):
         config = dataclasses.replace(config, strategy=config.strategy | {"slow": slow})
         experiment = config_lib.build(config)
         assert experiment.accumulates_over == over
-        trainer = Trainer(experiment, Layout.create(1, 1, jax.devices()[:1]))
+        program = Program(experiment, Layout.create(1, 1, jax.devices()[:1]))
         datasets.build("unit", config.data.data_dir)
-        step = trainer.dispatch.lower(*arguments(trainer)).compile()
+        step = program.dispatch.lower(*arguments(program)).compile()
         temporary[parts] = step.memory_analysis().temp_size_in_bytes
-        seen[parts] = step(*arguments(trainer))
+        seen[parts] = step(*arguments(program))
     many, _ = losses_of(config, 8, 4, 2, windows=1)
     # Means of means are rounded otherwise, which ten steps of Adam let grow.
     np.testing.assert_allclose(many, [[float(v) for v in seen[1][1].values()]], rtol=2e-5)
@@ -119,8 +124,8 @@ def test_matrix_products_round_as_asked(compute, products, tiny, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # a CPU takes none but float32
     config = tiny(train__compute=compute)
     datasets.build("unit", config.data.data_dir)
-    trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
-    text = trainer.dispatch.lower(*arguments(trainer)).as_text()
+    program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+    text = program.dispatch.lower(*arguments(program)).as_text()
     dots = [line for line in text.splitlines() if "dot_general" in line]
     exact = [line for line in dots if products not in line]
     assert len(dots) - len(exact) > 10
@@ -131,7 +136,7 @@ def test_matrix_products_round_as_asked(compute, products, tiny, monkeypatch):
 
 def test_float64_on_a_tpu_is_told(tiny_mlp, tmp_path, listener, monkeypatch):
     heard = listener(interrupt_after=1)
-    monkeypatch.setattr(training.jax, "default_backend", lambda: "tpu")
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     config = tiny_mlp(mesh__function=1, mesh__point=-1, train__precision="float64")
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "w", heard)
@@ -247,7 +252,7 @@ def test_checkpoints_within_a_stage_are_so_many_seconds_apart(
             clock[0] += 10.0
 
     clock, saved = [0.0], []
-    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(Workdir, "save_rolling", lambda self, step, *rest: saved.append(step))
     train(tiny(train__steps=90, train__save_seconds=25.0), tmp_path / "w", Slow())
     # After 30, 60 s; the stage is saved at 90, and then again 30, 60 s later.
@@ -271,7 +276,7 @@ def test_divergence_is_a_loss_far_above_that_of_the_start():
     criterion = Criterion(100, 10, 5, 0.02)
 
     def first(*windows):
-        progress = Progress(0, criterion.latest)
+        progress = StageProgress(0, criterion.latest)
         for mean, start in windows:
             progress = progress.after(criterion, 10, mean, start)
         return progress.first
@@ -336,7 +341,7 @@ def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
     assert resident[0]["l2re"] == records[0]["l2re"]
     # A device gets only the functions of its share, and its host reads no others.
     layout = Layout.create(4, 2)
-    pool, drawn = training._feed(config_lib.build(fed), layout)(0, 0, 10)
+    pool, drawn = feed(config_lib.build(fed), layout)(0, 0, 10)
     assert drawn is None
     assert pool.values.shape == (10, 16, 128)
     assert pool.values.addressable_shards[0].data.shape == (10, 4, 128)
@@ -348,10 +353,10 @@ def test_optimizer_state_between_stages_is_a_choice(tiny):
         config = tiny(solver__optimizer="adam", solver__between_stages=choice)
         experiment = config_lib.build(config)
         layout = Layout.create(1, 1, jax.devices()[:1])
-        trainer = Trainer(experiment, layout)
-        state = trainer.init()
+        program = Program(experiment, layout)
+        state = program.init()
         moments = jax.tree.map(lambda a: a + jnp.ones_like(a), state.solver)
-        states[choice] = trainer.next_stage(state._replace(solver=moments)).solver
+        states[choice] = program.next_stage(state._replace(solver=moments)).solver
     restarted = [float(jnp.max(jnp.abs(a))) for a in jax.tree.leaves(states["restart"])]
     carried = [float(jnp.max(jnp.abs(a))) for a in jax.tree.leaves(states["carry"])]
     assert max(restarted) == 0
@@ -366,8 +371,8 @@ def test_training_lowers_the_error(tiny, tmp_path, listener):
     assert records[0]["total"] < 1e-2
     experiment = config_lib.build(config)
     fresh = experiment.ansatz.init(jax.random.key(5))
-    judge = training.evaluation.Judge.of(experiment, "validation", 8)
-    blank = training.Operator(experiment.ansatz, jax.device_get(fresh), Lam(0.0, 0.3))
+    judge = Judge.of(experiment, "validation", 8)
+    blank = Operator(experiment.ansatz, jax.device_get(fresh), Lam(0.0, 0.3))
     assert judge.scores(blank)["l2re"] > 0.5
 
 
@@ -464,42 +469,67 @@ def test_metadata_of_a_stage(tiny, tmp_path, listener):
 # Of a run, without its steps.
 
 
+class Shown:
+    """A solver that leaves θ as it is; its losses are the points of its step, and their spacing."""
+
+    dense = accumulates = False
+
+    def __init__(self, redraws):
+        self.redraws = redraws
+
+    def init(self, params):
+        return ()
+
+    def next_stage(self, state, params):
+        return state
+
+    def step(self, objective, params, state, moment):
+        points = {"x": objective.x[:, 0], "spacing": objective.spacing}
+        return params, state, {"total": jnp.float32(0), **points}
+
+    def tail(self, limit):
+        return 0
+
+
+def points_of(config):
+    """A function (step, stage) → the points of that step and their spacing."""
+    experiment = config_lib.build(config)
+    experiment = dataclasses.replace(experiment, solver=Shown(experiment.solver.redraws))
+    program = Program(experiment, Layout.create(1, 1, jax.devices()[:1]))
+    params = jax.tree.map(lambda a: a + 1.0, program.ansatz.init(jax.random.key(0)))
+    state, lam = program.begin(params), Lam(np.float32(0), np.float32(0.5))
+
+    def points(step, index):
+        start = program.put(state._replace(step=np.int32(step)))
+        stage = Stage(np.int32(index), lam, lam, np.float32(0))
+        window = Window(np.int32(1), np.float32(9))
+        _, shown, _ = program.dispatch(start, stage, window, None, None)
+        return np.asarray(shown["x"]), np.asarray(shown["spacing"])
+
+    return points
+
+
 @pytest.mark.parametrize("sampler", ["uniform", "stratified", "grid", "adaptive"])
 def test_every_step_has_points_of_its_own_from_the_sampler_asked_for(sampler, tiny_mlp):
-    config = tiny_mlp(train__sampler=sampler, mesh__function=1, mesh__point=-1)
-    trainer = Trainer(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
-    lam = Lam(jnp.float32(0), jnp.float32(0.5))
-    params = jax.tree.map(lambda a: a + 1.0, trainer.ansatz.init(jax.random.key(0)))
-    start = training.TrainState(params, params, None, jnp.int32(0))
-
-    @jax.jit
-    def made(step, index):
-        stage = Stage(index, lam, lam, jnp.float32(0))
-        objective = trainer._objective(start._replace(step=step), stage, None, None)
-        return objective.x[:, 0], objective.spacing
-
+    points = points_of(tiny_mlp(train__sampler=sampler, mesh__function=1, mesh__point=-1))
     (x, spacing), (later, _), (again, _), (elsewhere, _) = (
-        made(jnp.int32(step), jnp.int32(index)) for step, index in ((3, 0), (4, 0), (3, 0), (3, 1))
+        points(*asked) for asked in ((3, 0), (4, 0), (3, 0), (3, 1))
     )
     np.testing.assert_array_equal(x, again)
     for other in (later, elsewhere):
         assert np.array_equal(x, other) == (sampler == "grid")
     assert (np.ptp(spacing) > 0) == (sampler == "adaptive")
-    each_in_a_slab = np.array_equal(np.floor(np.asarray(x) * 32), np.arange(32))
+    each_in_a_slab = np.array_equal(np.floor(x * 32), np.arange(32))
     assert each_in_a_slab == (sampler == "stratified")
     assert np.allclose(x, np.linspace(0, 1, 32)) == (sampler == "grid")
 
 
 def test_a_solver_that_keeps_its_points_has_them_for_a_stage(tiny_mlp):
     values = config_lib.to_json(tiny_mlp()) | {"solver": {"name": "lbfgs"}}
-    trainer = Trainer(config_lib.build(config_lib.parse(values)), Layout.create(1, 8))
-    lam = Lam(0.0, 0.5)
-
-    def key(step, index):
-        state = training.TrainState(None, None, None, jnp.int32(step))
-        return jax.random.key_data(trainer._key(state, Stage(index, lam, lam, 0))).tolist()
-
-    assert key(0, 0) == key(7, 0) != key(0, 1)
+    points = points_of(config_lib.parse(values))
+    first, later, elsewhere = (points(*asked)[0] for asked in ((0, 0), (7, 0), (0, 1)))
+    np.testing.assert_array_equal(first, later)
+    assert not np.array_equal(first, elsewhere)
 
 
 class Dry:
@@ -511,8 +541,8 @@ class Dry:
     def __init__(self, losses, monkeypatch):
         self.asked, self.losses = [], iter(losses)
         scores = {"loss": 0.0} | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
-        monkeypatch.setattr(Trainer, "dispatch", lambda trainer, *asked: self.window(*asked))
-        monkeypatch.setattr(training.evaluation.Judge, "scores", lambda *_: dict(scores))
+        monkeypatch.setattr(Program, "dispatch", lambda program, *asked: self.window(*asked))
+        monkeypatch.setattr(Judge, "scores", lambda *_: dict(scores))
 
     def window(self, state, stage, window, pool, drawn):
         self.asked.append((stage, jax.device_get(state)))
@@ -551,7 +581,8 @@ def test_a_goal_ends_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):
 def test_no_stall_is_looked_for_while_the_tangent_fades(tiny_mlp):
     def hold(**strategy):
         options = {f"strategy__{name}": value for name, value in strategy.items()}
-        return config_lib.build(tiny_mlp(train__steps=90, **options)).criterion.hold
+        experiment = config_lib.build(tiny_mlp(train__steps=90, **options))
+        return Criterion.of(experiment).hold
 
     assert hold(tangent=0.1, tangent_share=0.5) == 45
     assert hold(tangent=0.1, tangent_share=math.inf) == hold(tangent=0.0) == 0
@@ -573,12 +604,24 @@ def test_a_failed_stage_is_tried_again_from_its_start(tiny_mlp, tmp_path, listen
     """Half as far, from the last stage's end; what was tried does not count as a stage."""
     dry = Dry([1.0, 1.0, math.nan, 1.0, 1.0], monkeypatch)
     config = tiny_mlp(train__dispatch=40, path__eps=(0.5, 0.3, 0.1), path__adaptive=True)
-    monkeypatch.setattr(training.evaluation.Judge, "loss", lambda *_: 0.0)
+    monkeypatch.setattr(Judge, "loss", lambda *_: 0.0)
     records = train(config, tmp_path / "w", listener())
     half = math.sqrt(0.3 * 0.1)
     np.testing.assert_allclose([float(s.lam.eps) for s, _ in dry.asked], [0.5, 0.3, 0.1, half, 0.1])
     assert thetas(dry) == [(0, 0), (1, 1), (2, 2), (2, 2), (3, 3)]
     assert [record["stage"] for record in records] == [0, 1, 2, 3]
+
+
+def test_a_bookmark_is_read_as_it_was_written_and_as_older_versions_wrote_it():
+    progress = StageProgress(20, 40, 0.1, 1, 0.3)
+    front = Front(pinned=True, corrected=1e-3, velocity=-0.2, uncertain=1e-5)
+    mark = Bookmark(2, Position(1.5, 0.5), progress, 120, 3.5, front, 0.4)
+    written = json.loads(json.dumps(dataclasses.asdict(mark)))
+    assert Bookmark.from_json(written) == mark
+    flat = written | written.pop("front")  # the front's fields among the others
+    assert Bookmark.from_json(flat) == mark
+    early = {"stage": 1, "position": {"t": 0.0, "step": 1.0}, "progress": None}
+    assert Bookmark.from_json(early) == Bookmark(1, Position(0.0, 1.0))
 
 
 @pytest.mark.parametrize("model", [1, 4])

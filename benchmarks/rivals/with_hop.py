@@ -16,7 +16,7 @@ def prepare(case: Case, _: argparse.Namespace) -> Steps:
     if case.inference:
         return inference(case)
     if case.functions:
-        made = train_step.trainer(
+        made = train_step.program(
             case.functions, case.points, case.equation, case.parts, case.nonlinear
         )
     else:

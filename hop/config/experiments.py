@@ -1,7 +1,6 @@
 """From a config to an experiment: objects, each of which checks itself against the others."""
 
 import dataclasses
-import math
 
 from hop.ansatz import Ansatz
 from hop.config.schema import Config, make
@@ -12,7 +11,7 @@ from hop.homotopy.path import Path
 from hop.problems import Problem
 from hop.samplers import Sampler
 from hop.sharding import Layout
-from hop.solvers import Criterion, Solver
+from hop.solvers import Solver
 from hop.strategies import Plan, Strategy
 
 _ROLES = ("domain", "labels", "odd", "random_field", "residual", "lift", "conditions")
@@ -51,14 +50,6 @@ class Experiment:
     def accumulates_over(self) -> str:
         """What `config.train.accumulate` splits: "points" where it can, or "functions"."""
         return "points" if self.plan.pointwise else "functions"
-
-    @property
-    def criterion(self) -> Criterion:
-        """When a stage ends. While a term fades, the loss itself changes."""
-        train = self.config.train
-        hold = math.ceil(max(term.fades for term in self.plan.terms) * train.steps)
-        tail = self.solver.tail(train.steps)
-        return Criterion(train.steps, tail, train.patience, train.min_fall, train.goal, hold)
 
     @property
     def problem(self) -> Problem:

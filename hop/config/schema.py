@@ -110,7 +110,7 @@ class TrainConfig:
       sampler: "stratified", "uniform" or "grid"; on an interval also "adaptive", denser where the
         last stage's network is steep; or "by_residual" (`hop.samplers`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
-        solver that anneals then does so (`hop.solvers.Criterion`).
+        solver that anneals then does so (`hop.training.records.Criterion`).
       min_fall: the relative fall of the loss that counts.
       goal: a loss low enough to end a stage.
       precision: "float32" or "float64", of parameters and arithmetic. TPUs emulate float64, slowly.

@@ -21,7 +21,6 @@ from hop.networks import Params
 Losses = dict[str, Array]
 
 _DENSE_LIMIT = 10_000  # parameters of a network whose Jacobian is factorised
-_LEAP = 1000.0  # no optimiser that gets anywhere raises the loss so far in its first window
 
 
 @runtime_checkable
@@ -127,79 +126,6 @@ def check_dense(experiment: Any, name: str, remedy: str) -> None:
         )
     if experiment.config.train.precision != "float64":
         raise UserError(f"'{name}' needs float64; set config.train.precision=float64")
-
-
-@dataclasses.dataclass(frozen=True)
-class Criterion:
-    """When a stage ends: `tail` steps after its loss has stopped falling, or at its limit.
-
-    The loss has stopped when `patience` windows of steps in a row have not brought the window's
-    mean loss below (1 − min_fall) times its lowest so far.
-
-    Attributes:
-      limit: steps at most.
-      tail: steps from the stall to the end.
-      patience, min_fall: see above.
-      goal: a loss low enough to end the stage.
-      hold: before so many steps no stall is looked for.
-    """
-
-    limit: int
-    tail: int
-    patience: int
-    min_fall: float
-    goal: float = 0.0
-    hold: int = 0
-
-    @property
-    def latest(self) -> int:
-        """The step at which the tail starts without a stall."""
-        return max(0, self.limit - self.tail)
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """The host's view of a stage under way; it travels with every checkpoint.
-
-    Attributes:
-      step: steps done.
-      tail_from: the step at which the tail starts, or started.
-      lowest: the lowest window mean of the loss so far.
-      stale: windows since it last fell by the asked share.
-      first: the first window mean, but at most 1,000 times the loss of the first step, or 1 if that
-        is more.
-    """
-
-    step: int
-    tail_from: int
-    lowest: float = math.inf
-    stale: int = 0
-    first: float = math.inf
-
-    def after(
-        self, criterion: Criterion, steps: int, loss: float, start: float = math.inf
-    ) -> "Progress":
-        """The progress after one more window of steps.
-
-        Args:
-          criterion: the stage's.
-          steps: of the window.
-          loss: its mean over them.
-          start: the loss of the first of them, if it is known.
-        """
-        first = self.first if self.step else min(loss, max(_LEAP * start, 1.0))
-        fell = loss < (1 - criterion.min_fall) * self.lowest
-        step, stale = self.step + steps, 0 if fell else self.stale + 1
-        stalled = stale >= criterion.patience and step > criterion.hold
-        ends = stalled or loss <= criterion.goal
-        tail_from = min(self.tail_from, step) if ends else self.tail_from
-        return Progress(step, tail_from, min(self.lowest, loss), stale, first)
-
-    def finished(self, criterion: Criterion) -> bool:
-        return self.remaining(criterion) <= 0
-
-    def remaining(self, criterion: Criterion) -> int:
-        return self.tail_from + criterion.tail - self.step
 
 
 def check_positive(**values: float) -> None:

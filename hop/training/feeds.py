@@ -1,0 +1,144 @@
+"""Feeds: the input functions of every step, from their law, from the device or from the host."""
+
+import functools
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop import ambient, datasets
+from hop.ansatz import Inputs
+from hop.config import Experiment
+from hop.errors import UserError
+from hop.fields import Field, RandomField
+from hop.sharding import FUNCTION, POINT, Layout, is_chief, wait_for_all
+from hop.training.program import real
+from hop.training.records import Reporter
+
+_FRESH = 2**31 - 1  # sets the keys of fresh functions apart from the datasets', one per split
+
+
+@runtime_checkable
+class Feed(Protocol):
+    def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs | None, Array | None]:
+        """The `pool` and `draws` of `Program.dispatch` for some steps of a stage."""
+        ...
+
+
+def feed(experiment: Experiment, layout: Layout) -> Feed:
+    """Feeds the compiled program from the law itself, from the device, or else from the host."""
+    config, field = experiment.config, experiment.problem.random_field
+    if field is None:
+        return lambda stage, first, steps: (None, None)
+    count, seed, fixed = config.train.functions, config.seed, not experiment.solver.redraws
+    shared = layout.sharding(None, FUNCTION)
+    if config.data.fresh:
+
+        @functools.partial(jax.jit, out_shardings=shared)
+        def sample(stage: Array, steps: Array) -> Inputs:
+            return fresh(field, count, seed, stage, steps)
+
+        def from_law(stage: int, first: int, steps: int) -> tuple[Inputs, None]:
+            taken = np.zeros(steps) if fixed else np.arange(first, first + steps)
+            return sample(np.int32(stage), taken.astype(np.int32)), None
+
+        return from_law
+    data = datasets.load(field, "train", config.data.data_dir)
+    inputs = Inputs(real(data["values"]), real(data["coefficients"]))
+    total = len(inputs.values)
+    if sum(array.nbytes for array in inputs) <= config.data.resident_mib * 2**20:
+        pool = layout.put(inputs)
+
+        def resident(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
+            drawn = draws(total, count, seed, stage, first, steps, fixed)
+            return pool, layout.put(drawn, None, FUNCTION)
+
+        return resident
+
+    def streamed(stage: int, first: int, steps: int) -> tuple[Inputs, None]:
+        drawn = draws(total, count, seed, stage, first, steps, fixed)
+
+        def share(array: np.ndarray) -> Array:
+            def rows(at: Any) -> np.ndarray:  # of one device; no process asks for another's
+                return array[drawn[at[:2]]]
+
+            return jax.make_array_from_callback((*drawn.shape, array.shape[1]), shared, rows)
+
+        return jax.tree.map(share, inputs), None
+
+    return streamed
+
+
+def fresh(field: RandomField, count: int, seed: int, stage: Any, steps: Array) -> Inputs:
+    """`count` new functions for each of some steps of a stage: arrays (steps, count, …).
+
+    They are a function of (field, seed, stage, step) alone, and no dataset holds them.
+    """
+    root = jax.random.fold_in(jax.random.fold_in(ambient.key(seed), _FRESH), stage)
+    sensors = jnp.asarray(real(field.sensors))
+
+    def of(step: Array) -> Inputs:
+        functions = Field(field.sample(jax.random.fold_in(root, step), count), field.basis)
+        return Inputs(functions(sensors), functions.coefficients)
+
+    return jax.vmap(of)(steps)
+
+
+def draws(
+    total: int, count: int, seed: int, stage: int, first: int, steps: int, fixed: bool = False
+) -> np.ndarray:
+    """Which functions the steps first … of a stage take, (steps, count): a function of the step.
+
+    Every epoch is a fresh permutation of all `total`, its incomplete last batch dropped. `fixed`
+    gives every step of the stage the first draw.
+    """
+    if fixed:
+        return np.repeat(draws(total, count, seed, stage, 0, 1), steps, axis=0)
+    rows: list[np.ndarray] = []
+    for step in range(first, first + steps):
+        epoch, row = divmod(step, total // count)
+        if not rows or row == 0:
+            order = np.random.default_rng([seed, stage, epoch]).permutation(total)
+        rows.append(order[row * count : (row + 1) * count])
+    return np.stack(rows).astype(np.int32)
+
+
+def provide(experiment: Experiment, reporter: Reporter) -> None:
+    """Builds a dataset that is missing, in one process of the job, and says so."""
+    field, data_dir = experiment.problem.random_field, experiment.config.data.data_dir
+    if field is None or not datasets.has_files(field):
+        return
+    if is_chief() and not datasets.is_built(field.name, data_dir):
+        folder = datasets.folder(field.name, data_dir)
+        reporter.message(f"building the dataset {datasets.NAME}/{field.name} in {folder}")
+        datasets.build(field.name, data_dir, reporter.building(field.name))
+    wait_for_all("dataset")
+
+
+def check_batch(experiment: Experiment, layout: Layout) -> None:
+    """Refuses, before anything is compiled or written, a batch that the mesh cannot split."""
+    train, problem = experiment.config.train, experiment.problem
+    split = experiment.accumulates_over
+
+    def check(name: str, count: int, axis: str) -> None:
+        parts = train.accumulate if name == split else 1
+        if count % parts:
+            raise UserError(
+                f"config.train.accumulate={parts} does not divide config.train.{name}={count}; "
+                "change either of them"
+            )
+        words = f"config.train.{name}" + (f"/{parts}" if parts > 1 else "")
+        layout.check(words, count // parts, axis)
+
+    check("points", train.points, POINT)
+    if problem.random_field is None:
+        return
+    check("functions", train.functions, FUNCTION)
+    available = datasets.SPLITS["train"]
+    if train.functions > available and not experiment.config.data.fresh:
+        raise UserError(
+            f"config.train.functions={train.functions} exceeds the {available} "
+            f"training functions; use at most {available}, or config.data.fresh=True"
+        )

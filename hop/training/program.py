@@ -1,0 +1,223 @@
+"""The training program: one compiled step, and the states that it takes from stage to stage."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop import ambient
+from hop.ansatz import Ansatz, Inputs
+from hop.config import Experiment, TrainConfig
+from hop.derivatives import Jet
+from hop.homotopy.loss import Loss
+from hop.homotopy.terms import Stage
+from hop.networks import Params
+from hop.operators import Operator
+from hop.problems import Lam
+from hop.samplers import Points
+from hop.sharding import FUNCTION, POINT, Layout, on_host
+from hop.solvers import Moment, Solver
+
+
+class TrainState(NamedTuple):
+    """All arrays that training carries.
+
+    Attributes:
+      params: θ.
+      anchor: θ_{k−1}, the last stage's network; θ's own start at the first stage.
+      solver: the solver's state.
+      step: steps done in this stage.
+    """
+
+    params: Params
+    anchor: Params
+    solver: Any
+    step: Array
+
+
+class Window(NamedTuple):
+    """What one dispatch hears of its stage: all traced.
+
+    Attributes:
+      count: steps to take, at most the rows of `draws`.
+      tail_from: the step from which the stage is brought to its end.
+    """
+
+    count: Any
+    tail_from: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The training program of an experiment on a mesh: a few compiled functions."""
+
+    experiment: Experiment
+    layout: Layout
+
+    @property
+    def ansatz(self) -> Ansatz:
+        return self.experiment.ansatz
+
+    @property
+    def solver(self) -> Solver:
+        return self.experiment.solver
+
+    @property
+    def train(self) -> TrainConfig:
+        return self.experiment.config.train
+
+    @functools.cached_property
+    def init(self) -> Callable[[], TrainState]:
+        """() → a fresh state, made on the mesh."""
+        return jax.jit(self._init, out_shardings=self._home)
+
+    @functools.cached_property
+    def _home(self) -> TrainState:
+        """Where the arrays of a state lie."""
+        return self.layout.over_model(jax.eval_shape(self._init))
+
+    def begin(self, params: Params) -> TrainState:
+        """The state of parameters that were trained elsewhere."""
+        return self.put(jax.device_get(self._fresh(params)))
+
+    def put(self, state: TrainState) -> TrainState:
+        """A state on the host → the same on the mesh."""
+        return self.layout.put_as(state, self._home)
+
+    def operator(self, state: TrainState, lam: Lam) -> Operator:
+        """What a state answers at λ, from parameters on the host."""
+        return Operator(self.experiment.answer, on_host(state.params), lam)
+
+    @functools.cached_property
+    def next_stage(self) -> Callable[[TrainState], TrainState]:
+        """The end of a stage → the start of the next: its network is both start and anchor."""
+        return jax.jit(self._next_stage, out_shardings=self._home)
+
+    @functools.cached_property
+    def retry(self) -> Callable[[TrainState], TrainState]:
+        """Any state of a failed stage → its start again, with a fresh solver."""
+        return jax.jit(lambda failed: self._fresh(failed.anchor), out_shardings=self._home)
+
+    @functools.cached_property
+    def predict(self) -> Callable[[TrainState, Stage], TrainState]:
+        """The start of a stage → the same with the predictor's parameters."""
+        home, whole = self._home, self.layout.replicated
+        return jax.jit(self._predict, in_shardings=(home, whole), out_shardings=home)
+
+    @functools.cached_property
+    def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array], Array]]:
+        """(state, stage, window, pool, draws) → (state, mean of every loss term, first loss).
+
+        `pool` holds the input functions (None without any), `draws` (dispatch, n) says which of
+        them each step takes; without it, `pool` holds those of every step, (dispatch, n, …).
+        Everything that changes between stages is traced: one compilation.
+        """
+        home, whole = self._home, self.layout.replicated
+        return jax.jit(
+            self._dispatch,
+            in_shardings=(home, whole, whole, None, None),  # a feed knows where its own lie
+            out_shardings=(home, whole, whole),
+        )
+
+    def _init(self) -> TrainState:
+        params = self.ansatz.init(ambient.key(self.experiment.config.seed))
+        return self._fresh(params)
+
+    def _fresh(self, params: Params) -> TrainState:
+        return TrainState(params, params, self.solver.init(params), jnp.int32(0))
+
+    def _next_stage(self, state: TrainState) -> TrainState:
+        solver = self.solver.next_stage(state.solver, state.params)
+        return TrainState(state.params, state.params, solver, jnp.int32(0))
+
+    def _predict(self, state: TrainState, stage: Stage) -> TrainState:
+        predictor = self.experiment.plan.predictor
+        assert predictor is not None
+        objective = self._objective(state, stage, None, None)
+        return state._replace(params=predictor(objective, state.params))
+
+    def _dispatch(
+        self,
+        state: TrainState,
+        stage: Stage,
+        window: Window,
+        pool: Inputs | None,
+        draws: Array | None,
+    ) -> tuple[TrainState, dict[str, Array], Array]:
+        def drawn(i: Any) -> Inputs | None:
+            taken = i if draws is None else draws[i]
+            return self.layout.constrain(jax.tree.map(lambda a: a[taken], pool), FUNCTION)
+
+        candidates = self._candidates(state, stage, drawn(0))
+
+        advance = jax.jit(self._step, inline=True)  # traced once: for its shapes, in the loop
+
+        def step(i: Array, carry: tuple[TrainState, dict[str, Array], Array]) -> Any:
+            state, sums, first = carry
+            state, losses = advance(state, stage, window, drawn(i), candidates)
+            first = jnp.where(i == 0, losses["total"], first)
+            return state, jax.tree.map(jnp.add, sums, losses), first
+
+        shapes = jax.eval_shape(advance, state, stage, window, drawn(0), candidates)[1]
+        zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        start = (state, zeros, zeros["total"])
+        state, sums, first = jax.lax.fori_loop(0, window.count, step, start)
+        return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums), first
+
+    def _step(
+        self,
+        state: TrainState,
+        stage: Stage,
+        window: Window,
+        inputs: Inputs | None,
+        candidates: Any,
+    ) -> tuple[TrainState, dict[str, Array]]:
+        objective = self._objective(state, stage, inputs, candidates)
+        moment = Moment(state.step, window.tail_from, self.train.steps)
+        with self.experiment.config.products():
+            params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
+        return TrainState(params, state.anchor, solver, state.step + 1), losses
+
+    def _objective(
+        self,
+        state: TrainState,
+        stage: Stage,
+        inputs: Inputs | None,
+        candidates: Any,
+    ) -> Loss:
+        points = self._points(state.anchor, inputs, self._key(state, stage), candidates)
+        points = self.layout.constrain(points, POINT)
+        done = state.step.astype(float) / self.train.steps
+        terms, parts = self.experiment.plan.terms, self.train.accumulate
+        return Loss(terms, self.ansatz, state.anchor, inputs, points, stage, done, parts)
+
+    def _key(self, state: TrainState, stage: Stage) -> Array:
+        key = jax.random.fold_in(ambient.key(self.experiment.config.seed), stage.index)
+        return jax.random.fold_in(key, state.step if self.solver.redraws else 0)
+
+    def _candidates(self, state: TrainState, stage: Stage, inputs: Inputs | None) -> Any:
+        """What the next steps draw their points from; None where they need no such pool."""
+
+        def residual(x: Array) -> Array:
+            x = self.layout.constrain(x, POINT)
+            return self.ansatz.residual(state.params, inputs, x, stage.lam)
+
+        domain, key = self.ansatz.problem.domain, self._key(state, stage)
+        return self.experiment.sampler.pool(key, self.train.points, domain, residual)
+
+    def _points(self, anchor: Params, inputs: Inputs | None, key: Array, candidates: Any) -> Points:
+        def last(x: Array, labels: Sequence[str]) -> Jet:
+            return self.ansatz.jet(anchor, inputs, x, labels)
+
+        domain = self.ansatz.problem.domain
+        return self.experiment.sampler.draw(key, self.train.points, domain, last, candidates)
+
+
+def real(value: Any) -> np.ndarray:
+    """A host array of the default float type."""
+    return np.asarray(value, jnp.result_type(float))
