@@ -21,7 +21,7 @@ import numpy as np
 import train_step
 
 from hop.homotopy.terms import Objective, Stage, Weights
-from hop.problems import Lam
+from hop.problem import Lam
 
 sys.path.append(str(Path(__file__).parent / "rivals"))
 import jaxpi_style

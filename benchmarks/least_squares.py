@@ -28,7 +28,7 @@ from hop.ansatz import Ansatz
 from hop.files import table
 from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.mlp import MLP
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.provenance import credit
 from hop.solvers import Moment

@@ -24,7 +24,7 @@ from hop.config import Config
 from hop.config import files as config_files
 from hop.console import Console
 from hop.homotopy.terms import Stage
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.training import Program, Window, feed, provide, train
 
 

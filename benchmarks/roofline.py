@@ -32,7 +32,7 @@ import train_step
 
 from hop import files
 from hop.homotopy.terms import Stage
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.provenance import credit, made
 from hop.training import Window
 

@@ -26,7 +26,7 @@ from hop import config as config_lib
 from hop import files
 from hop.ansatz import Inputs
 from hop.homotopy.terms import Stage
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.provenance import credit, made
 from hop.sharding import FUNCTION, Layout
 from hop.training import Program, Window

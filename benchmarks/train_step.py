@@ -22,7 +22,7 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz, Inputs
 from hop.fields import Field, RandomField
 from hop.homotopy.terms import Stage
-from hop.problems import Condition, Lam
+from hop.problem import Condition, Lam
 from hop.problems.burgers_time import BurgersTime
 from hop.problems.helmholtz import Helmholtz
 from hop.sharding import FUNCTION, Layout

@@ -25,7 +25,7 @@ from hop.derivatives import jet
 from hop.fields import Field
 from hop.homotopy.slow_mode import slow_mode
 from hop.networks import Perceptron, evaluate, on_circle
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 

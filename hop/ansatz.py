@@ -15,7 +15,7 @@ from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, jet, mirror, push
 from hop.errors import UserError
 from hop.fields import Field, RandomField
 from hop.networks import Network, Params, Propagating
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 
 
 class Inputs(NamedTuple):

@@ -17,7 +17,7 @@ from hop.config import Experiment
 from hop.derivatives import GRADIENT, LAPLACIAN, closure
 from hop.errors import RunError, UserError
 from hop.fields import Field
-from hop.problems import Condition, Lam, Problem, failing, letters, reference
+from hop.problem import Condition, Lam, Problem, failing, letters, reference
 
 _FUNCTIONS = 2
 _POINTS = (3, 1009)  # twice: an array that happens to fit as many does not fit both

@@ -19,7 +19,7 @@ from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.operators import Operator, open_stage, select
-from hop.problems import Lam, Problem, in_time, reference
+from hop.problem import Lam, Problem, in_time, reference
 from hop.trust import gauge
 
 # Of the quadrature: along each axis in 1, 2, 3 dimensions, or so many per ε if that is more; in all

@@ -29,7 +29,7 @@ from hop import datasets, files
 from hop.checkpoints import digest
 from hop.errors import RunError, UserError
 from hop.operators import Operator, finite
-from hop.problems import in_time
+from hop.problem import in_time
 from hop.sharding import is_chief, wait_for_all
 
 _MOST_POINTS = 10**8

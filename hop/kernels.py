@@ -50,7 +50,7 @@ from hop.fields import Field
 from hop.homotopy.loss import by_point
 from hop.networks import Params
 from hop.operators import Operator
-from hop.problems import Lam, Problem, reference
+from hop.problem import Lam, Problem, reference
 from hop.references.chebyshev import Solution, differentiation_matrix, lobatto
 
 _NODES = 300  # of Chebyshev; an interior layer of width ε on [0, 1] takes about 5/ε

@@ -27,7 +27,7 @@ from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.fields import Field, RandomField, eigenfunctions
 from hop.networks import Params
-from hop.problems import Lam, Problem, letters
+from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
 
 _ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few

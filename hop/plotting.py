@@ -19,7 +19,7 @@ from hop.checkpoints import StageInfo, Store
 from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.operators import Operator, open_stage
-from hop.problems import Problem, in_time, reference
+from hop.problem import Problem, in_time, reference
 
 _SHOWN = 8  # stages at most, from the first to the last
 _PIXELS = 201  # of an image along each axis

@@ -18,7 +18,7 @@ from hop import config as config_lib
 from hop.checkpoints import StageInfo, Store, Workdir
 from hop.config import Config
 from hop.errors import UserError
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.sharding import is_chief
 
 

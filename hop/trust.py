@@ -41,7 +41,7 @@ from hop.derivatives import Jet, partials
 from hop.errors import UserError
 from hop.homotopy.slow_mode import serves
 from hop.operators import Operator
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 from hop.references.chebyshev import integration_matrix, lobatto
 
 _NODES = (144, 800)  # 144 resolve the 64 modes of an input function; more than 800 take seconds

@@ -142,7 +142,7 @@ def untrained(tiny_mlp):
     """A function (overrides) → Operator without an input function, with its first parameters."""
     from hop import config as config_lib
     from hop.operators import Operator
-    from hop.problems import Lam
+    from hop.problem import Lam
 
     def operator(**overrides):
         config = tiny_mlp(**overrides)

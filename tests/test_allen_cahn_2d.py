@@ -16,7 +16,7 @@ from hop.derivatives import jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.networks.mlp import MLP
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_2d import AllenCahn2D
 from hop.references import chebyshev_2d
 

@@ -21,7 +21,7 @@ from hop.fields import RANDOM_FIELDS, Field
 from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.deeponet import DeepONet
 from hop.networks.nonlinear_deeponet import NonlinearDeepONet
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.burgers_time import BurgersTime, transport
 from hop.references import spectral
 from hop.training import train

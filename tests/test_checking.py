@@ -14,7 +14,7 @@ from hop import config as config_lib
 from hop.domain import Box
 from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS, Field, RandomField
-from hop.problems import Condition, Lam
+from hop.problem import Condition, Lam
 from hop.training import train
 
 

@@ -24,7 +24,7 @@ from hop.homotopy import pin as pinning
 from hop.homotopy.predictors import Tangent
 from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.mlp import MLP
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.helmholtz import Helmholtz
 from hop.solvers import Moment

@@ -41,7 +41,7 @@ def test_the_site_builds_without_a_warning():
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     page = (site / "reference.html").read_text()
-    for name in ("hop.load", "hop.Operator.derivative", "hop.problems.Problem.lift"):
+    for name in ("hop.load", "hop.Operator.derivative", "hop.problem.Problem.lift"):
         assert f'id="{name}"' in page
     pages = {path.stem for path in (ROOT / "docs" / "results").glob("*.md")}
     assert pages == {path.stem for path in (site / "results").glob("*.html")}

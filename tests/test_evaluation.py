@@ -11,7 +11,7 @@ from hop.ansatz import Ansatz
 from hop.evaluation import Judge
 from hop.networks.mlp import MLP
 from hop.operators import Operator
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.high_frequency import HighFrequency
 from hop.training import feeds
 

@@ -223,7 +223,7 @@ KEY = jax.random.key(0)
 def compiled_step(program) -> str:
     from hop import datasets
     from hop.homotopy.terms import Stage
-    from hop.problems import Lam
+    from hop.problem import Lam
     from hop.training import Window, feed
 
     experiment = program.experiment

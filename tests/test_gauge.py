@@ -18,7 +18,7 @@ from hop.derivatives import jet
 from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS, Field
 from hop.operators import Operator
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.references.chebyshev import differentiation_matrix, integration_matrix, lobatto

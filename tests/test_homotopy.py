@@ -17,7 +17,7 @@ from hop.homotopy import terms
 from hop.homotopy.path import Path
 from hop.homotopy.predictors import Tangent
 from hop.homotopy.terms import Stage, Weights
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.burgers_steady import BurgersSteady
 from hop.solvers import Moment
 from hop.solvers.first_order import FirstOrder

@@ -16,7 +16,7 @@ from hop.ansatz import Ansatz
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
 from hop.operators import Operator
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.allen_cahn_2d import AllenCahn2D
 from hop.problems.burgers_steady import BurgersSteady

@@ -21,7 +21,7 @@ from hop.checkpoints import StageInfo
 from hop.fields import Field
 from hop.networks.deeponet import DeepONet
 from hop.operators import Operator
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.burgers_steady import BurgersSteady
 from hop.training import train
 

@@ -17,7 +17,7 @@ from hop.errors import RunError, UserError
 from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS, Field
 from hop.operators import default_grid
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.problems.helmholtz import Helmholtz

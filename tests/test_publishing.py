@@ -15,7 +15,7 @@ from hop.checkpoints import StageInfo, Store
 from hop.cli import main
 from hop.config import files as config_files
 from hop.fields import Field
-from hop.problems import in_time
+from hop.problem import in_time
 from hop.training import train
 
 

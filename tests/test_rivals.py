@@ -21,7 +21,7 @@ from hop.domain import Box
 from hop.homotopy.path import Path
 from hop.homotopy.terms import Objective, Stage, Weights
 from hop.networks.deeponet import DeepONet
-from hop.problems import Condition, Lam
+from hop.problem import Condition, Lam
 from hop.problems.burgers_steady import BurgersSteady
 from hop.strategies.curriculum import Curriculum
 from hop.strategies.sequence_to_sequence import SequenceToSequence

@@ -9,7 +9,7 @@ import hop
 from hop import config as config_lib
 from hop.fields import RANDOM_FIELDS, Field
 from hop.homotopy.slow_mode import dual_weighted_residual, slow_mode
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.references.chebyshev import Solution, differentiation_matrix

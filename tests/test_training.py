@@ -19,7 +19,7 @@ from hop.fields import RANDOM_FIELDS
 from hop.homotopy.path import Position
 from hop.homotopy.terms import Stage
 from hop.operators import Operator
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.sharding import Layout
 from hop.training import Bookmark, Program, Window, check_batch, feed, train
 from hop.training.feeds import draws, fresh

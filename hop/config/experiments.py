@@ -8,7 +8,7 @@ from hop.domain import Box
 from hop.errors import UserError
 from hop.fields import RandomField
 from hop.homotopy.path import Path
-from hop.problems import Problem
+from hop.problem import Problem
 from hop.samplers import Sampler
 from hop.sharding import Layout
 from hop.solvers import Solver
@@ -70,7 +70,7 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
         problem = make("problem", config.problem)
     elif isinstance(problem, type) or not isinstance(problem, Problem):
         lacks = [m for m in _ROLES if not hasattr(problem, m)] or ["instance: give an object"]
-        raise UserError(f"problem={problem!r} has no {', '.join(lacks)}; see hop.problems.Problem")
+        raise UserError(f"problem={problem!r} has no {', '.join(lacks)}; see hop.problem.Problem")
     _check_roles(problem)
     try:
         hash(problem)

@@ -19,7 +19,7 @@ import jax
 from hop import ambient
 from hop.errors import UserError, check_choice, suggestion
 from hop.homotopy.path import Path
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.sharding import Layout
 
 Options = Mapping[str, Any]

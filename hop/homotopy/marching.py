@@ -22,7 +22,7 @@ from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.fields import RandomField
 from hop.networks import Network, Params
-from hop.problems import Condition, Evolving, Lam
+from hop.problem import Condition, Evolving, Lam
 
 _CONDITIONS = 64  # rows of a soft condition at least: each of its points at so many times
 _GOLDEN = (math.sqrt(5) - 1) / 2

@@ -10,7 +10,7 @@ import dataclasses
 import math
 
 from hop.errors import RunError, UserError
-from hop.problems import Lam
+from hop.problem import Lam
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from hop import ambient
 from hop.ansatz import Ansatz
 from hop.homotopy.slow_mode import SlowMode, slow_mode
 from hop.networks import Params
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 
 _GRID = 4001  # points of the modes; eight per ε at ε = 0.002
 _NEWTON_STEPS = 5

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from hop.ansatz import columns
 from hop.derivatives import Jet, partials
 from hop.errors import UserError
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 
 _ITERATIONS = 3
 # Below this σ, float32 cannot tell ⟨ψ, H⟩ from its rounding, so S underestimates the error. (For

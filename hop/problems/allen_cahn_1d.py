@@ -19,7 +19,8 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
-from hop.problems import Condition, Dirichlet, Lam
+from hop.problem import Condition, Lam
+from hop.problems import Dirichlet
 from hop.references import chebyshev, double_well
 
 __all__ = ["AllenCahn1D"]

@@ -23,7 +23,8 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError
-from hop.problems import Condition, Dirichlet, Lam
+from hop.problem import Condition, Lam
+from hop.problems import Dirichlet
 from hop.references import chebyshev_2d
 
 __all__ = ["AllenCahn2D"]

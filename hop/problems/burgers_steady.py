@@ -20,7 +20,8 @@ from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
 from hop.fields import RANDOM_FIELDS, Field, RandomField
-from hop.problems import Condition, Dirichlet, Lam
+from hop.problem import Condition, Lam
+from hop.problems import Dirichlet
 from hop.references import chebyshev
 
 __all__ = ["BurgersSteady"]

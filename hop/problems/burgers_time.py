@@ -22,7 +22,7 @@ from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import check_choice
 from hop.fields import RANDOM_FIELDS, Field, RandomField
-from hop.problems import Condition, Lam
+from hop.problem import Condition, Lam
 from hop.references import spectral
 
 __all__ = ["BurgersTime"]

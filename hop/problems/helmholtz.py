@@ -19,7 +19,7 @@ from jax import Array
 from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import Box, sobol
 from hop.errors import UserError
-from hop.problems import Condition, Lam
+from hop.problem import Condition, Lam
 
 __all__ = ["Helmholtz"]
 

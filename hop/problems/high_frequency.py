@@ -16,7 +16,7 @@ from jax import Array
 
 from hop.derivatives import Jet
 from hop.domain import Box
-from hop.problems import Condition, Lam
+from hop.problem import Condition, Lam
 
 __all__ = ["HighFrequency"]
 

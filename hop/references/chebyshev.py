@@ -21,7 +21,7 @@ from hop import ambient
 from hop.derivatives import Jet, partials
 from hop.errors import RunError
 from hop.fields import Field
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 
 _NEWTON_STEPS = 50
 _BATCH = 128

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from hop import ambient
 from hop.derivatives import Jet, partials
 from hop.domain import Box
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 from hop.references import chebyshev
 
 _CHUNK = 2**16  # points interpolated at a time

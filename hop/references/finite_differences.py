@@ -18,7 +18,7 @@ from jax import Array
 
 from hop import ambient
 from hop.fields import Field
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 
 
 def march(

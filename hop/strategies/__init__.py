@@ -12,7 +12,7 @@ from hop.homotopy.path import Path
 from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms import Term
 from hop.networks import Network
-from hop.problems import Problem
+from hop.problem import Problem
 from hop.samplers import Sampler
 
 

@@ -19,7 +19,7 @@ from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.initial import Initial
 from hop.homotopy.terms.residual import Residual
 from hop.networks import Network
-from hop.problems import Evolving, Problem
+from hop.problem import Evolving, Problem
 from hop.strategies import Plan, Strategy
 
 __all__ = ["SequenceToSequence"]

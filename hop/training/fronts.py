@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from hop.homotopy import pin as pinning
 from hop.homotopy.pin import Pin
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.sharding import on_host
 from hop.training.program import Program, TrainState
 from hop.training.records import Bookmark, Outcome, Record

@@ -18,7 +18,7 @@ from hop.errors import PreemptedError, UserError
 from hop.evaluation import Judge
 from hop.homotopy.terms import Stage
 from hop.preemption import Notice
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 from hop.provenance import made, versions
 from hop.sharding import Layout, is_chief
 from hop.training import feeds

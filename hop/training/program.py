@@ -18,7 +18,7 @@ from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
 from hop.networks import Params
 from hop.operators import Operator
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.samplers import Points
 from hop.sharding import FUNCTION, POINT, Layout, on_host
 from hop.solvers import Moment, Solver

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from hop.config import Experiment
 from hop.homotopy.path import Position
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.sharding import Layout
 from hop.training.program import TrainState
 

@@ -11,7 +11,7 @@ from hop.datasets import load as load_data
 from hop.fields import Field
 from hop.files import table
 from hop.operators import Operator, load
-from hop.problems import Lam, reference
+from hop.problem import Lam, reference
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.provenance import credit
 from hop.references import spectral

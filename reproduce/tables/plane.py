@@ -13,7 +13,7 @@ from hop.errors import UserError
 from hop.files import table
 from hop.operators import Operator, load
 from hop.plotting import STYLE
-from hop.problems import reference
+from hop.problem import reference
 from reproduce import Folders, Results, Run, Table, parts, seeds
 
 PLANE = "configs/allen_cahn_2d.py"

@@ -13,7 +13,7 @@ from hop.files import table
 from hop.networks.mlp import MLP
 from hop.operators import load
 from hop.plotting import STYLE
-from hop.problems import Lam, Problem
+from hop.problem import Lam, Problem
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.problems.helmholtz import Helmholtz

@@ -13,7 +13,7 @@ from hop.checkpoints import Store
 from hop.fields import Field
 from hop.files import table
 from hop.operators import Operator, load
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.references import chebyshev, finite_differences
 from reproduce import Folders, Results, Run, Table, parts, published, runs
 from reproduce.tables.table_5 import STEADY

@@ -19,7 +19,7 @@ from hop.ansatz import Ansatz, Inputs, columns
 from hop.derivatives import Jet
 from hop.homotopy.pin import Pin
 from hop.networks import Params
-from hop.problems import Lam
+from hop.problem import Lam
 from hop.samplers import Points
 
 

@@ -23,7 +23,7 @@ from jax.typing import ArrayLike
 
 from hop.derivatives import Jet
 from hop.homotopy.terms import Stage, Term, View
-from hop.problems import Problem
+from hop.problem import Problem
 
 __all__ = ["Tangent"]
 
