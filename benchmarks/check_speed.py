@@ -20,8 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 import train_step
 
-from hop.homotopy.terms import Objective, Stage, Weights
+from hop.homotopy.loss import Loss
+from hop.homotopy.terms import Stage
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.residual import Residual
 from hop.problem import Lam
+from hop.samplers import Points
 
 sys.path.append(str(Path(__file__).parent / "rivals"))
 import jaxpi_style
@@ -34,22 +38,22 @@ ROUNDS, STEPS = 7, {"hop": 10, "naive": 1}
 def steps() -> tuple[Callable[[Any], Any], Callable[[Any], Any], Any]:
     """Loss and gradient by hop and by the naive code, and the parameters of both."""
     program = train_step.program(FUNCTIONS, POINTS)
-    ansatz, law = program.ansatz, program.ansatz.problem.random_field
-    assert law is not None
-    inputs = jax.tree.map(lambda a: jnp.asarray(a[:FUNCTIONS]), train_step.resident(law))
+    ansatz, given = program.ansatz, train_step.resident(program.ansatz.problem)
+    inputs = jax.tree.map(lambda a: jnp.asarray(a[:FUNCTIONS]), given)
     x = jax.random.uniform(jax.random.key(2), (POINTS, 2))
     lam = Lam(jnp.float32(0), jnp.float32(train_step.EPS))
     stage = Stage(jnp.int32(0), lam, lam, jnp.float32(0))
     params = ansatz.init(jax.random.key(0))
     first = jnp.stack([jnp.linspace(0, 1, 20), jnp.zeros(20)], axis=1)
-    initial = ansatz.input_jet(inputs, first, ("",))[""]
+    initial = ansatz.input_jet(inputs, first, ("",))["u0"][""]
 
     def ours(params: Any) -> Any:
-        made = Objective(ansatz, Weights(), params, inputs, x, jnp.ones(POINTS), stage)
+        points = Points(x, jnp.ones(POINTS))
+        made = Loss((Residual(), Condition()), ansatz, params, inputs, points, stage)
         return made.loss(params)[0]
 
     def naive(params: Any) -> Any:
-        values = jnp.asarray(inputs.values) / law.rms
+        values = jnp.asarray(inputs["u0"].values) / ansatz.problem.inputs["u0"].rms
         return jaxpi_style.loss(params, values, initial, x, train_step.EPS)
 
     return jax.jit(jax.value_and_grad(ours)), jax.jit(jax.value_and_grad(naive)), params

@@ -38,7 +38,7 @@ _ROWS = 65_536  # functions in a block in memory, as many as a shard of `hop inf
 
 def write_input(path: Path, count: int) -> None:
     """Values of random functions at the model's sensors, (count, m) in float32, in parts."""
-    law = hop.load(MODEL, eps=EPS).ansatz.problem.random_field
+    law = hop.load(MODEL, eps=EPS).ansatz.problem.inputs["u0"]
     out = np.lib.format.open_memmap(path, "w+", np.float32, (count, len(law.sensors)))
     for k, first in enumerate(range(0, count, _ROWS)):
         rows = min(_ROWS, count - first)

@@ -26,11 +26,14 @@ from jax.flatten_util import ravel_pytree
 
 from hop.ansatz import Ansatz
 from hop.files import table
-from hop.homotopy.terms import Objective, Stage, Weights
+from hop.homotopy.loss import Loss
+from hop.homotopy.terms import Stage
+from hop.homotopy.terms.residual import Residual
 from hop.networks.mlp import MLP
 from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.provenance import credit
+from hop.samplers import Points
 from hop.solvers import Moment
 from hop.solvers.kaczmarz import Kaczmarz
 from hop.solvers.lbfgs import LBFGS
@@ -39,7 +42,7 @@ from hop.solvers.levenberg_marquardt import LevenbergMarquardt
 Run = Callable[[Any, int], Any]  # θ at the start and a number of steps → θ
 
 
-def by_hop(solver: Any, goal: Objective, unravel: Callable[[Any], Any]) -> Run:
+def by_hop(solver: Any, goal: Loss, unravel: Callable[[Any], Any]) -> Run:
     def step(i: Any, carry: Any) -> Any:
         params, state = carry
         return solver.step(goal, params, state, Moment(i, jnp.float64(jnp.inf), 1_000_000))[:2]
@@ -53,7 +56,7 @@ def by_hop(solver: Any, goal: Objective, unravel: Callable[[Any], Any]) -> Run:
     return run
 
 
-def by_optimistix(mode: str, goal: Objective, unravel: Callable[[Any], Any]) -> Run:
+def by_optimistix(mode: str, goal: Loss, unravel: Callable[[Any], Any]) -> Run:
     import lineax
     import optimistix
 
@@ -81,7 +84,8 @@ def main() -> None:
     x = jnp.asarray(ansatz.problem.domain.grid(400))
     lam = Lam(jnp.float64(0), jnp.float64(0.2))
     stage = Stage(jnp.int32(0), lam, lam, jnp.float64(0))
-    goal = Objective(ansatz, Weights(), unravel(theta), None, x, jnp.ones(400), stage)
+    points = Points(x, jnp.ones(400))
+    goal = Loss((Residual(),), ansatz, unravel(theta), {}, points, stage)
     runs = {
         "hop": by_hop(LevenbergMarquardt(), goal, unravel),
         "hop, Kaczmarz": by_hop(Kaczmarz(rows=200), goal, unravel),

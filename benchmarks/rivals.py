@@ -153,9 +153,8 @@ def race(case: Found, rounds: int) -> Found:
         if "functions" in case:
             case = case | {"table": str(folder / "values.npy")}
             program = train_step.program(1, 8, case["equation"])
-            law = program.ansatz.problem.random_field
-            assert law is not None
-            np.save(case["table"], np.asarray(train_step.resident(law).values))
+            (given,) = train_step.resident(program.ansatz.problem).values()
+            np.save(case["table"], np.asarray(given.values))
         running: dict[str, Contestant] = {}
         for name in names:
             try:

@@ -60,9 +60,8 @@ def flops() -> dict[str, float]:
 def programs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """name → a compiled program and its arguments: the step and parts of it."""
     program = train_step.program(FUNCTIONS, POINTS)
-    ansatz, law = program.ansatz, program.ansatz.problem.random_field
-    assert law is not None
-    inputs = jax.tree.map(lambda a: jnp.asarray(a[:FUNCTIONS]), train_step.resident(law))
+    ansatz, given = program.ansatz, train_step.resident(program.ansatz.problem)
+    inputs = jax.tree.map(lambda a: jnp.asarray(a[:FUNCTIONS]), given)
     lam = Lam(np.float32(0), np.float32(train_step.EPS))
     stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(1), np.float32(9))
     state = program.init()

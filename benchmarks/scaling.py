@@ -24,7 +24,7 @@ import numpy as np
 
 from hop import config as config_lib
 from hop import files
-from hop.ansatz import Inputs
+from hop.ansatz import Functions
 from hop.homotopy.terms import Stage
 from hop.problem import Lam
 from hop.provenance import credit, made
@@ -102,7 +102,7 @@ def compiled(model: Model, devices: int, parts: int = 1) -> Any:
     config.train.update(functions=model.functions, points=model.points, accumulate=parts)
     experiment = config_lib.build(config_lib.parse(config.to_dict()))
     program = Program(experiment, Layout.create(devices, 1, jax.devices()[:devices]))
-    law, split = experiment.problem.random_field, program.layout.sharding(FUNCTION)
+    laws, split = experiment.problem.inputs.items(), program.layout.sharding(FUNCTION)
 
     def given(size: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((model.functions, size), np.float32, sharding=split)
@@ -112,7 +112,7 @@ def compiled(model: Model, devices: int, parts: int = 1) -> Any:
     whole = program.layout.replicated
     state = jax.eval_shape(program.init)
     state = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=whole), state)
-    inputs = Inputs(given(law.sensor_count), given(len(law.spectrum)))
+    inputs = {k: Functions(given(v.sensor_count), given(len(v.spectrum))) for k, v in laws}
     step = jax.jit(lambda s, i: program._step(s, stage, window, i, None))
     return step.lower(state, inputs).compile()
 

@@ -187,15 +187,14 @@ def write_data(goal: Goal, folder: Path) -> None:
     """Functions to train on, and test functions with their solutions."""
     file, path = next(iter(goal.ours.values()))
     experiment = build(config(file, path[-1:], 1, 0))
-    problem, law = experiment.problem, experiment.problem.random_field
+    problem, functions = experiment.problem, {}
     x, lam = problem.domain.grid(*goal.grid), experiment.path.places[0]
     known: dict[str, np.ndarray] = {}
-    functions = None
-    if law is not None:
-        training.provide(experiment, Console())
+    training.provide(experiment, Console())
+    for name, law in problem.inputs.items():
         np.save(folder / "train.npy", load(law, "train", "", 1000)["values"].astype(np.float32))
         data = load(law, "test", "", TESTED)
-        functions, known["values"] = Field(data["coefficients"], law.basis), data["values"]
+        functions[name], known["values"] = Field(data["coefficients"], law.basis), data["values"]
     known |= {"x": x, "u": problem.reference(functions, x, lam)}
     np.savez(folder / "test.npz", **{k: v.astype(np.float32) for k, v in known.items()})
 

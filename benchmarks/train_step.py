@@ -19,10 +19,10 @@ import jax
 import numpy as np
 
 from hop import config as config_lib
-from hop.ansatz import Ansatz, Inputs
-from hop.fields import Field, RandomField
+from hop.ansatz import Ansatz, Functions, Inputs
+from hop.fields import Field
 from hop.homotopy.terms import Stage
-from hop.problem import Condition, Lam
+from hop.problem import Condition, Lam, Problem
 from hop.problems.burgers_time import BurgersTime
 from hop.problems.helmholtz import Helmholtz
 from hop.sharding import FUNCTION, Layout
@@ -102,17 +102,20 @@ def of_one_function(equation: str, points: int, widths: Sequence[int], parts: in
     return Program(made, Layout.create(1, 1, jax.devices()[:1]))
 
 
-def resident(law: RandomField) -> Inputs:
+def resident(problem: Problem) -> Inputs:
     """The functions that batches are drawn from."""
-    coefficients = law.sample(jax.random.key(1), _RESIDENT)
-    values = Field(coefficients, law.basis)(law.sensors.astype(np.float32))
-    return Inputs(np.asarray(values), np.asarray(coefficients))
+    given = {}
+    for name, law in problem.inputs.items():
+        coefficients = law.sample(jax.random.key(1), _RESIDENT)
+        values = Field(coefficients, law.basis)(law.sensors.astype(np.float32))
+        given[name] = Functions(np.asarray(values), np.asarray(coefficients))
+    return given
 
 
 def stepper(program: Program) -> Callable[[int], None]:
     """Takes as many steps, in dispatches of at most `_WINDOW`, and waits for them."""
-    law, layout = program.ansatz.problem.random_field, program.layout
-    pool, functions = law and layout.put(resident(law)), program.train.functions
+    problem, layout = program.ansatz.problem, program.layout
+    pool, functions = layout.put(resident(problem)), program.train.functions
     lam = Lam(np.float32(0), np.float32(EPS))
     stage = Stage(np.int32(0), lam, lam, np.float32(0))
     rng, state = np.random.default_rng(0), program.init()
@@ -121,7 +124,7 @@ def stepper(program: Program) -> Callable[[int], None]:
         nonlocal state
         for first in range(0, count, _WINDOW):
             window, draws = Window(np.int32(min(_WINDOW, count - first)), np.float32(np.inf)), None
-            if law:
+            if pool:
                 drawn = [rng.choice(_RESIDENT, functions, replace=False) for _ in range(_WINDOW)]
                 draws = layout.put(np.stack(drawn).astype(np.int32), None, FUNCTION)
             state, losses, _ = program.dispatch(state, stage, window, pool, draws)

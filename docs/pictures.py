@@ -44,7 +44,7 @@ DASHES: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}
 
 def functions(op: hop.Operator, count: int) -> tuple[Field, np.ndarray]:
     """Input functions of the operator's own law, and their values (n, m) at its sensors."""
-    law = op.ansatz.problem.random_field
+    law = op.ansatz.problem.inputs["u0"]
     field = Field(np.asarray(law.sample(jax.random.key(3), count), np.float64), law.basis)
     return field, np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
 
@@ -74,7 +74,7 @@ def homotopy() -> plt.Figure:
     # The last stage's network, asked for the next place.
     start = dataclasses.replace(last, lam=corrected.lam)
     x = np.linspace(0.505, 0.995, 400)[:, None]
-    truth = corrected.ansatz.problem.reference(None, x, corrected.lam)[0]
+    truth = corrected.ansatz.problem.reference({}, x, corrected.lam)[0]
     names = ("start: the last network", "predictor: one Euler step", "corrector: the solver")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for op, name, color in zip(
@@ -120,15 +120,15 @@ def singular_value(problem, eps: float) -> float:
     """σ at the reference solution, on a grid that resolves it."""
     with jax.enable_x64(True):
         x = np.linspace(0, 1, 4001)[:, None]
-        law = problem.random_field
-        a = None if law is None else Field(np.zeros((1, 64)), law.basis)
+        a = {name: Field(np.zeros((1, 64)), law.basis) for name, law in problem.inputs.items()}
         u = problem.reference(a, x, Lam(0.0, eps))
         u_x = np.gradient(u, x[:, 0], axis=1)
         u_xx = np.gradient(u_x, x[:, 0], axis=1)
         solution = {
             label: jnp.asarray(v) for label, v in zip(("", "x", "xx"), (u, u_x, u_xx), strict=True)
         }
-        inputs = None if a is None else {label: jnp.zeros_like(v) for label, v in solution.items()}
+        zeros = {label: jnp.zeros_like(v) for label, v in solution.items()}
+        inputs = dict.fromkeys(a, zeros)
         lam = Lam(jnp.float64(0), jnp.float64(eps))
         return float(slow_mode(problem, solution, inputs, jnp.asarray(x), lam).sigma[0])
 
@@ -231,7 +231,7 @@ def contraction() -> plt.Figure:
     x = np.stack([np.linspace(0, 1, 200), np.full(200, 0.6)], axis=1)
     y = op.ansatz.problem.domain.to_reference(jnp.asarray(x, jnp.float32))
     outputs = net.channels * net.rank
-    values = jnp.asarray(u0 / op.ansatz.problem.random_field.rms, jnp.float32)
+    values = jnp.asarray(u0 / op.ansatz.problem.inputs["u0"].rms, jnp.float32)
     branch = Perceptron((*net.branch, outputs), net.activation)
     trunk = Perceptron((*net.trunk, outputs), net.activation)
     b = evaluate(branch, op.params["branch"], values)[:, : net.rank]

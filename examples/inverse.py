@@ -45,7 +45,7 @@ operator's own error, about 0.1 % of a typical u₀, counts as noise beside that
 
 # %%
 op = hop.load("burgers-time", eps=0.01)
-law = op.ansatz.problem.random_field
+law = op.ansatz.problem.inputs["u0"]
 scales = np.sqrt(law.spectrum).astype(np.float32)
 MODEL_ERROR = 1e-3 * law.rms
 

@@ -22,7 +22,7 @@ class ReactionDiffusion:
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
     odd: ClassVar[tuple[str, ...]] = ()
-    random_field: ClassVar[None] = None
+    inputs: ClassVar[dict] = {}
 
     def residual(self, u, x, a, lam):
         return u[""] - lam.eps**2 * u["xx"] - 1

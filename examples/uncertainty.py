@@ -44,7 +44,7 @@ not change when it is shifted; nor does it under x ↦ −x, u ↦ −u, so the 
 # %%
 BATCH, CELLS, TIMES = 5_000, 128, np.linspace(0, 1, 5)
 op = hop.load("burgers-time", eps=0.01)
-law = op.ansatz.problem.random_field
+law = op.ansatz.problem.inputs["u0"]
 sensors = jnp.asarray(law.sensors, jnp.float32)
 grid = np.stack([np.tile(np.arange(CELLS) / CELLS, len(TIMES)), np.repeat(TIMES, CELLS)], axis=1)
 sizes = [min(BATCH, args.count - first) for first in range(0, args.count, BATCH)]

@@ -1,7 +1,7 @@
 """The ansatz u_θ: a network inside a problem, as jets and residuals at collocation points."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,11 +18,14 @@ from hop.networks import Network, Params, Propagating
 from hop.problem import Lam, Problem
 
 
-class Inputs(NamedTuple):
-    """n input functions: their sensor values, what the network sees, and their coefficients."""
+class Functions(NamedTuple):
+    """n functions: their sensor values, what the network sees, and their coefficients."""
 
     values: Float[Array | np.ndarray, "n m"]
     coefficients: Float[Array | np.ndarray, "n K"]
+
+
+Inputs = Mapping[str, Functions]  # by name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +45,17 @@ class Ansatz:
         """The derivatives that the residual needs, closed."""
         return closure(self.problem.labels)
 
-    @property
-    def _law(self) -> RandomField:
-        law = self.problem.random_field
-        assert law is not None, "a problem without input functions was given some"
-        return law
-
-    def inputs(self, values: Array) -> Inputs:
+    def inputs(self, values: Mapping[str, Array]) -> Inputs:
         """Sensor values (n, m) with the coefficients of the fields that fit them best."""
-        law = self._law
-        fitted = Field.fit(values, law.sensors, law.basis, law.modes)
-        return Inputs(values, fitted.coefficients)
+
+        def fitted(law: RandomField, seen: Array) -> Functions:
+            field = Field.fit(seen, law.sensors, law.basis, law.modes)
+            return Functions(seen, field.coefficients)
+
+        return {name: fitted(self.problem.inputs[name], seen) for name, seen in values.items()}
 
     def init(self, key: Array) -> Params:
-        field = self.problem.random_field
-        sensors = None if field is None else field.sensor_count
+        sensors = {name: law.sensor_count for name, law in self.problem.inputs.items()}
         return self.network.init(key, self.problem.domain.dim, sensors)
 
     def check(self, experiment: Any) -> None:
@@ -86,19 +85,20 @@ class Ansatz:
     def jet(
         self,
         params: Params,
-        inputs: Inputs | None,
+        inputs: Inputs,
         x: Float[Array, "q d"],
         labels: Sequence[str] | None = None,
     ) -> Jet:
-        """u_θ and its derivatives: label → (n, q); n = 1 without inputs."""
+        """u_θ and its derivatives: label → (n, q); n = 1 without input functions."""
         labels = self.labels if labels is None else closure(labels)
         problem, network, domain = self.problem, self.network, self.problem.domain
         if LAPLACIAN in labels:
             self._check_laplacian()
             if np.ptp(domain.scale) or not isinstance(network, Propagating):
                 # Δ in y is Δ in x on a cube alone.
-                return jet(lambda p: self.jet(params, None, p, ())[""], x, labels)
-        values = None if inputs is None else inputs.values / self._law.rms
+                return jet(lambda p: self.jet(params, {}, p, ())[""], x, labels)
+        rms = {name: problem.inputs[name].rms for name in inputs}
+        values = {name: given.values / rms[name] for name, given in inputs.items()}
         images = self._images()
         features, seen = [], []
         for signs in images:
@@ -109,19 +109,19 @@ class Ansatz:
             else:
                 jets = network.features(params, values, y, labels)
             features.append(rescale(jets, signs * domain.scale))
-            if inputs is not None:
-                jets = self.input_jet(inputs, domain.reflect(x, signs), labels)
-                seen.append(rescale(jets, signs))
+            jets_of = self.input_jet(inputs, domain.reflect(x, signs), labels)
+            seen += [rescale(jets, signs) for jets in jets_of.values()]
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
-            a: Sequence[Array | None] = at[len(images) :] or [None] * len(images)
-            unit = [None if there is None else there / self._law.rms for there in a]
-            y, total = domain.to_reference(points), jnp.zeros((), x.dtype)
-            for signs, F, a_there in zip(images, at, unit, strict=False):
+            y, total, rest = domain.to_reference(points), jnp.zeros((), x.dtype), iter(at)
+            F_at = [next(rest) for _ in images]
+            a_at = [{name: next(rest) for name in inputs} for _ in images]
+            for signs, F, a in zip(images, F_at, a_at, strict=True):
                 there = y * jnp.asarray(signs, y.dtype)[None, :]
-                total = total + float(np.prod(signs)) * network.decode(params, F, there, a_there)
-            return problem.lift(total / len(images), columns(points), a[0])
+                unit = {name: values / rms[name] for name, values in a.items()}
+                total = total + float(np.prod(signs)) * network.decode(params, F, there, unit)
+            return problem.lift(total / len(images), columns(points), a_at[0])
 
         return push(compose, (*features, *seen), x, labels)
 
@@ -133,22 +133,29 @@ class Ansatz:
         return images
 
     def _check_laplacian(self) -> None:
-        if self.problem.random_field is not None:
+        if self.problem.inputs:
             raise UserError(
                 "the Laplacian 'Δ' is for problems without an input function; let problem.labels "
                 "name second derivatives, as 'xx' and 'yy'"
             )
 
-    def input_jet(self, inputs: Inputs, x: Float[Array, "q d"], labels: Sequence[str]) -> Jet:
-        """The input functions and their derivatives at the points."""
-        return Field(inputs.coefficients, self._law.basis).jet(x, tuple(labels))
+    def input_jet(
+        self, inputs: Inputs, x: Float[Array, "q d"], labels: Sequence[str] | None = None
+    ) -> Mapping[str, Jet]:
+        """The jet of every input function, by default with the labels that the residual needs."""
+        labels = self.labels if labels is None else tuple(labels)
+        fields = {
+            name: Field(given.coefficients, self.problem.inputs[name].basis)
+            for name, given in inputs.items()
+        }
+        return {name: field.jet(x, labels) for name, field in fields.items()}
 
     def residual(
-        self, params: Params, inputs: Inputs | None, x: Float[Array, "q d"], lam: Lam
+        self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam
     ) -> Float[Array, "n q"]:
         """H(u_θ; s, ε) at the points."""
-        a = None if inputs is None else self.input_jet(inputs, x, self.labels)
-        return self.problem.residual(self.jet(params, inputs, x), columns(x), a, lam)
+        u, a = self.jet(params, inputs, x), self.input_jet(inputs, x)
+        return self.problem.residual(u, columns(x), a, lam)
 
 
 def columns(x: Float[Array, "q d"]) -> Float[Array, "d 1 q"]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hop import ambient
-from hop.ansatz import Inputs
+from hop.ansatz import Functions
 from hop.config import Experiment
 from hop.derivatives import GRADIENT, LAPLACIAN, closure
 from hop.errors import RunError, UserError
@@ -60,21 +60,20 @@ def _check_labels(problem: Problem) -> None:
 
 def _check_residual(problem: Problem, points: int) -> None:
     """The shapes of `lift` and `residual`, given exactly the derivatives that are declared."""
-    name, n = type(problem).__name__, 1 if problem.random_field is None else _FUNCTIONS
+    name, n = type(problem).__name__, _FUNCTIONS if problem.inputs else 1
     values = jax.ShapeDtypeStruct((n, points), jnp.result_type(float))
     at = jax.ShapeDtypeStruct((problem.domain.dim, 1, points), values.dtype)
     gradient = jax.ShapeDtypeStruct((problem.domain.dim, n, points), values.dtype)
     jet = {k: gradient if k == GRADIENT else values for k in closure(problem.labels)}
-    given = problem.random_field is not None
     lam = Lam(*(jax.ShapeDtypeStruct((), values.dtype),) * 2)
-    lifted = _shape(problem, "lift", values, at, values if given else None)
+    lifted = _shape(problem, "lift", values, at, dict.fromkeys(problem.inputs, values))
     if lifted != values.shape:
         raise UserError(
             f"{name}.lift gives shape {lifted} for a network's output of shape {values.shape}; it "
             "must give as many values"
         )
     try:
-        h = _shape(problem, "residual", jet, at, jet if given else None, lam)
+        h = _shape(problem, "residual", jet, at, dict.fromkeys(problem.inputs, jet), lam)
     except KeyError as error:
         raise UserError(
             f"{name}.residual reads the derivative {error.args[0]!r}, and {name}.labels does not "
@@ -97,7 +96,7 @@ def _check_condition(problem: Problem, condition: Condition) -> None:
     if not np.all((given >= low - 1e-6) & (given <= high + 1e-6)):
         raise UserError(f"{name}: points lie outside the domain, from {low} to {high}")
     if condition.values is None:
-        if problem.random_field is None:
+        if not problem.inputs:
             raise UserError(
                 f"{name}: values=None asks for those of the input functions, and there are none; "
                 "give numbers of shape (1, b)"
@@ -116,15 +115,17 @@ def _check_condition(problem: Problem, condition: Condition) -> None:
 def _check_whole(experiment: Experiment) -> None:
     """The residual of the whole ansatz traces: lift, network and residual fit each other."""
     ansatz = experiment.ansatz
-    law, real = ansatz.problem.random_field, jnp.result_type(float)
+    laws, real = ansatz.problem.inputs, jnp.result_type(float)
 
     def residual() -> Any:
-        x, inputs = jnp.zeros((_POINTS[0], ansatz.problem.domain.dim), real), None
-        if law is not None:
-            inputs = Inputs(
+        x = jnp.zeros((_POINTS[0], ansatz.problem.domain.dim), real)
+        inputs = {
+            name: Functions(
                 jnp.zeros((_FUNCTIONS, law.sensor_count), real),
                 jnp.zeros((_FUNCTIONS, len(law.spectrum)), real),
             )
+            for name, law in laws.items()
+        }
         lam = Lam(*(jnp.asarray(v, real) for v in experiment.path.places[0]))
         return ansatz.residual(ansatz.init(ambient.key(0)), inputs, x, lam)
 
@@ -138,13 +139,14 @@ def _check_whole(experiment: Experiment) -> None:
 
 def _check_reference(problem: Problem, lam: Lam) -> None:
     """A reference is optional; one that is there gives a row for each function."""
-    law, field = problem.random_field, None
-    if law is not None:
-        with ambient.on_cpu():
-            field = Field(np.asarray(law.sample(ambient.key(0), _FUNCTIONS)), law.basis)
+    with ambient.on_cpu():
+        fields = {
+            name: Field(np.asarray(law.sample(ambient.key(0), _FUNCTIONS)), law.basis)
+            for name, law in problem.inputs.items()
+        }
     points, _ = problem.domain.quadrature(_ALONG)
     try:
-        reference(problem, field, points, Lam(float(lam.s), float(lam.eps)))
+        reference(problem, fields, points, Lam(float(lam.s), float(lam.eps)))
     except RunError:
         return
 

@@ -40,29 +40,32 @@ class Judge:
 
     Attributes:
       problem: the problem.
-      values: sensor values (n, m) of held-out functions; None without an input function.
-      field: the same functions by their coefficients.
+      values: sensor values (n, m) of held-out functions, by the name of the input.
+      fields: the same functions by their coefficients.
     """
 
     problem: Problem
-    values: np.ndarray | None
-    field: Field | None
+    values: Mapping[str, np.ndarray]
+    fields: Mapping[str, Field]
 
     @classmethod
     def of(cls, experiment: Experiment, split: str, count: int | None = None) -> "Judge":
         """A judge with the first `count` functions of a split (all by default)."""
-        problem = experiment.problem
-        if problem.random_field is None:
-            return cls(problem, None, None)
-        data = datasets.load(problem.random_field, split, experiment.config.data.data_dir, count)
-        field = Field(data["coefficients"], problem.random_field.basis)
-        return cls(problem, data["values"], field)
+        problem, values, fields = experiment.problem, {}, {}
+        for name, law in problem.inputs.items():
+            data = datasets.load(law, split, experiment.config.data.data_dir, count)
+            values[name], fields[name] = data["values"], Field(data["coefficients"], law.basis)
+        return cls(problem, values, fields)
+
+    @property
+    def functions(self) -> int:
+        """How many; 0 for a problem without input functions."""
+        return next(map(len, self.values.values()), 0)
 
     def loss(self, operator: Operator) -> float:
         """L_H = ½ mean |H|² on held-out functions and quadrature points."""
         points, weights = self.quadrature(operator.eps, _PER_EPS_OF_LOSS)
-        asked = (points,) if self.values is None else (self.values, points)
-        h = operator.residual(*asked).astype(np.float64)
+        h = operator.residual(*self.values.values(), points).astype(np.float64)
         return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))
 
     def scores(self, operator: Operator) -> dict[str, float | None]:
@@ -93,7 +96,7 @@ class Judge:
         """
         points, weights = self.quadrature(operator.eps)
         r = self.reference(operator.lam)
-        u = operator(points)[None, :] if self.values is None else operator(self.values, points)
+        u = np.atleast_2d(operator(*self.values.values(), points))
         return np.sqrt((u.astype(np.float64) - r) ** 2 @ weights / (r**2 @ weights))
 
     def reference(self, lam: Lam) -> np.ndarray:
@@ -109,7 +112,7 @@ class Judge:
           no gauge.
         """
         try:
-            found = gauge(operator, None if self.values is None else self.values[:_GAUGED])
+            found = gauge(operator, next((v[:_GAUGED] for v in self.values.values()), None))
         except UserError:
             return None
         middles = {k: float(np.median(getattr(found, k))) for k in ("sigma", "shift", "error")}
@@ -145,7 +148,7 @@ class Judge:
 @functools.lru_cache(maxsize=4)
 def _reference(judge: Judge, lam: Lam) -> np.ndarray:
     points, _ = judge.quadrature(lam.eps)
-    return reference(judge.problem, judge.field, points, lam)
+    return reference(judge.problem, judge.fields, points, lam)
 
 
 def evaluate(
@@ -189,8 +192,7 @@ def evaluate(
                 "place": info.record.get("place"),
             }
         )
-    count = 0 if judge.values is None else len(judge.values)
-    return {"problem": config.problem["name"], "functions": count, "stages": rows}
+    return {"problem": config.problem["name"], "functions": judge.functions, "stages": rows}
 
 
 def info(source: str) -> dict[str, Any]:

@@ -57,10 +57,11 @@ def _program(operator: Operator, target: Path) -> list[Path]:
         functions, points = jax_export.symbolic_shape("functions, points")
         x = jax.ShapeDtypeStruct((points, dim), operator.dtype)
         if sensors is None:
-            made = jax.jit(lambda x: apply(operator.ansatz, "", operator.params, None, x)[0])
+            made = jax.jit(lambda x: apply(operator.ansatz, "", operator.params, {}, x)[0])
             arguments: tuple[Any, ...] = (x,)
         else:
-            made = jax.jit(lambda u0, x: apply(operator.ansatz, "", operator.params, u0, x))
+            (name,) = operator.ansatz.problem.inputs
+            made = jax.jit(lambda u0, x: apply(operator.ansatz, "", operator.params, {name: u0}, x))
             arguments = (jax.ShapeDtypeStruct((functions, len(sensors)), operator.dtype), x)
         data = jax_export.export(made, platforms=_PLATFORMS)(*arguments).serialize()
     about = {

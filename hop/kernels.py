@@ -219,7 +219,7 @@ def kernel(ansatz: Ansatz, params: Params, lam: Lam, x: Float[np.ndarray, "n d"]
       UserError: a problem with an input function.
     """
     problem = ansatz.problem
-    if problem.random_field is not None:
+    if problem.inputs:
         raise UserError(
             f"kernels are those of one function, and {type(problem).__name__} has input functions"
         )
@@ -313,11 +313,11 @@ def _largest(problem: Problem, lam: Lam, n: int) -> float:
         f"in more than one dimension λ_max is known for constants times u and Δu, and "
         f"{type(problem).__name__} is no sum of these; use Helmholtz, or a problem on an interval"
     )
-    if set(problem.labels) != {"", LAPLACIAN} or problem.random_field is not None:
+    if set(problem.labels) != {"", LAPLACIAN} or problem.inputs:
         raise refused
     low, high = np.asarray(domain.lower), np.asarray(domain.upper)
     x = low + (high - low) * sobol(domain.dim, 16)
-    jet = dict.fromkeys(problem.labels, reference(problem, None, x, lam))
+    jet = dict.fromkeys(problem.labels, reference(problem, {}, x, lam))
     slopes = _slopes(problem, jet, x, lam)
     if any(np.ptp(h) for h in slopes.values()):
         raise refused
@@ -377,10 +377,10 @@ def _interval(problem: Problem) -> tuple[float, float]:
     return _edges(problem)[0]
 
 
-def _zero(problem: Problem) -> Field | None:
-    """The input function 0, where the problem has one."""
-    law = problem.random_field
-    return None if law is None else Field(np.zeros((1, len(law.spectrum))), law.basis)
+def _zero(problem: Problem) -> dict[str, Field]:
+    """Input functions that are 0."""
+    laws = problem.inputs.items()
+    return {name: Field(np.zeros((1, len(law.spectrum))), law.basis) for name, law in laws}
 
 
 def _slopes(
@@ -388,8 +388,8 @@ def _slopes(
 ) -> dict[str, Float[np.ndarray, " q"]]:
     """∂H/∂(each entry of the jet) of one function, an input function being 0."""
     with ambient.on_cpu():
-        at, zero = jnp.asarray(x), _zero(problem)
-        a = None if zero is None else zero.jet(at, problem.labels)
+        at = jnp.asarray(x)
+        a = {name: zero.jet(at, problem.labels) for name, zero in _zero(problem).items()}
         jet = {label: jnp.asarray(u[label]) for label in problem.labels}
         made = partials(lambda j: problem.residual(j, columns(at), a, lam), jet)
         return {label: np.broadcast_to(h[0], len(x)) for label, h in made.items()}
@@ -401,8 +401,8 @@ def _jacobians(
 ) -> dict[str, Float[Array, "n P"]]:
     def rows(params: Params, x: Array) -> dict[str, Array]:
         return {
-            "value": ansatz.jet(params, None, x, ())[""],
-            "residual": ansatz.residual(params, None, x, lam),
+            "value": ansatz.jet(params, {}, x, ())[""],
+            "residual": ansatz.residual(params, {}, x, lam),
         }
 
     with jax.default_matmul_precision("highest"):

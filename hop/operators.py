@@ -8,7 +8,7 @@ import numbers
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,14 +19,14 @@ from jax.core import Tracer
 
 from hop import ambient
 from hop import config as config_lib
-from hop.ansatz import Ansatz, Inputs
+from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo, Store
 from hop.config import Config
 from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.fields import Field, RandomField, eigenfunctions
-from hop.networks import Params
+from hop.networks import Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
 
@@ -44,7 +44,7 @@ _FAR = 7
 _CHECKED = 4096  # functions looked at at once, which a cache holds
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
-Program = Callable[[Params, Array | None, Array], Array]  # θ, sensor values, points → (n, q)
+Program = Callable[[Params, Values, Array], Array]  # θ, sensor values, points → (n, q)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity, for jax.jit(op)
@@ -79,8 +79,11 @@ class Operator:
     @property
     def sensors(self) -> np.ndarray | None:
         """The places (m,) at which an input function is given; None without one."""
-        field = self.ansatz.problem.random_field
-        return None if field is None else field.sensors
+        return next((law.sensors for law in self._laws.values()), None)
+
+    @property
+    def _laws(self) -> Mapping[str, RandomField]:
+        return self.ansatz.problem.inputs
 
     @property
     def grid(self) -> np.ndarray:
@@ -145,7 +148,7 @@ class Operator:
         """
         lam = Lam(*(np.asarray(v, self.dtype) for v in self.lam))
 
-        def program(params: Params, values: Array | None, x: Array) -> Array:
+        def program(params: Params, values: Values, x: Array) -> Array:
             return _residual(self.ansatz, params, values, x, lam)
 
         return self._evaluate(program, args, x, sensors)
@@ -155,7 +158,7 @@ class Operator:
 
     def _evaluate(self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
         """What a program makes of the arguments of a call."""
-        takes = 1 if self.sensors is None else 2
+        takes = 1 + len(self._laws)
         if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
             raise UserError(f"call op({'x' if takes == 1 else 'u0, x'})")
         if takes == 2 and not args:
@@ -166,9 +169,9 @@ class Operator:
         in_jax = isinstance(u0, Array) or isinstance(x, Array)
         u0, x = _at_hand(u0), _at_hand(x)
         with ambient.numerics(self.dtype):
-            values = None if takes == 1 else self._checked_values(u0, sensors)
-            leaves = jax.tree.leaves(self.params)
-            if isinstance(values, Array) or isinstance(x, Array) or any(map(_is_traced, leaves)):
+            values = self._checked(u0, sensors)
+            traced = any(map(_is_traced, jax.tree.leaves(self.params)))
+            if traced or any(isinstance(a, Array) for a in (x, *values.values())):
                 u: Any = self._in_place(program, values, x)
             else:
                 u = self._in_blocks(program, values, x.astype(self.dtype))
@@ -181,22 +184,22 @@ class Operator:
         rows = self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.labels else 1
         return 1 << (_POINTS // rows).bit_length() - 1
 
-    def _in_place(self, program: Program, values: Any, x: Any) -> Array:
+    def _in_place(self, program: Program, values: Values, x: Any) -> Array:
         """A program's (n, q) as JAX makes it of tracers, or of arrays that lie on accelerators."""
-        values = None if values is None else jnp.asarray(values, self.dtype)
+        values = {name: jnp.asarray(given, self.dtype) for name, given in values.items()}
         x, size = jnp.asarray(x, self.dtype), self._longest
         parts = [x[i : i + size] for i in range(0, max(1, len(x)), size)]
         made = [program(self.params, values, part) for part in parts]
         return made[0] if len(made) == 1 else jnp.concatenate(made, axis=1)
 
     def _in_blocks(
-        self, program: Program, values: np.ndarray | None, x: np.ndarray
+        self, program: Program, values: Mapping[str, np.ndarray], x: np.ndarray
     ) -> np.ndarray | Array:
         """A program's (n, q) by blocks of functions and of points, padded to few shapes.
 
         The functions of a block are split over the local devices.
         """
-        n, q = 1 if values is None else len(values), len(x)
+        n, q = next(map(len, values.values()), 1), len(x)
         few = 1 << max(1, _ENTRIES // max(1, min(q, _CHUNK))).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
         parts = _parts(x, min(self._longest, max(1, _ENTRIES // most)))
@@ -210,7 +213,8 @@ class Operator:
             place[:] = np.asarray(u)[: place.shape[0], : place.shape[1]]
 
         for first in range(0, n, most):
-            params, block = self._placed(None if values is None else values[first : first + most])
+            some = {name: given[first : first + most] for name, given in values.items()}
+            params, block = self._placed(some)
             at = 0
             for part in parts:
                 made.append((first, at, program(params, block, part)))
@@ -221,16 +225,19 @@ class Operator:
             keep()
         return out
 
-    def _placed(self, block: np.ndarray | None) -> tuple[Params, Array | None]:
+    def _placed(self, block: Mapping[str, np.ndarray]) -> tuple[Params, Values]:
         """The parameters and a block of functions on the local devices, padded to few shapes."""
-        if block is None:
-            return self.params, None
+        if not block:
+            return self.params, block
         params, split = self._at_home
         devices = len(split.mesh.devices)
-        rows = devices * math.ceil((1 << (len(block) - 1).bit_length()) / devices)
-        if rows > len(block):
-            block = np.pad(block, ((0, rows - len(block)), (0, 0)))
-        return params, jax.device_put(block, split)
+
+        def padded(given: np.ndarray) -> np.ndarray:
+            rows = devices * math.ceil((1 << (len(given) - 1).bit_length()) / devices)
+            more = rows - len(given)
+            return np.pad(given, ((0, more), (0, 0))) if more else given
+
+        return params, jax.device_put({name: padded(a) for name, a in block.items()}, split)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: where they were placed on this machine does not travel."""
@@ -244,10 +251,11 @@ class Operator:
         whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
         return jax.device_put(self.params, whole), split
 
-    def _checked_values(self, u0: Any, sensors: Any) -> Any:
-        """Values at the operator's own sensors, in its float type."""
-        law = self.ansatz.problem.random_field
-        assert law is not None
+    def _checked(self, u0: Any, sensors: Any) -> dict[str, Any]:
+        """Values at the operator's own sensors, in its float type, by the name of the input."""
+        return {name: self._values(u0, sensors, law) for name, law in self._laws.items()}
+
+    def _values(self, u0: Any, sensors: Any, law: RandomField) -> Any:
         places = law.sensors if sensors is None else np.asarray(_numbers(sensors, "sensors"))
         u0 = _numbers(_sampled(u0, places), "u0")
         low, high = self.ansatz.problem.domain.lower[0], self.ansatz.problem.domain.upper[0]
@@ -288,8 +296,8 @@ class Operator:
 
     def jets(
         self, u0: Any, x: np.ndarray, dtype: Any = None, sensors: Any = None
-    ) -> tuple[Jet, Jet | None]:
-        """The jets of u_θ and of the input functions at x (q, d): label → (n, q).
+    ) -> tuple[Jet, Mapping[str, Jet]]:
+        """The jets of u_θ and of the input functions by name at x (q, d): label → (n, q).
 
         Args:
           u0, sensors: as in a call of the operator; u0 is None without an input function.
@@ -307,7 +315,7 @@ class Operator:
             )
         dtype = np.dtype(dtype or self.dtype)
         with ambient.numerics(dtype):
-            values = None if u0 is None else self._checked_values(u0, sensors).astype(dtype)
+            values = {k: v.astype(dtype) for k, v in self._checked(u0, sensors).items()}
             params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
             return _jets(
                 self.ansatz, params, values, _checked_points(x, self.ansatz.problem).astype(dtype)
@@ -581,26 +589,23 @@ def _is_real(dtype: Any) -> bool:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def apply(ansatz: Ansatz, label: str, params: Params, values: Array | None, x: Array) -> Array:
+def apply(ansatz: Ansatz, label: str, params: Params, values: Values, x: Array) -> Array:
     """A derivative (n, q) of the solutions, by its label, at x (q, d) for sensor values (n, m)."""
     with jax.default_matmul_precision("highest"):
-        return ansatz.jet(params, _inputs(ansatz, values), x, (label,))[label]
+        # Where the problem does not read the fitted coefficients, the compiler drops the fit.
+        return ansatz.jet(params, ansatz.inputs(values), x, (label,))[label]
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _residual(ansatz: Ansatz, params: Params, values: Array | None, x: Array, lam: Lam) -> Array:
+def _residual(ansatz: Ansatz, params: Params, values: Values, x: Array, lam: Lam) -> Array:
     with jax.default_matmul_precision("highest"):
-        return ansatz.residual(params, _inputs(ansatz, values), x, lam)
+        return ansatz.residual(params, ansatz.inputs(values), x, lam)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _jets(ansatz: Ansatz, params: Params, values: Array | None, x: Array) -> tuple[Jet, Jet | None]:
+def _jets(
+    ansatz: Ansatz, params: Params, values: Values, x: Array
+) -> tuple[Jet, Mapping[str, Jet]]:
     with jax.default_matmul_precision("highest"):
-        inputs = _inputs(ansatz, values)
-        a = None if inputs is None else ansatz.input_jet(inputs, x, ansatz.labels)
-        return ansatz.jet(params, inputs, x), a
-
-
-def _inputs(ansatz: Ansatz, values: Array | None) -> Inputs | None:
-    # Where the problem does not read the fitted coefficients, the compiler drops the fit.
-    return None if values is None else ansatz.inputs(values)
+        inputs = ansatz.inputs(values)
+        return ansatz.jet(params, inputs, x), ansatz.input_jet(inputs, x)

@@ -93,7 +93,7 @@ def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray
     for k, (name, (u, r), color) in enumerate(zip(operators, pairs, colors, strict=True)):
         axes.plot(line[:, 0], u - k * rise, color=color, lw=2, label=name)
         axes.plot(line[:, 0], r - k * rise, color="black", lw=0.8, ls=(0, (4, 3)))
-    what = "solutions" if problem.random_field is None else "one u₀, solutions"
+    what = "one u₀, solutions" if problem.inputs else "solutions"
     where = "x" if dim == 1 else "mean coordinate of x, on the box's diagonal"
     axes.set(xlabel=where, ylabel="u", title=f"{_name(problem)}: {what} along the path")
     if waves:
@@ -167,13 +167,15 @@ def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
     moves, problem = target.endswith(".gif"), operator.ansatz.problem
     times = _FRAMES if moves else _MOMENTS
     x = problem.domain.grid(501, times)
-    law = problem.random_field
-    assert law is not None
     with ambient.numerics(np.float64):
-        field = Field.fit(jnp.asarray(u0, np.float64), law.sensors, law.basis, law.modes)
+        values = jnp.asarray(u0, np.float64)
+        fields = {
+            name: Field.fit(values, law.sensors, law.basis, law.modes)
+            for name, law in problem.inputs.items()
+        }
     shape = (len(u0), times, -1)
     u = operator(u0, x).reshape(shape)
-    r = _reference(operator, field, x).reshape(shape)
+    r = _reference(operator, fields, x).reshape(shape)
     at = x.reshape(times, -1, 2)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
@@ -217,22 +219,22 @@ def _animate(
 
 def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The network's and the reference solution (q,) at x (q, d), for one input function."""
-    law = operator.ansatz.problem.random_field
-    if law is None:
-        return operator(x), _reference(operator, None, x)[0]
+    fields, values = {}, []
     with ambient.numerics(np.float32):
-        coefficients = np.asarray(law.sample(ambient.key(0), 1), np.float64)
-        field = Field(coefficients, law.basis)
-        values = np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
-    return operator(values, x)[0], _reference(operator, field, x)[0]
+        for name, law in operator.ansatz.problem.inputs.items():
+            coefficients = np.asarray(law.sample(ambient.key(0), 1), np.float64)
+            fields[name] = Field(coefficients, law.basis)
+            values.append(np.asarray(fields[name](jnp.asarray(law.sensors, jnp.float32))))
+    return np.atleast_2d(operator(*values, x))[0], _reference(operator, fields, x)[0]
 
 
-def _reference(operator: Operator, field: Field | None, x: np.ndarray) -> np.ndarray:
+def _reference(operator: Operator, fields: Mapping[str, Field], x: np.ndarray) -> np.ndarray:
     """The references (n, q) at x (q, d); NaN, which draws nothing, where there are none."""
     try:
-        return reference(operator.ansatz.problem, field, x, operator.lam)
+        return reference(operator.ansatz.problem, fields, x, operator.lam)
     except (RunError, UserError):
-        return np.full((1 if field is None else len(field.coefficients), len(x)), np.nan)
+        count = next((len(field.coefficients) for field in fields.values()), 1)
+        return np.full((count, len(x)), np.nan)
 
 
 def _losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:

@@ -4,6 +4,7 @@ Shapes: n functions, q points, d coordinates. Every array is (n, q), or (1, q) w
 same for all functions; `x` is (d, 1, q), so `(x,) = x` or `x, t = x` unpacks it.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -13,7 +14,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
-from hop.fields import RandomField
+from hop.fields import Field, RandomField
 
 
 class Lam(NamedTuple):
@@ -43,15 +44,14 @@ class Condition(NamedTuple):
 class Problem(Protocol):
     """What the rest of `hop` asks of a PDE H(u; s, ε) = 0. Problems are hashable.
 
-    The input functions `a` are a Jet in `residual` and values (n, q) in `lift`; both are None for
-    a problem without input.
+    The input functions `a` are given by name: a Jet each in `residual`, values (n, q) in `lift`.
 
     Attributes:
       domain: the box it lives on.
       labels: the derivatives its residual reads, e.g. ("", "x", "xx"), or ("", LAPLACIAN).
       odd: the coordinates, e.g. ("x",), about whose middle the network's output is made odd: it is
         replaced by ½(N(x) − N(Rx)) before `lift` sees it. Usually ().
-      random_field: the law of its input functions; None for a problem without input.
+      inputs: the law of every input function by its name, as {"u0": law}; {} without any.
     """
 
     @property
@@ -61,13 +61,13 @@ class Problem(Protocol):
     @property
     def odd(self) -> tuple[str, ...]: ...
     @property
-    def random_field(self) -> RandomField | None: ...
+    def inputs(self) -> Mapping[str, RandomField]: ...
 
-    def residual(self, u: Jet, x: Array, a: Any, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         """H(u; s, ε) at the points, (n, q)."""
         ...
 
-    def lift(self, network: Array, x: Array, a: Any) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         """u from the network's output, pointwise: exact conditions and symmetries, (n, q)."""
         ...
 
@@ -80,22 +80,22 @@ class Problem(Protocol):
 class Referenced(Problem, Protocol):
     """A problem that knows what its solutions should be. It is scored, and trained no differently.
 
-    `a` is a `hop.fields.Field`, or None without input.
+    Its input functions `a` are a `hop.fields.Field` each.
     """
 
-    def reference(self, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
         ...
 
 
-def reference(problem: Problem, a: Any, x: np.ndarray, lam: Lam) -> np.ndarray:
+def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
     """The problem's reference at the points x (q, d), (n, q), checked.
 
     Raises:
       RunError: there is none, or its solver does not converge.
       UserError: it fails in another way, or gives no finite numbers of this shape.
     """
-    name, n = type(problem).__name__, 1 if a is None else len(a.coefficients)
+    name, n = type(problem).__name__, next((len(f.coefficients) for f in a.values()), 1)
     try:
         if not isinstance(problem, Referenced):
             raise NotImplementedError
@@ -130,7 +130,7 @@ def failing(what: str, error: Exception) -> UserError:
 class Evolving(Problem, Protocol):
     """A problem whose solution is where u_t + H(u; s, ε) = 0 tends to from a u₀ that it knows."""
 
-    def initial(self, x: Array, a: Any) -> Array:
+    def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
         """u₀ at the points, (n, q) or (1, q), from the input functions' values as in `lift`."""
         ...
 

@@ -106,7 +106,7 @@ def _grown(
     for info in new:
         say(f"scoring the stage at s={info.s:g}, eps={info.eps:g} against the reference")
         operator = open_stage(store, info)
-        test = judge.scores(operator) | {"functions": 0 if judge.values is None else functions}
+        test = judge.scores(operator) | {"functions": functions if judge.functions else 0}
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))
     made += [(open_stage(model, info).params, dict(info.metadata)) for info in kept]
     made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
@@ -180,7 +180,7 @@ def card(name: str, store: Store) -> str:
     """The model card, Markdown, from what the stages say of themselves."""
     config, stages = config_lib.stored(store.config()), store.stages()
     experiment = config_lib.build(config)
-    problem, law = experiment.problem, experiment.problem.random_field
+    problem, laws = experiment.problem, experiment.problem.inputs
     count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
     tested = stages[0].metadata["test"]["functions"]
     # From its source: optimised bytecode has no docstrings.
@@ -194,7 +194,7 @@ def card(name: str, store: Store) -> str:
         for i in stages
     ]
     last = stages[-1]
-    call = "op(u0)  # (n, m) values at op.sensors → (n, q) at op.grid" if law else "op()"
+    call = "op(u0)  # (n, m) values at op.sensors → (n, q) at op.grid" if laws else "op()"
     text = [
         f"# {name}",
         about,
@@ -207,7 +207,7 @@ def card(name: str, store: Store) -> str:
     ]
     facts = [
         f"* Problem: {named(config.problem)}",
-        *([f"* Input functions: `{law.name}`, {law.sensor_count} sensors"] if law else []),
+        *(f"* Input functions: `{law.name}`, {law.sensor_count} sensors" for law in laws.values()),
         f"* Network: {named(config.network)}; {count:,} parameters, {config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),

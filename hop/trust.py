@@ -27,6 +27,7 @@ Three things make the figures right where σ is small.
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -122,7 +123,7 @@ def gauge(op: Operator, u0: Any = None, nodes: int | None = None, *, sensors: An
         basis = _integrals(n, ends)
         rows = []
         for k in range(len(u[""])):
-            alone = None if a is None else {label: v[k : k + 1] for label, v in a.items()}
+            alone = jax.tree.map(lambda v: v[k : k + 1], a)  # noqa: B023
             start = np.stack([np.asarray(u[label][k]) for label in ("", "x", "xx")])
             rows.append(_measure(problem, start, alone, grid, lam, basis))
     names = [field.name for field in dataclasses.fields(Gauge) if field.name != "nodes"]
@@ -164,7 +165,7 @@ class _Mode(NamedTuple):
 def _measure(
     problem: Problem,
     start: np.ndarray,
-    a: Jet | None,
+    a: Mapping[str, Jet],
     grid: Array,
     lam: Lam,
     basis: _Integrals,
@@ -249,7 +250,7 @@ def _slow_mode(h: np.ndarray, basis: _Integrals, psi: np.ndarray) -> _Mode:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _linearise(
-    problem: Problem, u: Jet, a: Jet | None, grid: Array, lam: Lam
+    problem: Problem, u: Jet, a: Mapping[str, Jet], grid: Array, lam: Lam
 ) -> tuple[Array, Array]:
     """The residual (n, N + 1), and ∂H/∂u, ∂H/∂u_x, ∂H/∂u_xx (3, n, N + 1)."""
 

@@ -144,12 +144,12 @@ def layers(judge: Judge, operator: Operator) -> dict[str, float | None]:
         return {}
     points, weights = judge.quadrature(operator.eps)
     x = points[:, 0]
-    if judge.values is None:
+    if not judge.values:
         u = np.stack([operator(points).astype(np.float64), r[0]])
         ours, true = (None if np.isnan(zero) else float(zero) for zero in crossing(x, -u))
         return {"interface": ours, "true_interface": true}
     size, apart = (np.sqrt(v**2 @ weights) for v in (r, r - r.mean(axis=0)))
-    gap = crossing(x, operator(judge.values, points).astype(np.float64)) - crossing(x, r)
+    gap = crossing(x, operator(*judge.values.values(), points).astype(np.float64)) - crossing(x, r)
     shock = float(np.nanmean(gap**2)) if np.isfinite(gap).any() else None
     return {"constant": float(np.mean(apart / size)), "shock": shock}
 

@@ -1,6 +1,7 @@
 """From a config to an experiment: objects, each of which checks itself against the others."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from hop.ansatz import Ansatz
 from hop.config.schema import Config, make
@@ -14,7 +15,7 @@ from hop.sharding import Layout
 from hop.solvers import Solver
 from hop.strategies import Plan, Strategy
 
-_ROLES = ("domain", "labels", "odd", "random_field", "residual", "lift", "conditions")
+_ROLES = ("domain", "labels", "odd", "inputs", "residual", "lift", "conditions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Experiment:
         Raises:
           UserError: as in `hop.sharding.Layout.create`.
         """
-        return self.config.mesh.layout(self.problem.random_field is not None)
+        return self.config.mesh.layout(bool(self.problem.inputs))
 
     @property
     def accumulates_over(self) -> str:
@@ -94,21 +95,24 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
 
 
 def _check_roles(problem: Problem) -> None:
-    name, law = type(problem).__name__, problem.random_field
+    name, laws = type(problem).__name__, problem.inputs
     if not isinstance(problem.domain, Box):
         raise UserError(f"{name}.domain is {problem.domain!r} and must be a hop.domain.Box")
-    if law is not None and not isinstance(law, RandomField):
+    if not isinstance(laws, Mapping) or not all(isinstance(v, RandomField) for v in laws.values()):
         raise UserError(
-            f"{name}.random_field is {law!r} and must be a hop.fields.RandomField, or None"
+            f"{name}.inputs is {laws!r} and must be a hop.fields.RandomField by name, as "
+            '{"u0": law}, or {}'
         )
+    if len(laws) > 1:
+        raise UserError(f"{name}.inputs names {', '.join(laws)}; one input function is served")
 
 
 def _check_functions(made: Experiment) -> None:
     """Refuses to draw functions, or to split them, where there are none."""
-    if made.config.data.fresh and made.problem.random_field is None:
+    if made.config.data.fresh and not made.problem.inputs:
         raise UserError("config.data.fresh: this problem has no input functions; leave it out")
     parts = made.config.train.accumulate
-    if parts > 1 and made.accumulates_over == "functions" and made.problem.random_field is None:
+    if parts > 1 and made.accumulates_over == "functions" and not made.problem.inputs:
         raise UserError(
             f"config.train.accumulate={parts}: strategy.slow and strategy.pin weigh all points "
             "together, and there are no functions to split; use 1"

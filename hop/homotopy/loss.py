@@ -39,7 +39,7 @@ class Loss:
       terms: of the loss.
       ansatz: the network inside the problem.
       anchor: θ_{k−1}, the network of the last stage.
-      inputs: n input functions, or None.
+      inputs: n input functions.
       points: q collocation points, shared by all functions.
       stage: λ_k and λ_{k−1}.
       done: steps done of the stage's limit, in [0, 1].
@@ -51,7 +51,7 @@ class Loss:
     terms: tuple[Term, ...]
     ansatz: Ansatz
     anchor: Params
-    inputs: Inputs | None
+    inputs: Inputs
     points: Points
     stage: Stage
     done: ArrayLike = 0.0

@@ -10,7 +10,7 @@ that all windows are the same problem but for the function that they start from.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +21,7 @@ from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.fields import RandomField
-from hop.networks import Network, Params
+from hop.networks import Network, Params, Values
 from hop.problem import Condition, Evolving, Lam
 
 _CONDITIONS = 64  # rows of a soft condition at least: each of its points at so many times
@@ -61,20 +61,20 @@ class Evolution:
         return self.problem.odd
 
     @property
-    def random_field(self) -> RandomField | None:
-        return self.problem.random_field
+    def inputs(self) -> Mapping[str, RandomField]:
+        return self.problem.inputs
 
     def ends(self, x: Float[Array, "q d"]) -> tuple[Float[Array, "q d"], Float[Array, "q d"]]:
         """The points moved to the start and to the end of the window."""
         return x.at[:, -1].set(0.0), x.at[:, -1].set(self.window)
 
-    def initial(self, x: Array, a: Array | None) -> Array:
+    def initial(self, x: Array, a: Values) -> Array:
         return self.problem.initial(x[:-1], a)
 
-    def residual(self, u: Jet, x: Array, a: Jet | None, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return u["t"] + self.problem.residual(u, x[:-1], a, lam)
 
-    def lift(self, network: Array, x: Array, a: Array | None) -> Array:
+    def lift(self, network: Array, x: Array, a: Values) -> Array:
         return self.problem.lift(network, x[:-1], a)
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
@@ -105,15 +105,13 @@ class AtEnd:
 
     network: Network
 
-    def init(self, key: Array, dim: int, sensors: int | None) -> Params:
+    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
         return self.network.init(key, dim + 1, sensors)
 
-    def features(
-        self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
-    ) -> Jet:
+    def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
         return self.network.features(params, values, _at_end(y), labels)
 
-    def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
+    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         return self.network.decode(params, features, _at_end(y), a)
 
 

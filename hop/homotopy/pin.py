@@ -84,7 +84,7 @@ def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
         params = _wide(params)
         mode, places = _mode(ansatz, params, lam)
         phi, psi = (_moved(places, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
-        u = np.asarray(ansatz.jet(params, None, jnp.asarray(places - shift), ())[""][0])
+        u = np.asarray(ansatz.jet(params, {}, jnp.asarray(places - shift), ())[""][0])
         return Pin(np.float64(1), psi, phi, np.mean(phi * u))
 
 
@@ -94,9 +94,9 @@ def shift(ansatz: Ansatz, before: Params, after: Params, lam: Lam) -> float:
         before, after = _wide(before), _wide(after)
         mode, places = _mode(ansatz, after, lam)
         phi, d = np.asarray(mode.phi[0]), 0.0
-        new = ansatz.jet(after, None, jnp.asarray(places), ())[""]
+        new = ansatz.jet(after, {}, jnp.asarray(places), ())[""]
         for _ in range(_NEWTON_STEPS):
-            old = ansatz.jet(before, None, jnp.asarray(places - d), ("x",))
+            old = ansatz.jet(before, {}, jnp.asarray(places - d), ("x",))
             d -= float(phi @ (new - old[""])[0] / (phi @ old["x"][0]))
         return d
 
@@ -109,7 +109,7 @@ def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
     with ambient.numerics(np.float64):
         params = _wide(params)
         mode, places = _mode(ansatz, params, lam)
-        h = ansatz.residual(params, None, jnp.asarray(places), lam)[0]
+        h = ansatz.residual(params, {}, jnp.asarray(places), lam)[0]
         width = places[1, 0] - places[0, 0]
         c = width * jnp.sum(mode.psi[0] * h)
         rest = width * jnp.sum((h - c * mode.psi[0]) ** 2)
@@ -128,7 +128,7 @@ def _mode(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[SlowMode, np.ndarra
 
 @functools.partial(jax.jit, static_argnums=0)
 def _solve(ansatz: Ansatz, params: Params, lam: Lam, places: Array) -> SlowMode:
-    return slow_mode(ansatz.problem, ansatz.jet(params, None, places), None, places, lam)
+    return slow_mode(ansatz.problem, ansatz.jet(params, {}, places), {}, places, lam)
 
 
 def _moved(places: np.ndarray, mode: np.ndarray, shift: float) -> np.ndarray:

@@ -16,6 +16,7 @@ costs a few tridiagonal solves for each function. The differences are of second 
 some 6/ε points, and σ comes out too small or too large by O(Δx²) before that.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -64,14 +65,14 @@ def check_serves(problem: Problem, option: str) -> None:
 
 
 def slow_mode(
-    problem: Problem, u: Jet, a: Jet | None, grid: Float[Array, "m 1"], lam: Lam
+    problem: Problem, u: Jet, a: Mapping[str, Jet], grid: Float[Array, "m 1"], lam: Lam
 ) -> SlowMode:
     """The singular triplet of A of smallest singular value.
 
     Args:
       problem: one that `serves`.
       u: the jet of n functions at the grid, (n, m) each.
-      a: the jet of their input functions, or None.
+      a: the jets of their input functions.
       grid: m equally spaced points, both ends of the interval included.
       lam: s and ε.
     """

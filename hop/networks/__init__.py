@@ -21,6 +21,7 @@ from hop.errors import UserError
 
 Params = Any  # a pytree of arrays
 Labels = Sequence[str]
+Values = Mapping[str, Any]  # arrays of the input functions, by name
 
 
 @jax.custom_jvp
@@ -52,16 +53,16 @@ class Network(Protocol):
     F_q(a)(y) = Σ_p B_qp(a) T_qp(y) factorise, so that derivatives in y come from the trunk T alone.
     """
 
-    def init(self, key: Array, dim: int, sensors: int | None) -> Params:
-        """Parameters for d = `dim` coordinates and m = `sensors` (None: no input function)."""
+    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
+        """Parameters for d = `dim` coordinates, and m sensors of every input function by name."""
         ...
 
-    def features(self, params: Params, values: Any, y: Array, labels: Sequence[str]) -> Jet:
-        """The jet of F at the points: values (n, m) or None, y (q, d) → label → (Q, n, q)."""
+    def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
+        """The jet of F at the points: values (n, m) by name, y (q, d) → label → (Q, n, q)."""
         ...
 
-    def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
-        """The pointwise decoder: (Q, n, q) → (n, q); `a` (n, q) is the input function there."""
+    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
+        """The pointwise decoder: (Q, n, q) → (n, q); `a` holds the inputs there, (n, q)."""
         ...
 
 

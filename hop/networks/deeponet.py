@@ -4,7 +4,7 @@ Lu, Jin, Pang, Zhang, Karniadakis, *Nature Machine Intelligence* 3 (2021), 218�
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from hop.errors import UserError
 from hop.networks import (
     Params,
     Perceptron,
+    Values,
     check_architecture,
     dense,
     evaluate,
@@ -60,21 +61,22 @@ class DeepONet:
     def _trunk(self) -> Perceptron:
         return Perceptron((*self.trunk, self._channels * self.rank), self.activation)
 
-    def init(self, key: Array, dim: int, sensors: int | None) -> Params:
-        if sensors is None:
+    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
+        if not sensors:
             raise UserError(
                 "network 'deeponet' needs an input function, and this problem has "
                 "none; use network.name=mlp"
             )
         branch_key, trunk_key = jax.random.split(key)
         y = on_circle(jnp.zeros((1, dim)), self.harmonics)
+        seen = jnp.zeros((1, sum(sensors.values())))
         return {
-            "branch": self._branch.init(branch_key, jnp.zeros((1, sensors)))["params"],
+            "branch": self._branch.init(branch_key, seen)["params"],
             "trunk": self._trunk.init(trunk_key, y)["params"],
             "bias": jnp.zeros(()),
         }
 
-    def features(self, params: Params, values: Array, y: Array, labels: Sequence[str]) -> Jet:
+    def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
         def split(outputs: Array) -> Array:
             """(·, Q p) → (·, Q, p)."""
             return outputs.reshape(-1, self._channels, self.rank)
@@ -82,7 +84,8 @@ class DeepONet:
         def embed(points: Array) -> Array:
             return on_circle(points, self.harmonics)
 
-        weights = split(evaluate(self._branch, params["branch"], values))
+        seen = jnp.concatenate(list(values.values()), axis=1)
+        weights = split(evaluate(self._branch, params["branch"], seen))
         h = hidden(self._trunk, params["trunk"], embed, y, labels)
         last = params["trunk"][f"Dense_{len(self.trunk)}"]
         if not self._branch_first(weights, h):
@@ -110,5 +113,5 @@ class DeepONet:
         points, width = h[""].shape
         return width <= self.rank and len(weights) < len(h) * points
 
-    def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
+    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         return features[0] + params["bias"]

@@ -2,14 +2,22 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 from jax import Array
 
 from hop.derivatives import Jet, jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, check_architecture, dense, evaluate, hidden
+from hop.networks import (
+    Params,
+    Perceptron,
+    Values,
+    check_architecture,
+    dense,
+    evaluate,
+    hidden,
+)
 
 __all__ = ["MLP"]
 
@@ -43,17 +51,15 @@ class MLP:
     def _module(self) -> Perceptron:
         return Perceptron((*self.widths, 1), self.activation, self.frequency)
 
-    def init(self, key: Array, dim: int, sensors: int | None) -> Params:
-        if sensors is not None:
+    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
+        if sensors:
             raise UserError(
                 "network 'mlp' has no branch for an input function; "
                 "use network.name=deeponet for this problem"
             )
         return self._module.init(key, jnp.zeros((1, dim)))["params"]
 
-    def features(
-        self, params: Params, values: Array | None, y: Array, labels: Sequence[str]
-    ) -> Jet:
+    def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
         def apply(points: Array) -> Array:
             return evaluate(self._module, params, self._embed(points))[:, 0]
 
@@ -68,5 +74,5 @@ class MLP:
         waves = jnp.sin(math.pi * points[:, : self.sines])
         return jnp.concatenate([waves, points[:, self.sines :]], axis=1)
 
-    def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
+    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         return features[0]

@@ -10,12 +10,13 @@ through D.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from hop.networks import Params, Perceptron, check_architecture, evaluate
+from hop.networks import Params, Perceptron, Values, check_architecture, evaluate
 from hop.networks.deeponet import DeepONet
 
 __all__ = ["NonlinearDeepONet"]
@@ -45,17 +46,16 @@ class NonlinearDeepONet(DeepONet):
     def _decoder(self) -> Perceptron:
         return Perceptron((*self.decoder, 1), self.activation)
 
-    def init(self, key: Array, dim: int, sensors: int | None) -> Params:
+    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
         key, decoder_key = jax.random.split(key)
         params = super().init(key, dim, sensors)
-        seen = self.channels + 1 + (dim - 1 if self.harmonics else dim)
+        seen = self.channels + len(sensors) + (dim - 1 if self.harmonics else dim)
         return params | {"decoder": self._decoder.init(decoder_key, jnp.zeros((1, seen)))["params"]}
 
-    def decode(self, params: Params, features: Array, y: Array, a: Array | None) -> Array:
-        assert a is not None
+    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         places = y[:, 1:] if self.harmonics else y
-        places = jnp.broadcast_to(places.T[:, None, :], (places.shape[1], *a.shape))
-        seen = jnp.concatenate([features, a[None], places])
+        places = jnp.broadcast_to(places.T[:, None, :], (places.shape[1], *features.shape[1:]))
+        seen = jnp.concatenate([features, *(there[None] for there in a.values()), places])
         flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker
         u = evaluate(self._decoder, params["decoder"], flat)
-        return u.reshape(a.shape) + params["bias"]
+        return u.reshape(features.shape[1:]) + params["bias"]

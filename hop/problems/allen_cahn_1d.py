@@ -11,6 +11,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.1.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
+from hop.fields import Field, RandomField
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev, double_well
@@ -42,7 +44,7 @@ class AllenCahn1D(Dirichlet):
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
-    random_field: ClassVar[None] = None
+    inputs: ClassVar[Mapping[str, RandomField]] = {}
 
     def __post_init__(self):
         super().__post_init__()
@@ -56,10 +58,10 @@ class AllenCahn1D(Dirichlet):
                 f"right={self.right:g}; use 'none'"
             )
 
-    def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return lam.eps**2 * u["xx"] + u[""] - u[""] ** 3
 
-    def lift(self, network: Array, x: Array, a: None) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         (x,) = x
         if self.conditions_by == "loss":
             return network
@@ -70,7 +72,7 @@ class AllenCahn1D(Dirichlet):
             return ()
         return (Condition(np.array([[0.0], [1.0]]), np.array([[self.left, self.right]])),)
 
-    def reference(self, a: None, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         eps = float(lam.eps)
         if self.left != -self.right:
             return double_well.solve(eps, self.left, self.right)(x[:, 0])[None, :]
@@ -78,5 +80,5 @@ class AllenCahn1D(Dirichlet):
         # float64 for ε ≤ 0.04.
         walk = chebyshev.walk_to(Lam(0.0, eps))
         nodes = 32 + math.ceil(8 / math.sqrt(eps))
-        half = chebyshev.solve(self, None, walk, (0.5, 1.0), (0.0, self.right), nodes)
+        half = chebyshev.solve(self, a, walk, (0.5, 1.0), (0.0, self.right), nodes)
         return np.sign(x[:, 0] - 0.5) * half(0.5 + np.abs(x[:, 0] - 0.5))

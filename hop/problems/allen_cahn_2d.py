@@ -14,6 +14,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.2.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError
+from hop.fields import Field, RandomField
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev_2d
@@ -48,16 +50,16 @@ class AllenCahn2D(Dirichlet):
 
     domain: ClassVar[Box] = Box((-1.0, -1.0), (1.0, 1.0))
     labels: ClassVar[tuple[str, ...]] = ("", "xx", "yy")
-    random_field: ClassVar[None] = None
+    inputs: ClassVar[Mapping[str, RandomField]] = {}
 
-    def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         steady = -(lam.eps**2) * (u["xx"] + u["yy"]) + u[""] ** 3 - u[""]
-        return (1 - lam.s) * steady + lam.s * (u[""] - self.initial(x, a))
+        return (1 - lam.s) * steady + lam.s * (u[""] - self.initial(x, {}))
 
-    def initial(self, x: Array, a: None) -> Array:
+    def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
         return -jnp.sin(math.pi * x[0]) * jnp.sin(math.pi * x[1])
 
-    def lift(self, network: Array, x: Array, a: None) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         x, y = x
         return (1 - x**2) * (1 - y**2) * network if self.conditions_by == "lift" else network
 
@@ -69,7 +71,7 @@ class AllenCahn2D(Dirichlet):
         points = np.concatenate([np.stack(side, axis=1) for side in sides])
         return (Condition(points, np.zeros((1, len(points)))),)
 
-    def reference(self, a: None, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         s, eps = float(lam.s), float(lam.eps)
         if s == 0 and eps >= 1 / (math.sqrt(2) * math.pi):
             raise RunError(

@@ -10,6 +10,7 @@ operator is constant in u₀. Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, 
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -52,19 +53,19 @@ class BurgersSteady(Dirichlet):
             )
 
     @property
-    def random_field(self) -> RandomField:
-        return RANDOM_FIELDS[self.field]
+    def inputs(self) -> Mapping[str, RandomField]:
+        return {"u0": RANDOM_FIELDS[self.field]}
 
-    def residual(self, u: Jet, x: Array, a: Jet, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         (x,) = x
         source = (math.pi / 2) * jnp.sin(2 * math.pi * x)
         steady = u[""] * u["x"] - lam.eps * u["xx"] - source
-        return (1 - lam.s) * steady + lam.s * (u[""] - a[""])
+        return (1 - lam.s) * steady + lam.s * (u[""] - a["u0"][""])
 
-    def initial(self, x: Array, a: Array) -> Array:
-        return a
+    def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
+        return a["u0"]
 
-    def lift(self, network: Array, x: Array, a: Array) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         (x,) = x
         return x * (1 - x) * network if self.conditions_by == "lift" else network
 
@@ -73,7 +74,7 @@ class BurgersSteady(Dirichlet):
             return ()
         return (Condition(np.array([[0.0], [1.0]]), np.zeros((1, 2))),)
 
-    def reference(self, a: Field, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         s, eps = float(lam.s), float(lam.eps)
         walk = chebyshev.walk_to(Lam(s, eps))
         x = x[:, 0]
@@ -84,8 +85,9 @@ class BurgersSteady(Dirichlet):
         # At s = 0 the solution is unique and the equation odd about ½, so u is odd. The half
         # interval fixes the shock's place, which the whole one does not in float64 for ε ≤ 0.02,
         # and puts the shock where the nodes are dense. One solve serves every function.
-        any_field = Field(np.zeros((1, a.coefficients.shape[1])), a.basis)
+        u0 = a["u0"]
+        any_field = {"u0": Field(np.zeros((1, u0.coefficients.shape[1])), u0.basis)}
         nodes = 32 + math.ceil(6 / math.sqrt(eps))
         half = chebyshev.solve(self, any_field, walk, (0.0, 0.5), (0.0, 0.0), nodes)
         values = np.sign(0.5 - x) * half(np.minimum(x, 1 - x))
-        return np.broadcast_to(values, (len(a.coefficients), len(x)))
+        return np.broadcast_to(values, (len(u0.coefficients), len(x)))

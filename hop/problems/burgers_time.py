@@ -10,7 +10,7 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -42,29 +42,30 @@ class BurgersTime:
     domain: ClassVar[Box] = Box((0.0, 0.0), (1.0, 1.0), periodic=("x",))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "t", "xx")
     odd: ClassVar[tuple[str, ...]] = ()
-    random_field: ClassVar[RandomField] = RANDOM_FIELDS["periodic"]
+    inputs: ClassVar[Mapping[str, RandomField]] = {"u0": RANDOM_FIELDS["periodic"]}
 
     def __post_init__(self):
         check_choice("config.problem.conditions_by", self.conditions_by, ("lift", "loss"))
 
-    def residual(self, u: Jet, x: Array, a: Jet, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return u["t"] + u[""] * u["x"] - lam.eps * u["xx"]
 
-    def lift(self, network: Array, x: Array, a: Array) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         _, t = x
-        return a + t * network if self.conditions_by == "lift" else network
+        return a["u0"] + t * network if self.conditions_by == "lift" else network
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         if self.conditions_by == "lift":
             return ()
-        x = self.random_field.sensors
+        x = self.inputs["u0"].sensors
         return (Condition(np.stack([x, np.zeros_like(x)], axis=1), None),)
 
-    def reference(self, a: Field, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         # A shock of jump Δ is 4ε/Δ wide, and its spectrum falls like exp(−4π²kε/Δ), to 1e-6 at
         # 0.35 Δ/ε modes; it crosses its own width in 8ε/Δ² or more, six steps here. Δ is at most
         # that of u₀. Against the Cole–Hopf formula from sin 2πx the error is below 5e-7.
-        eps, field = float(lam.eps), Field(np.asarray(a.coefficients, np.float64), a.basis)
+        eps, u0 = float(lam.eps), a["u0"]
+        field = Field(np.asarray(u0.coefficients, np.float64), u0.basis)
         with ambient.numerics(np.float64):
             jump = np.ptp(np.asarray(field(jnp.linspace(0, 1, 513))), axis=1)
         jump = 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)  # few kinds of function

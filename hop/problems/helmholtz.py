@@ -10,6 +10,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4 (d = 20).
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from jax import Array
 from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import Box, sobol
 from hop.errors import UserError
+from hop.fields import Field, RandomField
 from hop.problem import Condition, Lam
 
 __all__ = ["Helmholtz"]
@@ -39,7 +41,7 @@ class Helmholtz:
 
     labels: ClassVar[tuple[str, ...]] = ("", LAPLACIAN)
     odd: ClassVar[tuple[str, ...]] = ()
-    random_field: ClassVar[None] = None
+    inputs: ClassVar[Mapping[str, RandomField]] = {}
 
     def __post_init__(self):
         if self.dim < 1:
@@ -54,10 +56,10 @@ class Helmholtz:
     def domain(self) -> Box:
         return Box((-1.0,) * self.dim, (1.0,) * self.dim)
 
-    def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return -(lam.eps**2) * u[LAPLACIAN] - u[""] / self.dim
 
-    def lift(self, network: Array, x: Array, a: None) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         return network
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
@@ -65,7 +67,7 @@ class Helmholtz:
         sums = jnp.asarray(points.sum(axis=1)[None, :], jnp.result_type(lam.eps))
         return (Condition(points, jnp.sin(sums / (self.dim * lam.eps))),)
 
-    def reference(self, a: None, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         return np.sin(np.asarray(x, np.float64).sum(axis=1) / (self.dim * float(lam.eps)))[None, :]
 
 

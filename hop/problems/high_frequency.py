@@ -8,6 +8,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4 (high-frequency func
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jax import Array
 
 from hop.derivatives import Jet
 from hop.domain import Box
+from hop.fields import Field, RandomField
 from hop.problem import Condition, Lam
 
 __all__ = ["HighFrequency"]
@@ -28,17 +30,17 @@ class HighFrequency:
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     labels: ClassVar[tuple[str, ...]] = ("",)
     odd: ClassVar[tuple[str, ...]] = ()
-    random_field: ClassVar[None] = None
+    inputs: ClassVar[Mapping[str, RandomField]] = {}
 
-    def residual(self, u: Jet, x: Array, a: None, lam: Lam) -> Array:
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         (x,) = x
         return u[""] - jnp.sin(math.pi * x / lam.eps)
 
-    def lift(self, network: Array, x: Array, a: None) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         return network
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         return ()
 
-    def reference(self, a: None, x: np.ndarray, lam: Lam) -> np.ndarray:
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         return np.sin(math.pi * x.T / float(lam.eps))

@@ -9,7 +9,7 @@ an interior layer of width ε on [0, 1] needs N of about 5/ε for twelve digits.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ class Solution:
 
 def solve(
     problem: Problem,
-    a: Field | None,
+    a: Mapping[str, Field],
     walk: Sequence[Lam],
     interval: tuple[float, float],
     ends: tuple[float, float],
@@ -54,7 +54,7 @@ def solve(
 
     Args:
       problem: a problem on an interval whose residual reads "", "x" and "xx".
-      a: the input functions, n of them; None stands for one function without input.
+      a: n functions for each input, by its name; {} for one function without input.
       walk: places (s, ε); each is solved from the solution before it, the first from the straight
         line between the ends.
       interval: where to solve; a part of the domain where symmetry gives a value at a cut.
@@ -66,14 +66,17 @@ def solve(
     """
     with ambient.on_cpu():
         places = jnp.asarray([[lam.s, lam.eps] for lam in walk], jnp.float64)
-        coefficients = np.zeros((1, 1)) if a is None else np.asarray(a.coefficients, np.float64)
-        basis = "sine" if a is None else a.basis
         x = lobatto(interval, nodes)
         values, sizes = [], []
-        for first in range(0, len(coefficients), _BATCH):
-            block = coefficients[first : first + _BATCH]
-            inputs = Field(jnp.asarray(block), basis)(jnp.asarray(x))
-            u, size = _walk(problem, interval, ends, nodes, inputs, places)
+        count = next((len(f.coefficients) for f in a.values()), 1)
+        for first in range(0, count, _BATCH):
+            numbers = jnp.arange(first, min(first + _BATCH, count))
+            block = {
+                name: Field(jnp.asarray(f.coefficients[first : first + _BATCH], float), f.basis)
+                for name, f in a.items()
+            }
+            inputs = {name: field(jnp.asarray(x)) for name, field in block.items()}
+            u, size = _walk(problem, interval, ends, nodes, numbers, inputs, places)
             values.append(np.asarray(u))
             sizes.append(np.asarray(size))
     check_converged(float(np.max(np.concatenate(sizes))), walk[-1], nodes)
@@ -159,22 +162,26 @@ def _walk(
     interval: tuple[float, float],
     ends: tuple[float, float],
     n: int,
-    inputs: Array,
+    numbers: Array,
+    inputs: Mapping[str, Array],
     places: Array,
 ) -> tuple[Array, Array]:
-    """Solutions (b, N + 1) at the last of the places (k, 2), and their last Newton steps (b,)."""
+    """Solutions (b, N + 1) at the last of the places (k, 2), and their last Newton steps (b,).
+
+    `numbers` (b,) counts them, where there may be no inputs.
+    """
     points = lobatto(interval, n)
     first = differentiation_matrix(points)
     d = jnp.asarray(np.stack([np.eye(n + 1), first, first @ first]))
     x = jnp.asarray(points)
 
-    def rows(u: Array, a: Array, place: Array) -> tuple[Array, Array]:
+    def rows(u: Array, a: Mapping[str, Array], place: Array) -> tuple[Array, Array]:
         """The residual (N + 1,), and its Jacobian (N + 1, N + 1) by the chain rule."""
 
         def residual(jet: Jet) -> Array:
             lam = Lam(place[0], place[1])
-            inputs = {"": a[None, :]} if problem.random_field is not None else None
-            return problem.residual(jet, x[None, None, :], inputs, lam)
+            jets = {name: {"": values[None, :]} for name, values in a.items()}
+            return problem.residual(jet, x[None, None, :], jets, lam)
 
         jet = {label: (d[i] @ u)[None, :] for i, label in enumerate(("", "x", "xx"))}
         h, slopes = residual(jet)[0], partials(residual, jet)
@@ -184,7 +191,7 @@ def _walk(
             jacobian = jacobian.at[end].set(d[0, end])
         return h, jacobian
 
-    def follow(a: Array) -> tuple[Array, Array]:
+    def follow(_: Array, a: Mapping[str, Array]) -> tuple[Array, Array]:
         def next_place(u, place):
             return newton(lambda u: rows(u, a, place), u)
 
@@ -192,4 +199,4 @@ def _walk(
         u, sizes = jax.lax.scan(next_place, line, places)
         return u, sizes[-1]
 
-    return jax.vmap(follow)(inputs)
+    return jax.vmap(follow)(numbers, inputs)

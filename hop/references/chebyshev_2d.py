@@ -105,7 +105,7 @@ def _newton(
         """The residual (m²,), and its Jacobian (m², m²) by the chain rule."""
 
         def residual(jet: Jet) -> Array:
-            return problem.residual(jet, jnp.asarray(x)[:, None, :], None, Lam(place[0], place[1]))
+            return problem.residual(jet, jnp.asarray(x)[:, None, :], {}, Lam(place[0], place[1]))
 
         jet = {label: (matrix @ u)[None, :] for label, matrix in d.items()}
         slopes = partials(residual, jet)

@@ -9,6 +9,7 @@ like exp(−λ₀τ), λ₀ the slowest eigenvalue. So it is stopped by time, at
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -17,13 +18,14 @@ import numpy as np
 from jax import Array
 
 from hop import ambient
+from hop.derivatives import Jet
 from hop.fields import Field
 from hop.problem import Lam, Problem
 
 
 def march(
     problem: Problem,
-    a: Field | None,
+    a: Mapping[str, Field],
     lam: Lam,
     points: int,
     decay: float,
@@ -34,7 +36,7 @@ def march(
 
     Args:
       problem: of second order on an interval, with u = 0 at both ends.
-      a: n input functions, or None for one solution without input.
+      a: n functions for each input, by its name; {} for one solution without input.
       lam: s and ε.
       points: m, both ends included.
       decay: λ₀.
@@ -50,20 +52,28 @@ def march(
         step = 0.9 * min(dx**2 / (2 * diffusion), 2 * diffusion / speed**2)
         count = math.ceil(math.log(1 / tolerance) / decay / step)
         x = jnp.asarray(grid)
-        inputs = jnp.zeros((1, points)) if a is None else a(x[:, 0])
-        u = _march(problem, inputs, x, jnp.asarray([lam.s, lam.eps]), step, count)
+        inner = {name: {"": field(x[1:-1, 0])} for name, field in a.items()}
+        start = jnp.zeros((next((len(f.coefficients) for f in a.values()), 1), points))
+        u = _march(problem, start, inner, x, jnp.asarray([lam.s, lam.eps]), step, count)
         return grid[:, 0], np.asarray(u), count
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _march(problem: Problem, inputs: Array, x: Array, lam: Array, step: Any, count: Any) -> Array:
+def _march(
+    problem: Problem,
+    start: Array,
+    a: Mapping[str, Jet],
+    x: Array,
+    lam: Array,
+    step: Any,
+    count: Any,
+) -> Array:
     dx = x[1, 0] - x[0, 0]
     at = x[1:-1].T[:, None, :]
-    a = None if problem.random_field is None else {"": inputs[:, 1:-1]}
 
     def advance(_: Array, u: Array) -> Array:
         left, mid, right = u[:, :-2], u[:, 1:-1], u[:, 2:]
         jet = {"": mid, "x": (right - left) / (2 * dx), "xx": (right - 2 * mid + left) / dx**2}
         return u.at[:, 1:-1].add(-step * problem.residual(jet, at, a, Lam(lam[0], lam[1])))
 
-    return jax.lax.fori_loop(0, count, advance, jnp.zeros_like(inputs))
+    return jax.lax.fori_loop(0, count, advance, start)

@@ -116,7 +116,7 @@ class Solver(Protocol):
 
 def check_dense(experiment: Any, name: str, remedy: str) -> None:
     """Refuses an experiment that the Jacobian matrix cannot serve."""
-    if experiment.problem.random_field is not None:
+    if experiment.problem.inputs:
         raise UserError(f"'{name}' serves problems without input functions; {remedy}")
     count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
     if count > _DENSE_LIMIT:

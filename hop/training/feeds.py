@@ -1,6 +1,7 @@
 """Feeds: the input functions of every step, from their law, from the device or from the host."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from hop import ambient, datasets
-from hop.ansatz import Inputs
+from hop.ansatz import Functions, Inputs
 from hop.config import Experiment
 from hop.errors import UserError
 from hop.fields import Field, RandomField
@@ -22,33 +23,34 @@ _FRESH = 2**31 - 1  # sets the keys of fresh functions apart from the datasets',
 
 @runtime_checkable
 class Feed(Protocol):
-    def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs | None, Array | None]:
+    def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs, Array | None]:
         """The `pool` and `draws` of `Program.dispatch` for some steps of a stage."""
         ...
 
 
 def feed(experiment: Experiment, layout: Layout) -> Feed:
     """Feeds the compiled program from the law itself, from the device, or else from the host."""
-    config, field = experiment.config, experiment.problem.random_field
-    if field is None:
-        return lambda stage, first, steps: (None, None)
+    config, laws = experiment.config, experiment.problem.inputs
+    if not laws:
+        return lambda stage, first, steps: ({}, None)
     count, seed, fixed = config.train.functions, config.seed, not experiment.solver.redraws
     shared = layout.sharding(None, FUNCTION)
     if config.data.fresh:
 
         @functools.partial(jax.jit, out_shardings=shared)
         def sample(stage: Array, steps: Array) -> Inputs:
-            return fresh(field, count, seed, stage, steps)
+            return fresh(laws, count, seed, stage, steps)
 
         def from_law(stage: int, first: int, steps: int) -> tuple[Inputs, None]:
             taken = np.zeros(steps) if fixed else np.arange(first, first + steps)
             return sample(np.int32(stage), taken.astype(np.int32)), None
 
         return from_law
-    data = datasets.load(field, "train", config.data.data_dir)
-    inputs = Inputs(real(data["values"]), real(data["coefficients"]))
-    total = len(inputs.values)
-    if sum(array.nbytes for array in inputs) <= config.data.resident_mib * 2**20:
+    inputs, total = {}, datasets.SPLITS["train"]
+    for name, law in laws.items():
+        data = datasets.load(law, "train", config.data.data_dir)
+        inputs[name] = Functions(real(data["values"]), real(data["coefficients"]))
+    if sum(a.nbytes for a in jax.tree.leaves(inputs)) <= config.data.resident_mib * 2**20:
         pool = layout.put(inputs)
 
         def resident(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
@@ -71,17 +73,23 @@ def feed(experiment: Experiment, layout: Layout) -> Feed:
     return streamed
 
 
-def fresh(field: RandomField, count: int, seed: int, stage: Any, steps: Array) -> Inputs:
+def fresh(
+    laws: Mapping[str, RandomField], count: int, seed: int, stage: Any, steps: Array
+) -> Inputs:
     """`count` new functions for each of some steps of a stage: arrays (steps, count, …).
 
-    They are a function of (field, seed, stage, step) alone, and no dataset holds them.
+    They are a function of (laws, seed, stage, step) alone, and no dataset holds them.
     """
     root = jax.random.fold_in(jax.random.fold_in(ambient.key(seed), _FRESH), stage)
-    sensors = jnp.asarray(real(field.sensors))
+
+    def drawn(law: RandomField, key: Array) -> Functions:
+        functions = Field(law.sample(key, count), law.basis)
+        return Functions(functions(jnp.asarray(real(law.sensors))), functions.coefficients)
 
     def of(step: Array) -> Inputs:
-        functions = Field(field.sample(jax.random.fold_in(root, step), count), field.basis)
-        return Inputs(functions(sensors), functions.coefficients)
+        first = jax.random.fold_in(root, step)
+        keys = [first, *(jax.random.fold_in(first, k) for k in range(1, len(laws)))]
+        return {name: drawn(laws[name], key) for name, key in zip(laws, keys, strict=True)}
 
     return jax.vmap(of)(steps)
 
@@ -106,15 +114,14 @@ def draws(
 
 
 def provide(experiment: Experiment, reporter: Reporter) -> None:
-    """Builds a dataset that is missing, in one process of the job, and says so."""
-    field, data_dir = experiment.problem.random_field, experiment.config.data.data_dir
-    if field is None or not datasets.has_files(field):
-        return
-    if is_chief() and not datasets.is_built(field.name, data_dir):
-        folder = datasets.folder(field.name, data_dir)
-        reporter.message(f"building the dataset {datasets.NAME}/{field.name} in {folder}")
-        datasets.build(field.name, data_dir, reporter.building(field.name))
-    wait_for_all("dataset")
+    """Builds datasets that are missing, in one process of the job, and says so."""
+    data_dir = experiment.config.data.data_dir
+    for law in filter(datasets.has_files, experiment.problem.inputs.values()):
+        if is_chief() and not datasets.is_built(law.name, data_dir):
+            folder = datasets.folder(law.name, data_dir)
+            reporter.message(f"building the dataset {datasets.NAME}/{law.name} in {folder}")
+            datasets.build(law.name, data_dir, reporter.building(law.name))
+        wait_for_all("dataset")
 
 
 def check_batch(experiment: Experiment, layout: Layout) -> None:
@@ -133,7 +140,7 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
         layout.check(words, count // parts, axis)
 
     check("points", train.points, POINT)
-    if problem.random_field is None:
+    if not problem.inputs:
         return
     check("functions", train.functions, FUNCTION)
     available = datasets.SPLITS["train"]

@@ -113,7 +113,7 @@ class Program:
     def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array], Array]]:
         """(state, stage, window, pool, draws) → (state, mean of every loss term, first loss).
 
-        `pool` holds the input functions (None without any), `draws` (dispatch, n) says which of
+        `pool` holds the input functions ({} without any), `draws` (dispatch, n) says which of
         them each step takes; without it, `pool` holds those of every step, (dispatch, n, …).
         Everything that changes between stages is traced: one compilation.
         """
@@ -138,7 +138,7 @@ class Program:
     def _predict(self, state: TrainState, stage: Stage) -> TrainState:
         predictor = self.experiment.plan.predictor
         assert predictor is not None
-        objective = self._objective(state, stage, None, None)
+        objective = self._objective(state, stage, {}, None)
         return state._replace(params=predictor(objective, state.params))
 
     def _dispatch(
@@ -146,10 +146,10 @@ class Program:
         state: TrainState,
         stage: Stage,
         window: Window,
-        pool: Inputs | None,
+        pool: Inputs,
         draws: Array | None,
     ) -> tuple[TrainState, dict[str, Array], Array]:
-        def drawn(i: Any) -> Inputs | None:
+        def drawn(i: Any) -> Inputs:
             taken = i if draws is None else draws[i]
             return self.layout.constrain(jax.tree.map(lambda a: a[taken], pool), FUNCTION)
 
@@ -174,7 +174,7 @@ class Program:
         state: TrainState,
         stage: Stage,
         window: Window,
-        inputs: Inputs | None,
+        inputs: Inputs,
         candidates: Any,
     ) -> tuple[TrainState, dict[str, Array]]:
         objective = self._objective(state, stage, inputs, candidates)
@@ -187,7 +187,7 @@ class Program:
         self,
         state: TrainState,
         stage: Stage,
-        inputs: Inputs | None,
+        inputs: Inputs,
         candidates: Any,
     ) -> Loss:
         points = self._points(state.anchor, inputs, self._key(state, stage), candidates)
@@ -200,7 +200,7 @@ class Program:
         key = jax.random.fold_in(ambient.key(self.experiment.config.seed), stage.index)
         return jax.random.fold_in(key, state.step if self.solver.redraws else 0)
 
-    def _candidates(self, state: TrainState, stage: Stage, inputs: Inputs | None) -> Any:
+    def _candidates(self, state: TrainState, stage: Stage, inputs: Inputs) -> Any:
         """What the next steps draw their points from; None where they need no such pool."""
 
         def residual(x: Array) -> Array:
@@ -210,7 +210,7 @@ class Program:
         domain, key = self.ansatz.problem.domain, self._key(state, stage)
         return self.experiment.sampler.pool(key, self.train.points, domain, residual)
 
-    def _points(self, anchor: Params, inputs: Inputs | None, key: Array, candidates: Any) -> Points:
+    def _points(self, anchor: Params, inputs: Inputs, key: Array, candidates: Any) -> Points:
         def last(x: Array, labels: Sequence[str]) -> Jet:
             return self.ansatz.jet(anchor, inputs, x, labels)
 

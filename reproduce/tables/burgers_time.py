@@ -68,22 +68,22 @@ def measure(folders: Folders, quick: bool) -> Any:
 
 def carried(operator: Operator, eps: float) -> float:
     """The mean L2RE of a network at another viscosity, untrained there, on 2,048 points in x."""
-    problem, law = operator.ansatz.problem, BurgersTime.random_field
+    problem, law = operator.ansatz.problem, BurgersTime.inputs["u0"]
     data = load_data(law, "test", "", FUNCTIONS)
     x = problem.domain.grid(2048, 26)
-    exact = reference(problem, Field(data["coefficients"], law.basis), x, Lam(0.0, eps))
+    exact = reference(problem, {"u0": Field(data["coefficients"], law.basis)}, x, Lam(0.0, eps))
     return error(operator(data["values"].astype(np.float32), x), exact)
 
 
 def beside_the_solver(operator: Operator, many: int) -> dict[str, Any]:
     """Seconds for many functions on the grid, of the operator and of the solver at its accuracy."""
     problem, eps = operator.ansatz.problem, operator.eps
-    law = BurgersTime.random_field
+    law = BurgersTime.inputs["u0"]
     data = load_data(law, "test", "", many)
     few = Field(data["coefficients"][:FUNCTIONS], law.basis)
     every = Field(data["coefficients"], law.basis)
     x = operator.grid
-    exact = reference(problem, few, x, operator.lam)
+    exact = reference(problem, {"u0": few}, x, operator.lam)
 
     def solve(field: Field, modes: int, rate: int) -> np.ndarray:
         count = len(field.coefficients)
@@ -173,7 +173,7 @@ def places(results: Results, measured: Any) -> dict[str, str]:
 
 def draw(target: Path, folders: Folders) -> None:
     operator = load(MODEL)
-    law = BurgersTime.random_field
+    law = BurgersTime.inputs["u0"]
     u0 = load_data(law, "test", "", 3)["values"]
     plotting.evolution(str(target), operator, u0)
     plotting.evolution(str(target.with_suffix(".gif")), operator, u0)

@@ -79,7 +79,7 @@ def planes(target: Path, operators: Mapping[str, Operator]) -> None:
     first = next(iter(operators.values()))
     domain = first.ansatz.problem.domain
     x = domain.grid(PIXELS, PIXELS)
-    images = {"reference": reference(first.ansatz.problem, None, x, first.lam)[0]}
+    images = {"reference": reference(first.ansatz.problem, {}, x, first.lam)[0]}
     images |= {name: operator(x) for name, operator in operators.items()}
     top = np.nanmax(np.abs(images["reference"]))
     columns = math.ceil(len(images) / 2)

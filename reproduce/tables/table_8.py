@@ -46,8 +46,7 @@ def measure(folders: Folders, quick: bool) -> Any:
 
 def fields(operator: Operator, count: int) -> tuple[Field, np.ndarray]:
     """Fresh functions: the field, and its values at the sensors."""
-    law = operator.ansatz.problem.random_field
-    assert law is not None
+    law = operator.ansatz.problem.inputs["u0"]
     with ambient.numerics(np.float64):
         field = Field(np.asarray(law.sample(ambient.key(7), count)), law.basis)
         return field, np.asarray(field(jnp.asarray(law.sensors)))
@@ -59,7 +58,7 @@ def first(field: Field, count: int) -> Field:
 
 def newton(problem: Any, field: Field, lam: Lam, nodes: int) -> np.ndarray:
     walk = chebyshev.walk_to(lam)
-    solution = chebyshev.solve(problem, field, walk, (0.0, 1.0), (0.0, 0.0), nodes)
+    solution = chebyshev.solve(problem, {"u0": field}, walk, (0.0, 1.0), (0.0, 0.0), nodes)
     return solution(X)
 
 
@@ -119,7 +118,7 @@ def compare(operator: Operator, training: float) -> dict[str, Any]:
         speed = 1.2 * float(np.abs(exact).max())
 
         def march(fs: Field, points: int = points, speed: float = speed) -> Any:
-            return finite_differences.march(problem, fs, lam, points, decay, speed)
+            return finite_differences.march(problem, {"u0": fs}, lam, points, decay, speed)
 
         x, u, steps = march(first(field, 4))
         smooth = np.stack([np.interp(x, X, row) for row in exact[:4]])

@@ -8,6 +8,7 @@ Shapes: n functions, q points, d coordinates.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ class View:
       ansatz: the network inside the problem.
       params: θ.
       anchor: θ_{k−1}, the network of the last stage.
-      inputs: n input functions, or None.
+      inputs: n input functions.
       points: the collocation points with their inverse density, or the term's own.
       stage: λ_k and λ_{k−1}.
     """
@@ -57,7 +58,7 @@ class View:
     ansatz: Ansatz
     params: Params
     anchor: Params
-    inputs: Inputs | None
+    inputs: Inputs
     points: Points
     stage: Stage
 
@@ -76,20 +77,14 @@ class View:
         return self.ansatz.jet(self.params, self.inputs, self.x)
 
     @functools.cached_property
-    def a(self) -> Jet | None:
-        """That of the input functions."""
-        return self.input_jet(self.x)
+    def a(self) -> Mapping[str, Jet]:
+        """Those of the input functions."""
+        return self.ansatz.input_jet(self.inputs, self.x)
 
     @functools.cached_property
     def h(self) -> Float[Array, "n q"]:
         """H(u_θ; λ_k)."""
         return self.ansatz.problem.residual(self.u, self.at, self.a, self.stage.lam)
-
-    def input_jet(self, x: Float[Array, "q d"], labels: tuple[str, ...] = ()) -> Jet | None:
-        """The jet of the input functions at other points; by default as the residual reads it."""
-        if self.inputs is None:
-            return None
-        return self.ansatz.input_jet(self.inputs, x, labels or self.ansatz.labels)
 
     def value(self, params: Params, x: Float[Array, "q d"]) -> Float[Array, "n q"]:
         """u at other points, or of another network."""
@@ -118,7 +113,7 @@ class Term(Protocol):
         """w, `done` of the stage's limit of steps being done, in [0, 1]."""
         return jnp.asarray(1.0, float)
 
-    def points(self, ansatz: Ansatz, inputs: Inputs | None, stage: Stage) -> Points | None:
+    def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points | None:
         """The term's own points; None for the collocation points. Without any, it is left out."""
         return None
 

@@ -26,7 +26,7 @@ class Condition(Term):
     def weight(self, stage: Stage, done: ArrayLike) -> Array:
         return jnp.where(stage.tangent > 0, self.w, self.w or 1.0)
 
-    def points(self, ansatz: Ansatz, inputs: Inputs | None, stage: Stage) -> Points:
+    def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
         """All of them (b, d), with g (b, 1), or (b, n) where some are the input functions'."""
         given = ansatz.problem.conditions(stage.lam)
         dtype = jnp.result_type(float)
@@ -36,8 +36,8 @@ class Condition(Term):
         def values(value: Any, x: Float[Array, "b d"]) -> Float[Array, "m b"]:
             if value is not None:
                 return jnp.asarray(value, dtype)
-            assert inputs is not None
-            return ansatz.input_jet(inputs, x, ("",))[""]
+            (jet,) = ansatz.input_jet(inputs, x, ("",)).values()
+            return jet[""]
 
         x = [jnp.asarray(c.points, dtype) for c in given]
         g = [values(c.values, at) for c, at in zip(given, x, strict=True)]

@@ -35,10 +35,11 @@ class Initial(Term):
         problem = view.ansatz.problem
         assert isinstance(problem, Evolution)
         start, end = problem.ends(view.x)
-        a = view.input_jet(start, ("",))
+        jets = view.ansatz.input_jet(view.inputs, start, ("",))
+        a = {name: jet[""] for name, jet in jets.items()}
         given = jnp.where(
             view.stage.tangent > 0,
             view.value(view.anchor, end),
-            problem.initial(columns(start), None if a is None else a[""]),
+            problem.initial(columns(start), a),
         )
         return view.value(view.params, start) - jax.lax.stop_gradient(given)

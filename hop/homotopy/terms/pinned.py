@@ -22,7 +22,7 @@ class Pinned(Term):
     name: ClassVar[str] = "pin"
     pointwise: ClassVar[bool] = False
 
-    def points(self, ansatz: Ansatz, inputs: Inputs | None, stage: Stage) -> Points:
+    def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
         x = jnp.asarray(pin.grid(ansatz.problem), float)
         return Points(x, jnp.zeros(len(x)))
 
@@ -32,7 +32,7 @@ class Pinned(Term):
 
     def check(self, experiment: Any) -> None:
         slow_mode.check_serves(experiment.problem, "pin")
-        if experiment.problem.random_field is not None:
+        if experiment.problem.inputs:
             raise UserError(
                 "config.strategy.pin serves one function, and this problem has input functions; "
                 "set it to 0"

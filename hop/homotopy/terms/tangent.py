@@ -14,6 +14,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2 (T to first order)
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax
@@ -52,7 +53,9 @@ class Tangent(Term):
         return tangent(view.ansatz.problem, view.u, old, view.at, view.a, view.stage)
 
 
-def tangent(problem: Problem, u: Jet, old: Jet, x: Array, a: Jet | None, stage: Stage) -> Array:
+def tangent(
+    problem: Problem, u: Jet, old: Jet, x: Array, a: Mapping[str, Jet], stage: Stage
+) -> Array:
     """T (n, q) from the jets of u and u_{k−1}."""
     change = jax.tree.map(jnp.subtract, u, old)
     _, linear = jax.jvp(lambda j: problem.residual(j, x, a, stage.previous), (old,), (change,))
