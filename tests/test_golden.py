@@ -15,7 +15,16 @@ def test_every_problem_strategy_and_solver_has_its_numbers():
     assert {f"{name} {stage}" for name, stage in golden.pretrained()} == set(KEPT["pretrained"])
 
 
-@pytest.mark.parametrize("name", CASES)
+def costly(name: str) -> bool:
+    """Each solver is tried on an interval, without and with input functions; elsewhere if asked."""
+    problem, strategy, solver, *_ = name.split()
+    usual = solver == "first_order" or strategy in ("euler", "predictor_corrector")
+    return not (usual or problem in ("allen_cahn_1d", "burgers_steady"))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * costly(n)) for n in CASES]
+)
 def test_the_first_losses_of_two_stages(name, data_dir):
     kept, found = KEPT["training"][name], golden.losses(CASES[name], data_dir)
     assert kept.keys() == found.keys()
