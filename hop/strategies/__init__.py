@@ -11,6 +11,8 @@ from hop.errors import UserError
 from hop.homotopy.path import Path
 from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms import Term
+from hop.homotopy.terms.condition import Condition
+from hop.homotopy.terms.residual import Residual
 from hop.networks import Network
 from hop.problem import Problem
 from hop.samplers import Sampler
@@ -46,6 +48,10 @@ class Plan:
 
 @runtime_checkable
 class Strategy(Protocol):
+    """Attributes: condition: w_c, of the soft conditions."""
+
+    condition: float
+
     def path(self, path: Path) -> Path:
         """The path actually walked, from the one the config gives."""
         return path
@@ -64,8 +70,8 @@ class Strategy(Protocol):
         return sampler
 
     def plan(self) -> Plan:
-        """What is done at each stage of it."""
-        ...
+        """What is done at each stage; by default, the residual and the conditions are lowered."""
+        return Plan((Residual(), Condition(self.condition)))
 
 
 def check_shares(**values: float) -> None:

@@ -3,9 +3,7 @@
 import dataclasses
 
 from hop.homotopy.path import Path
-from hop.homotopy.terms.condition import Condition
-from hop.homotopy.terms.residual import Residual
-from hop.strategies import Plan, Strategy
+from hop.strategies import Strategy
 
 __all__ = ["Classical"]
 
@@ -18,6 +16,3 @@ class Classical(Strategy):
 
     def path(self, path: Path) -> Path:
         return path.end()
-
-    def plan(self) -> Plan:
-        return Plan((Residual(), Condition(self.condition)))

@@ -8,9 +8,7 @@ Source: Krishnapriyan, Gholami, Zhe, Kirby, Mahoney, NeurIPS 2021, arXiv 2109.01
 import dataclasses
 
 from hop.homotopy.path import Path
-from hop.homotopy.terms.condition import Condition
-from hop.homotopy.terms.residual import Residual
-from hop.strategies import Plan, Strategy
+from hop.strategies import Strategy
 
 __all__ = ["Curriculum"]
 
@@ -25,6 +23,3 @@ class Curriculum(Strategy):
         s = path.places[-1].s
         lessons = dict.fromkeys(place._replace(s=s) for place in path.places)
         return dataclasses.replace(path, places=tuple(lessons))
-
-    def plan(self) -> Plan:
-        return Plan((Residual(), Condition(self.condition)))

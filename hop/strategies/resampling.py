@@ -8,11 +8,9 @@ import dataclasses
 
 from hop.errors import UserError
 from hop.homotopy.path import Path
-from hop.homotopy.terms.condition import Condition
-from hop.homotopy.terms.residual import Residual
 from hop.samplers import Sampler
 from hop.samplers.by_residual import ByResidual
-from hop.strategies import Plan, Strategy
+from hop.strategies import Strategy
 
 __all__ = ["Resampling"]
 
@@ -44,6 +42,3 @@ class Resampling(Strategy):
 
     def sampler(self, sampler: Sampler) -> Sampler:
         return ByResidual(sampler, self.pool, self.power, self.floor)
-
-    def plan(self) -> Plan:
-        return Plan((Residual(), Condition(self.condition)))

@@ -6,10 +6,11 @@ A term is a block of residual rows with a weight. A strategy lists the terms of 
 Shapes: n functions, q points, d coordinates.
 """
 
+import abc
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -91,18 +92,23 @@ class View:
         return self.ansatz.jet(params, self.inputs, x, ())[""]
 
 
-@runtime_checkable
-class Term(Protocol):
+@dataclasses.dataclass(frozen=True)
+class Term(abc.ABC):
     """w · ½⟨|rows|²⟩, ⟨·⟩ the mean over the rows.
 
     Attributes:
+      w: the weight.
       name: of its column in the records.
       pointwise: whether there is a row for each point, and it depends on this point alone. Only
         such terms are split over points, and drawn some of them (`hop.solvers.kaczmarz`).
+      needed: whether a stage without predecessor, which has no tangent, uses 1 where w is 0.
     """
+
+    w: float = 1.0
 
     name: ClassVar[str]
     pointwise: ClassVar[bool] = True
+    needed: ClassVar[bool] = False
 
     @property
     def fades(self) -> float:
@@ -111,20 +117,20 @@ class Term(Protocol):
 
     def weight(self, stage: Stage, done: ArrayLike) -> Array:
         """w, `done` of the stage's limit of steps being done, in [0, 1]."""
-        return jnp.asarray(1.0, float)
+        alone = self.w or float(self.needed)
+        return jnp.where(stage.tangent > 0, jnp.asarray(self.w, float), alone)
 
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points | None:
         """The term's own points; None for the collocation points. Without any, it is left out."""
         return None
 
+    @abc.abstractmethod
     def rows(self, view: View) -> Array:
         """(n, q), or (n, 1) for one row for each function."""
-        ...
 
     def together(self, rows: Array, view: View) -> Array:
         """A linear map of all rows (m, q) of a pointwise term, after which they are its rows."""
         return rows
 
-    def check(self, experiment: Any) -> None:
+    def check(self, experiment: Any) -> None:  # noqa: B027
         """Refuses, with a UserError, an experiment that the term does not serve."""
-        return

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from hop.ansatz import Ansatz, Inputs
@@ -17,14 +16,10 @@ __all__ = ["Condition"]
 
 @dataclasses.dataclass(frozen=True)
 class Condition(Term):
-    """Attributes: w: w_c. At 0, a stage without predecessor uses 1."""
-
-    w: float = 1.0
+    """w_c · ½⟨|u − g|²⟩."""
 
     name: ClassVar[str] = "condition"
-
-    def weight(self, stage: Stage, done: ArrayLike) -> Array:
-        return jnp.where(stage.tangent > 0, self.w, self.w or 1.0)
+    needed: ClassVar[bool] = True
 
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
         """All of them (b, d), with g (b, 1), or (b, n) where some are the input functions'."""

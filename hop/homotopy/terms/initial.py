@@ -11,25 +11,19 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from hop.ansatz import columns
 from hop.homotopy.marching import Evolution
-from hop.homotopy.terms import Stage, Term, View
+from hop.homotopy.terms import Term, View
 
 __all__ = ["Initial"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Initial(Term):
-    """Attributes: w: w_0."""
-
-    w: float
+    """w_0 · ½⟨|·|²⟩ of the difference."""
 
     name: ClassVar[str] = "initial"
-
-    def weight(self, stage: Stage, done: ArrayLike) -> Array:
-        return jnp.asarray(self.w, float)
 
     def rows(self, view: View) -> Array:
         problem = view.ansatz.problem

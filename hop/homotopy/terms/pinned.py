@@ -17,7 +17,7 @@ __all__ = ["Pinned"]
 
 @dataclasses.dataclass(frozen=True)
 class Pinned(Term):
-    """No options: its weight is 1, and a stage that is not pinned has a row that is 0."""
+    """A stage that is not pinned has a row that is 0."""
 
     name: ClassVar[str] = "pin"
     pointwise: ClassVar[bool] = False

@@ -5,24 +5,19 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from hop.homotopy import pin
-from hop.homotopy.terms import Stage, Term, View
+from hop.homotopy.terms import Term, View
 
 __all__ = ["Residual"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Residual(Term):
-    """Attributes: w: w_H. At 0, a stage without predecessor, which has no tangent, uses 1."""
-
-    w: float = 1.0
+    """w_H · ½⟨|H|²⟩."""
 
     name: ClassVar[str] = "residual"
-
-    def weight(self, stage: Stage, done: ArrayLike) -> Array:
-        return jnp.where(stage.tangent > 0, self.w, self.w or 1.0)
+    needed: ClassVar[bool] = True
 
     def rows(self, view: View) -> Array:
         return view.h

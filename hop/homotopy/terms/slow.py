@@ -6,26 +6,20 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from hop.errors import UserError
 from hop.homotopy import slow_mode
-from hop.homotopy.terms import Stage, Term, View
+from hop.homotopy.terms import Term, View
 
 __all__ = ["Slow"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Slow(Term):
-    """Attributes: w: w_S."""
-
-    w: float
+    """w_S · ½⟨|S|²⟩."""
 
     name: ClassVar[str] = "slow"
     pointwise: ClassVar[bool] = False
-
-    def weight(self, stage: Stage, done: ArrayLike) -> Array:
-        return jnp.asarray(self.w, float)
 
     def rows(self, view: View) -> Array:
         problem = view.ansatz.problem

@@ -31,12 +31,12 @@ __all__ = ["Tangent"]
 
 @dataclasses.dataclass(frozen=True)
 class Tangent(Term):
-    """Attributes:
-    w: w_T at the start of a stage; 0 in one without predecessor.
-    share: the share of the stage's steps over which it falls linearly to 0; inf keeps it.
+    """w_T at the start of a stage, and 0 in one without predecessor.
+
+    Attributes:
+      share: the share of the stage's steps over which it falls linearly to 0; inf keeps it.
     """
 
-    w: float
     share: float = 1.0
 
     name: ClassVar[str] = "tangent"
