@@ -214,9 +214,7 @@ class Workdir(Store):
         self._rolling: ocp.CheckpointManager | None = None
 
     def adopt(
-        self,
-        config: Mapping[str, Any],
-        completed: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        self, config: Mapping[str, Any], completed: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     ) -> None:
         """Writes the config of a fresh workdir; holds a used one to the config that it has.
 

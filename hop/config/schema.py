@@ -244,11 +244,7 @@ class Config:
 
 
 def experiment(
-    *,
-    network: str,
-    problem: str = "",
-    strategy: str = "homotopy_loss",
-    solver: str = "first_order",
+    *, network: str, problem: str = "", strategy: str = "homotopy_loss", solver: str = "first_order"
 ) -> Any:
     """A ConfigDict with every field of the schema at its default, for a config file to fill in.
 

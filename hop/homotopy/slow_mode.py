@@ -103,10 +103,7 @@ def slow_mode(
 
 
 def dual_weighted_residual(
-    residual: Float[Array, "n q"],
-    x: Float[Array, "q 1"],
-    mode: SlowMode,
-    grid: Float[Array, "m 1"],
+    residual: Float[Array, "n q"], x: Float[Array, "q 1"], mode: SlowMode, grid: Float[Array, "m 1"]
 ) -> Float[Array, "n 1"]:
     """S = ⟨ψ, H⟩/σ for each function, from the residual at points of even density.
 
