@@ -15,35 +15,12 @@ from hop.problem import Lam, reference
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.provenance import credit
 from hop.references import spectral
-from reproduce import Folders, Results, Run, Table, parts, published
+from reproduce import Folders, Results, Table, declared, parts, published
 from reproduce.tables.table_8 import error, timed
 
 MODEL = "burgers-time"
 FUNCTIONS, MANY = 100, 1000
 LAST, BEYOND = 1e-3, (3e-4, 1e-4)  # how far the network of one viscosity serves for others
-QUICK = "configs/burgers_time.py:quickstart"
-SHORT = ["train.steps=50"]
-# One change each, 1,500 steps in all, viscosity 0.01.
-CHANGES = {
-    "as shipped": [],
-    "tanh": ["network.activation=tanh"],
-    "no decoder: a plain DeepONet": [],
-    "initial condition in the loss": ["problem.conditions_by=loss", "strategy.condition=100.0"],
-    "new functions at every step": ["data.fresh=True"],
-    "Adam, 1e-3": ["solver.optimizer=adam", "solver.learning_rate=1e-3"],
-    "homotopy, 0.03 then 0.01": ["path.eps=(0.03,0.01)", "train.steps=750"],
-    "homotopy with the tangent term": [
-        "path.eps=(0.03,0.01)", "train.steps=750", "strategy.tangent=0.1",
-    ],
-}  # fmt: skip
-RUNS = {
-    name: Run(
-        QUICK if "plain" not in name else "configs/burgers_time.py:plain",
-        ["train.steps=1500", *(["path.eps=(0.01,)"] if "plain" in name else []), *changes],
-        SHORT,
-    )
-    for name, changes in CHANGES.items()
-}
 
 
 def measure(folders: Folders, quick: bool) -> Any:
@@ -179,4 +156,4 @@ def draw(target: Path, folders: Folders) -> None:
     plotting.evolution(str(target.with_suffix(".gif")), operator, u0)
 
 
-TABLE = Table({"runs": RUNS}, places, measure, draw)
+TABLE = Table(declared("burgers_time"), places, measure, draw)

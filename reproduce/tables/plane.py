@@ -14,40 +14,11 @@ from hop.files import table
 from hop.operators import Operator, load
 from hop.plotting import STYLE
 from hop.problem import reference
-from reproduce import Folders, Results, Run, Table, parts, seeds
+from reproduce import Folders, Results, Table, declared, parts
 
-PLANE = "configs/allen_cahn_2d.py"
 PLACES = (0.05, 0.03, 0.02)
 PIXELS = 201  # of an image along each axis
-SHORT = ["train.steps=50"]
-# The budget of the homotopy loss: 12 stages of 1,000 steps.
-STEPS = ["train.steps=1000"]
-# Without biases a perceptron of tanh is odd, and its part odd in x and in y is zero: a root of the
-# equation, with no gradient to leave it by. What has no other start needs another activation.
-UNEVEN = ["network.activation=swish"]
-BUDGET = {"classical": "train.steps=12000", "resampling": "train.steps=12000"}
-RUNS = (
-    seeds("predictor–corrector", PLANE, [], ["train.steps=3"])
-    | {"homotopy loss, Strategy 2": Run(f"{PLANE}:paper", STEPS, SHORT)}
-    | {
-        name: Run(f"{PLANE}:paper", [f"strategy.name={name}", steps, *UNEVEN], ["train.steps=300"])
-        for name, steps in BUDGET.items()
-    }
-    | {
-        "curriculum": Run(f"{PLANE}:paper", ["strategy.name=curriculum", *STEPS, *UNEVEN], SHORT),
-        "sequence to sequence": Run(
-            f"{PLANE}:paper",
-            [
-                "strategy.name=sequence_to_sequence",
-                "strategy.windows=12",
-                "strategy.horizon=12.0",
-                *STEPS,
-            ],
-            SHORT,
-        ),
-        "predictor–corrector, no symmetry": Run(f"{PLANE}:free", [], ["train.steps=3"]),
-    }
-)
+RUNS = declared("plane")
 
 
 def places(results: Results, _: Any) -> dict[str, str]:
@@ -109,4 +80,4 @@ def planes(target: Path, operators: Mapping[str, Operator]) -> None:
         plt.close(figure)
 
 
-TABLE = Table({"runs": RUNS}, places, draw=draw)
+TABLE = Table(RUNS, places, draw=draw)
