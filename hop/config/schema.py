@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from hop import ambient
-from hop.errors import UserError, check_choice, suggestion
+from hop.errors import UserError, check_choice, check_range, suggestion
 from hop.homotopy.path import Path
 from hop.problem import Lam
 from hop.sharding import Layout
@@ -137,7 +137,7 @@ class TrainConfig:
     validation: int = 100
 
     def __post_init__(self):
-        for name in (
+        counts = (
             "steps",
             "functions",
             "points",
@@ -145,15 +145,11 @@ class TrainConfig:
             "patience",
             "dispatch",
             "validation",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(f"config.train.{name}={getattr(self, name)} must be at least 1")
-        if not 0 <= self.min_fall < 1:
-            raise UserError(f"config.train.min_fall={self.min_fall!r} must lie in [0, 1)")
-        if not self.goal >= 0:
-            raise UserError(f"config.train.goal={self.goal!r} must not be negative")
-        if not self.save_seconds >= 0:
-            raise UserError(f"config.train.save_seconds={self.save_seconds!r} must not be negative")
+        )
+        check_range("config.train", "be at least 1", **{k: getattr(self, k) for k in counts})
+        check_range("config.train", "lie in [0, 1)", min_fall=self.min_fall)
+        check_range("config.train", "not be negative", goal=self.goal)
+        check_range("config.train", "not be negative", save_seconds=self.save_seconds)
         check_choice("config.train.sampler", self.sampler, modules(_SAMPLERS))
         check_choice("config.train.precision", self.precision, ("float32", "float64"))
         check_choice("config.train.compute", self.compute, _PRODUCTS)

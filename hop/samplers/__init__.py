@@ -41,7 +41,6 @@ class Sampler(Protocol):
 
     def points(self, key: Array, count: int, domain: Box) -> Array:
         """Points (count, d), in the default float type."""
-        ...
 
     def pool(self, key: Array, count: int, domain: Box, residual: Residual) -> Any:
         """What all steps of one dispatch draw from, made at its start; None for most."""
