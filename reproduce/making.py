@@ -92,8 +92,9 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
         for group, runs in table.runs.items()
     }
     # What the page has stays until a run replaces it.
+    earlier = {group: old.get("runs", {}).get(group, {}) for group in declared}
     found: dict[str, dict[str, Any]] = {
-        group: {key: known for key in runs if (known := _old(old, group, key)) is not None}
+        group: {key: earlier[group][key] for key in runs if key in earlier[group]}
         for group, runs in declared.items()
     }
     results = {"table": name, "quick": quick, "runs": found}
@@ -137,11 +138,6 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
     print(f"written: {page}", flush=True)
     jax.clear_caches()  # runs of one table share most of their programs, and tables hardly any
     return True
-
-
-def _old(old: Mapping[str, Any], group: str, run: str) -> dict[str, Any] | None:
-    """What a page's earlier results say of a run."""
-    return old["runs"].get(group, {}).get(run) if old else None
 
 
 def _write(page: Path, table: Table, results: Mapping[str, Any]) -> None:

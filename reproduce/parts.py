@@ -133,13 +133,9 @@ def by_paper(
     runs: Mapping[str, Mapping[str, Any]],
     show: Callable[[Sequence[Mapping[str, Any]], float], str] = cell,
 ) -> str:
-    """A table of methods × ε: the published rows, then ours.
+    """A table of methods × ε: the published rows, row → ε → figure, then ours by name.
 
-    Args:
-      published: row → ε → figure.
-      places: the columns.
-      runs: ours by name.
-      show: (runs of a method, ε) → a cell.
+    `show` makes a cell of the runs of a method and an ε.
     """
     rows = [
         [name, *(figures.get(eps, "–") for eps in places), ""]

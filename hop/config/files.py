@@ -17,11 +17,9 @@ from hop.share import share
 
 
 def read(file: str, words: Sequence[str] = ()) -> Config:
-    """The config that a file gives, overridden.
+    """The config that FILE.py[:VARIANT] gives, overridden by words as on the command line.
 
-    Args:
-      file: FILE.py[:VARIANT]; shipped files are found as configs/NAME.py from anywhere.
-      words: overrides as on the command line, `--config.FIELD=VALUE` or in two words.
+    Shipped files are found as configs/NAME.py from anywhere.
 
     Raises:
       UserError: no such file, one that fails, or overrides that do not fit it.

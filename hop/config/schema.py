@@ -72,8 +72,8 @@ class PathConfig:
         if not eps:
             if not self.eps_target > 0:
                 raise UserError(
-                    "config.path.eps is empty and config.path.eps_target is not "
-                    "positive; set one of them"
+                    "config.path.eps is empty and config.path.eps_target is not positive; set one "
+                    "of them"
                 )
             if s[0] > self.eps_target > s[-1]:
                 s = tuple(sorted({*s, self.eps_target}, reverse=True))
@@ -248,18 +248,11 @@ def experiment(
     """
     from ml_collections import config_dict
 
-    fields: dict[str, Any] = {
-        "problem": _options("problem", problem) if problem else {},
-        "network": _options("network", network),
-        "strategy": _options("strategy", strategy),
-        "solver": _options("solver", solver),
-        "path": dataclasses.asdict(PathConfig()),
-        "train": dataclasses.asdict(TrainConfig()),
-        "mesh": dataclasses.asdict(MeshConfig()),
-        "data": dataclasses.asdict(DataConfig()),
-        "seed": 0,
-    }
-    return config_dict.ConfigDict(fields)
+    named = {"problem": problem, "network": network, "strategy": strategy, "solver": solver}
+    fields = {kind: _options(kind, name) if name else {} for kind, name in named.items()}
+    groups = {"path": PathConfig, "train": TrainConfig, "mesh": MeshConfig, "data": DataConfig}
+    fields |= {name: dataclasses.asdict(group()) for name, group in groups.items()}
+    return config_dict.ConfigDict(fields | {"seed": 0})
 
 
 def parse(values: Mapping[str, Any]) -> Config:

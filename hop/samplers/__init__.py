@@ -1,7 +1,7 @@
 """Samplers: where the collocation points of a step are, one file each.
 
-A sampler is a frozen dataclass; its module exports that class alone (`__all__`) and is found by
-name, `config.train.sampler`. A strategy may put another in its place.
+A sampler's module exports its class alone (`__all__`) and is found by name, `config.train.sampler`.
+A strategy may put another in its place.
 
 Shapes: n functions, q points, d coordinates.
 """

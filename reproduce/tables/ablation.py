@@ -12,15 +12,11 @@ RUNS = declared("ablation")
 def places(results: Results, _: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for group, runs in results.items():
-        rows = [
-            [
-                name,
-                *(parts.cell([run], eps) for eps in PLACES),
-                f"{parts.seconds(run):.0f} s",
-                f"{sum(row['step'] for row in run['stages']):,}",
-            ]
-            for name, run in runs.items()
-        ]
+        rows = []
+        for name, run in runs.items():
+            steps = sum(row["step"] for row in run["stages"])
+            cells = [parts.cell([run], eps) for eps in PLACES]
+            rows.append([name, *cells, f"{parts.seconds(run):.0f} s", f"{steps:,}"])
         head = ["", *(f"ε = {eps:g}" for eps in PLACES), "training", "steps"]
         found |= {group: table(head, rows), f"{group}_made": parts.made(runs)}
     return found

@@ -12,25 +12,19 @@ import numpy as np
 from hop.errors import UserError
 from hop.files import table
 from hop.operators import Operator, load
-from hop.plotting import STYLE
+from hop.plotting import PIXELS, STYLE, image
 from hop.problem import reference
 from reproduce import Folders, Results, Table, declared, parts
 
 PLACES = (0.05, 0.03, 0.02)
-PIXELS = 201  # of an image along each axis
 RUNS = declared("plane")
 
 
 def places(results: Results, _: Any) -> dict[str, str]:
-    rows = [
-        [
-            f"hop: {name}",
-            *(parts.cell(found, eps) for eps in PLACES),
-            parts.cell(found, 0.05, key="loss"),
-            parts.training(found),
-        ]
-        for name, found in parts.by_method(results["runs"]).items()
-    ]
+    rows = []
+    for name, found in parts.by_method(results["runs"]).items():
+        cells = [*(parts.cell(found, eps) for eps in PLACES), parts.cell(found, 0.05, key="loss")]
+        rows.append([f"hop: {name}", *cells, parts.training(found)])
     head = ["", *map(parts.place, PLACES), "loss at ε = 1/20", "training"]
     return {"errors": table(head, rows), "made": parts.made(results["runs"])}
 
@@ -62,20 +56,13 @@ def planes(target: Path, operators: Mapping[str, Operator]) -> None:
         for panel in axes.ravel()[len(images) :]:
             panel.set_axis_off()
         for panel, (name, u) in zip(axes.ravel(), images.items(), strict=False):
-            image = panel.imshow(
-                u.reshape(PIXELS, PIXELS),
-                origin="lower",
-                extent=(left, right, bottom, upper),
-                cmap="RdBu_r",
-                vmin=-top,
-                vmax=top,
-            )
+            drawn = image(panel, domain, u, top)
             panel.set_title(name, fontsize=8)
             panel.set(xticks=(left, 0.5 * (left + right), right), xlabel="x")
             panel.set(yticks=(bottom, 0.5 * (bottom + upper), upper), ylabel="y")
             panel.label_outer(remove_inner_ticks=True)
         figure.suptitle(f"Allen–Cahn 2D, ε = {first.eps:g}")
-        figure.colorbar(image, ax=axes, shrink=0.6, label="u")
+        figure.colorbar(drawn, ax=axes, shrink=0.6, label="u")
         figure.savefig(target)
         plt.close(figure)
 
