@@ -46,17 +46,11 @@ def make(only: str | None, quick: bool, workdir: str, output: str, report: bool)
     _claim("output", folder)
     if not report:
         _claim("workdir", Path(workdir))
-    empty = [
-        name
-        for name, table in chosen.items()
-        if not _make(name, table, quick, Path(workdir), folder, not report)
-    ]
-    if empty:
-        why = (
-            f"no runs found in {workdir}; without --report they are trained"
-            if report
-            else "none of its runs could be made, as said above"
-        )
+    how = (quick, Path(workdir), folder, not report)
+    if empty := [name for name, table in chosen.items() if not _make(name, table, *how)]:
+        why = "none of its runs could be made, as said above"
+        if report:
+            why = f"no runs found in {workdir}; without --report they are trained"
         raise RunError(f"no page for table {', '.join(empty)}: {why}")
 
 
