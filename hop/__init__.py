@@ -11,21 +11,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Gauge", "Operator", "RunError", "UserError", "gauge", "load", "train"]
 
-_HOMES = {
-    "Gauge": "hop.trust",
-    "Operator": "hop.operators",
-    "RunError": "hop.errors",
-    "UserError": "hop.errors",
-    "gauge": "hop.trust",
-    "load": "hop.operators",
-    "train": "hop.training",
-}
+_HOMES = {"Gauge": "trust", "Operator": "operators", "RunError": "errors", "UserError": "errors",
+          "gauge": "trust", "load": "operators", "train": "training"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:  # JAX is imported on first use, so `hop --help` is quick
     if name not in _HOMES:
         raise AttributeError(f"module 'hop' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(f"hop.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -99,11 +99,9 @@ class Store:
         else:
             known = pretrained_names()
             if str(source) not in known:
-                names = (
-                    f"one of the pretrained models ({', '.join(known)})"
-                    if known
-                    else ("a pretrained model (none are installed)")
-                )
+                names = "a pretrained model (none are installed)"
+                if known:
+                    names = f"one of the pretrained models ({', '.join(known)})"
                 raise UserError(
                     f"no checkpoint {str(source)!r}: it is neither a folder nor {names}"
                 )
@@ -128,16 +126,14 @@ class Store:
             values = json.loads(path.read_text(encoding="utf-8"))
             if not (isinstance(values, dict) and values):
                 raise ValueError
+            return values
         except (OSError, ValueError, RecursionError) as error:
-            place = self.latest()
-            if place is None:
+            if (place := self.latest()) is None:
                 raise RunError(f"{path} is damaged or missing; restore it from a copy") from error
             name = _name(place.folder, place.step)
-            warnings.warn(
-                f"{path} is damaged or missing; the config that {name} holds is used", stacklevel=2
-            )
+            said = f"{path} is damaged or missing; the config that {name} holds is used"
+            warnings.warn(said, stacklevel=2)
             return dict(place.metadata["config"])
-        return values
 
     def stages(self) -> list[StageInfo]:
         """The finished stages, in order.
@@ -210,19 +206,14 @@ class Workdir(Store):
         self.chief = chief
         self.owner = Owner(root)
         self._metrics: Metrics | None = None
-        self._stages: ocp.CheckpointManager | None = None
-        self._rolling: ocp.CheckpointManager | None = None
+        self._managers: dict[Path, ocp.CheckpointManager] = {}
 
     def adopt(
-        self,
-        config: Mapping[str, Any],
-        completed: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        self, config: Mapping[str, Any], completed: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     ) -> None:
         """Writes the config of a fresh workdir; holds a used one to the config that it has.
 
-        Args:
-          config: as plain values.
-          completed: makes of a config, which an older version may have written, what must stay.
+        `completed` makes of a config, which an older version may have written, what must stay.
 
         Raises:
           UserError: the configs differ; the message names the fields.
@@ -242,12 +233,6 @@ class Workdir(Store):
         self._metrics = Metrics(self.root, write=self.chief)
         return self._metrics
 
-    def _settle(self) -> None:
-        """Before a save: this job still has the workdir, and the metrics up to here are safe."""
-        self.owner.check()
-        if self._metrics is not None:
-            self._metrics.settle()
-
     def forget_after(self, total_steps: int) -> None:
         """Drops the metrics of steps that no checkpoint holds: they will be taken again."""
         path = self.root / "metrics.jsonl"
@@ -263,30 +248,34 @@ class Workdir(Store):
         Raises:
           RunError: it could not be written; earlier stages are untouched.
         """
-        self._settle()
-        digests = {"params": _digests(params), "state": _digests(state)}
-        items = ocp.args.Composite(
-            params=ocp.args.StandardSave(params), state=ocp.args.StandardSave(state)
-        )
-        if self._stages is None:
-            self._stages = _manager(self.stages_dir, ("params", "state"))
-        with _writing(self.stages_dir):
-            saved = self._stages.save(
-                stage, args=items, custom_metadata={**metadata, "digests": digests}
-            )
-            self._stages.wait_until_finished()
-        if not saved:
+        items = {"params": params, "state": state}
+        if not self._save(self.stages_dir, stage, items, metadata, wait=True):
             raise RunError(f"stage {stage} is already in {self.stages_dir}; nothing was written")
 
     def save_rolling(self, step: int, state: PyTree, metadata: Mapping[str, Any]) -> None:
         """Saves the state within a stage; the write goes on in the background."""
-        self._settle()
-        if self._rolling is None:
-            self._rolling = _manager(self.rolling_dir, ("state",), keep=2)
-        args = ocp.args.Composite(state=ocp.args.StandardSave(state))
-        digests = {"state": _digests(state)}
-        with _writing(self.rolling_dir):
-            self._rolling.save(step, args=args, custom_metadata={**metadata, "digests": digests})
+        self._save(self.rolling_dir, step, {"state": state}, metadata, keep=2)
+
+    def _save(
+        self,
+        folder: Path,
+        step: int,
+        items: Mapping[str, PyTree],
+        metadata: Mapping[str, Any],
+        keep: int | None = None,
+        wait: bool = False,
+    ) -> bool:
+        """Saves where this job still has the workdir, once the metrics up to here are safe."""
+        self.owner.check()
+        if self._metrics is not None:
+            self._metrics.settle()
+        if folder not in self._managers:
+            self._managers[folder] = _manager(folder, tuple(items), keep)
+        with _writing(folder):
+            saved = _save(self._managers[folder], step, items, metadata)
+            if wait:
+                self._managers[folder].wait_until_finished()
+        return saved
 
     def newest(
         self, like: PyTree, aside: Callable[[str], None] | None = None
@@ -320,10 +309,9 @@ class Workdir(Store):
                 aside(f"{str(error).split(';')[0]}; going on from the one before")
 
     def close(self) -> None:
-        for manager in (self._stages, self._rolling):
-            if manager is not None:
-                with _writing(self.root):
-                    manager.close()
+        for manager in self._managers.values():
+            with _writing(self.root):
+                manager.close()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,12 +326,7 @@ class Place:
 def write_model(
     root: Path, config: Mapping[str, Any], stages: Sequence[tuple[PyTree, Mapping[str, Any]]]
 ) -> None:
-    """Writes the networks of stages, numbered from 0, into a new folder that `Store` reads.
-
-    Args:
-      root: the folder.
-      config: of the experiment.
-      stages: parameters and metadata of each.
+    """Writes parameters, with metadata, as stages 0, 1, … of a new folder that `Store` reads.
 
     Raises:
       RunError: it could not be written.
@@ -351,9 +334,7 @@ def write_model(
     with _writing(root), _manager(root / "stages", ("params",)) as manager:
         for k, (params, metadata) in enumerate(stages):
             record = {**metadata["record"], "stage": k}
-            marked = {**metadata, "record": record, "digests": {"params": _digests(params)}}
-            items = ocp.args.Composite(params=ocp.args.StandardSave(params))
-            manager.save(k, args=items, custom_metadata=marked)
+            _save(manager, k, {"params": params}, {**metadata, "record": record})
             manager.wait_until_finished()
     for note in root.rglob("commit_success.txt"):  # it names a folder of this machine
         note.unlink()
@@ -371,6 +352,16 @@ def _manager(
         max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=True
     )
     return ocp.CheckpointManager(folder, item_names=items, options=options)
+
+
+def _save(
+    manager: ocp.CheckpointManager, step: int, items: Mapping[str, PyTree], metadata: Any
+) -> bool:
+    """Saves items with their digests; the write goes on in the background."""
+    digests = {name: _digests(tree) for name, tree in items.items()}
+    args = {name: ocp.args.StandardSave(tree) for name, tree in items.items()}
+    marked = {**metadata, "digests": digests}
+    return manager.save(step, args=ocp.args.Composite(**args), custom_metadata=marked)
 
 
 @contextmanager
@@ -400,11 +391,9 @@ def _metadata(folder: Path, step: int) -> Mapping[str, Any]:
     path = folder / str(step) / "_CHECKPOINT_METADATA"
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))["custom_metadata"]
-        if not set(metadata) >= _NUMBERS | _GROUPS | {"problem"}:
-            raise ValueError
-        if not all(math.isfinite(metadata[name]) for name in _NUMBERS):
-            raise ValueError
-        if not all(isinstance(metadata[name], dict) for name in _GROUPS):
+        whole = set(metadata) >= _NUMBERS | _GROUPS | {"problem"}
+        whole = whole and all(math.isfinite(metadata[name]) for name in _NUMBERS)
+        if not (whole and all(isinstance(metadata[name], dict) for name in _GROUPS)):
             raise ValueError
     except FileNotFoundError as error:
         raise DamagedError(folder, step, f"{path.name} is missing") from error
@@ -470,17 +459,15 @@ def _restore(
     where = f"{_name(folder, step)} in {folder}"
     path = folder / str(step) / item
     try:
-        stored = ocp.PyTreeCheckpointHandler().metadata(epath.Path(path)).tree
+        have = leaves(ocp.PyTreeCheckpointHandler().metadata(epath.Path(path)).tree)
     except Exception as error:  # Orbax and TensorStore raise many kinds for broken files
-        raise DamagedError(
-            folder, step, f"'{item}' cannot be read ({_first_line(error)})"
-        ) from error
-    have = leaves(stored)
+        why = f"'{item}' cannot be read ({_first_line(error)})"
+        raise DamagedError(folder, step, why) from error
     for name, leaf in leaves(like).items():
         if name not in have:
             raise RunError(
-                f"{where}: leaf '{name}' is missing; the checkpoint is of another "
-                "network, or damaged"
+                f"{where}: leaf '{name}' is missing; the checkpoint is of another network, or "
+                "damaged"
             )
         shape, dtype = tuple(have[name].shape), np.dtype(have[name].dtype)
         if (shape, dtype) != (leaf.shape, leaf.dtype):
@@ -495,12 +482,11 @@ def _restore(
     except Exception as error:
         raise DamagedError(folder, step, f"'{item}' is damaged ({_first_line(error)})") from error
     for name, leaf in leaves(tree).items():
+        what = f"leaf '{name}' of '{item}'"
         if digests is not None and digests.get(name) != digest(leaf):
-            raise DamagedError(
-                folder, step, f"leaf '{name}' of '{item}' is damaged (its digest does not match)"
-            )
+            raise DamagedError(folder, step, f"{what} is damaged (its digest does not match)")
         if "params" in (item, name.split("/")[0]) and not np.isfinite(leaf).all():
-            raise DamagedError(folder, step, f"leaf '{name}' of '{item}' holds NaN or infinity")
+            raise DamagedError(folder, step, f"{what} holds NaN or infinity")
     return tree
 
 

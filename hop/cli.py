@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be
 """
 
 import _thread
+import functools
 import importlib.metadata
 import io
 import json
@@ -15,7 +16,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ from absl import flags
 
 from hop import files, preemption
 from hop.errors import PreemptedError, RunError, UserError
+
+Flag = Callable[..., Any]  # defines a flag in `flag_values`
 
 USAGE = """\
 hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
@@ -212,27 +215,47 @@ def _quiet() -> None:
     asyncio.BaseEventLoop.call_soon_threadsafe = soon_if_open  # type: ignore
 
 
+def text(name: str, about: str, default: str | None = "") -> Flag:
+    return functools.partial(flags.DEFINE_string, name, default, about)
+
+
+def number(name: str, about: str, default: float | None = None, **bounds: float) -> Flag:
+    return functools.partial(flags.DEFINE_float, name, default, about, **bounds)
+
+
+def whole(name: str, about: str, default: int | None = None, **bounds: int) -> Flag:
+    return functools.partial(flags.DEFINE_integer, name, default, about, **bounds)
+
+
+def switch(name: str, about: str) -> Flag:
+    return functools.partial(flags.DEFINE_bool, name, False, about)
+
+
 def parse(
-    command: str, argv: list[str], define: Callable[[flags.FlagValues], None], positional: int = 0
+    command: str,
+    argv: list[str],
+    *defined: Flag,
+    positional: int = 0,
+    required: Sequence[str] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """The values of a command's flags, and exactly `positional` words beside them."""
-    values = flags.FlagValues()
-    flags.DEFINE_bool("help", False, "show this help", short_name="h", flag_values=values)
-    define(values)
+    found = flags.FlagValues()
+    flags.DEFINE_bool("help", False, "show this help", short_name="h", flag_values=found)
+    for define in defined:
+        define(flag_values=found)
     if {"--help", "-h"} & set(argv):
-        print(f"flags of '{command}':\n{values.get_help(include_special_flags=False)}")
+        print(f"flags of '{command}':\n{found.get_help(include_special_flags=False)}")
         raise SystemExit(0)
-    words = values([command, *argv])[1:]
-    if len(words) != positional:
-        extra = (
-            f"unexpected {words[positional]!r}" if len(words) > positional else "a name is missing"
-        )
-        raise UserError(
-            f"{extra}; see '{command} --help'"
-            if positional == 0 or len(words) > positional
-            else f"{extra}: {_NAMES[command]}"
-        )
-    return values.flag_values_dict(), words
+    words = found([command, *argv])[1:]
+    if len(words) > positional:
+        raise UserError(f"unexpected {words[positional]!r}; see '{command} --help'")
+    if len(words) < positional:
+        raise UserError(f"a name is missing: {_NAMES[command]}")
+    values = found.flag_values_dict()
+    for name in required:
+        if not values[name]:
+            raise UserError(f"{command} needs --{name}; see '{command} --help'")
+    return values, words
 
 
 _NAMES = {
@@ -241,12 +264,24 @@ _NAMES = {
     "hop publish": "hop publish WORKDIR NAME",
     "hop refine": "hop refine SOURCE --eps=E --workdir=W",
 }
+_DATA_DIR = text("data_dir", "datasets' folder; default: TensorFlow Datasets' own")
+_TEST_DIR = text("data_dir", "datasets' folder; functions that are not there are drawn anew")
+_SAFETY = (
+    switch("fallback", "set damaged checkpoints aside and go on from the newest whole one"),
+    number("watchdog", "seconds without progress after which a process prints its stacks and "
+           "exits; 0 for never", 1800, lower_bound=0),
+)  # fmt: skip
+_SELECTION = (
+    text("checkpoint", "a workdir or a pretrained model's name"),
+    number("eps", "the stage with this epsilon"),
+    number("s", "the stage with this s; 0 if only --eps is given"),
+    whole("stage", "the stage of this number from 0; -1 is the last"),
+)
 
 
-def _required(values: dict[str, Any], command: str, *names: str) -> None:
-    for name in names:
-        if not values[name]:
-            raise UserError(f"hop {command} needs --{name}; see 'hop {command} --help'")
+def some(values: dict[str, Any], names: str) -> dict[str, Any]:
+    """The values of the flags that are named, with spaces."""
+    return {name: values[name] for name in names.split()}
 
 
 def _data(argv: list[str]) -> None:
@@ -254,16 +289,7 @@ def _data(argv: list[str]) -> None:
         argv = ["build", "--help"]
     if argv[:1] != ["build"]:
         raise UserError("hop data has one action: hop data build grf_burgers/NAME")
-
-    def define(values: flags.FlagValues) -> None:
-        flags.DEFINE_string(
-            "data_dir",
-            "",
-            "datasets' folder; default: TensorFlow Datasets' own",
-            flag_values=values,
-        )
-
-    values, (name,) = parse("hop data build", argv[1:], define, positional=1)
+    values, (name,) = parse("hop data build", argv[1:], _DATA_DIR, positional=1)
     from hop import datasets
     from hop.console import Console
 
@@ -276,49 +302,37 @@ def _data(argv: list[str]) -> None:
 
 def _train(argv: list[str]) -> None:
     fields, rest = _split(argv)
-
-    def define(values: flags.FlagValues) -> None:
-        for name, text in (
-            ("config", "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides"),
-            ("workdir", "where checkpoints go; training goes on from what is there"),
-            ("data_dir", "datasets' folder, in place of config.data.data_dir"),
-        ):
-            flags.DEFINE_string(name, "", text, flag_values=values)
-        _define_safety(values)
-
-    values, _ = parse("hop train", rest, define)
-    _required(values, "train", "config", "workdir")
+    values, _ = parse(
+        "hop train",
+        rest,
+        text("config", "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides"),
+        text("workdir", "where checkpoints go; training goes on from what is there"),
+        text("data_dir", "datasets' folder, in place of config.data.data_dir"),
+        *_SAFETY,
+        required=("config", "workdir"),
+    )
     from hop import training
     from hop.config import files as config_files
     from hop.config import placed
 
     config = placed(config_files.read(values["config"], fields), values["data_dir"])
     command = shlex.join(["hop", "train", f"--config={values['config']}", "--workdir=W", *fields])
-    _run(
-        values["workdir"],
-        lambda console: training.train(
-            config, values["workdir"], console, command=command, **_safety(values)
-        ),
-    )
+    _run(training.train, config, values, command)
 
 
 def _refine(argv: list[str]) -> None:
     fields, rest = _split(argv)
-
-    def define(values: flags.FlagValues) -> None:
-        flags.DEFINE_float("eps", None, "the epsilon to train", flag_values=values)
-        flags.DEFINE_float(
-            "s", None, "its s; default: that of the nearest stage", flag_values=values
-        )
-        for name, text in (
-            ("workdir", "where it goes, its start as stage 0; training goes on from what is there"),
-            ("data_dir", "datasets' folder; default: TensorFlow Datasets' own"),
-        ):
-            flags.DEFINE_string(name, "", text, flag_values=values)
-        _define_safety(values)
-
-    values, (source,) = parse("hop refine", rest, define, positional=1)
-    _required(values, "refine", "eps", "workdir")
+    values, (source,) = parse(
+        "hop refine",
+        rest,
+        number("eps", "the epsilon to train"),
+        number("s", "its s; default: that of the nearest stage"),
+        text("workdir", "where it goes, its start as stage 0; training goes on from what is there"),
+        _DATA_DIR,
+        *_SAFETY,
+        positional=1,
+        required=("eps", "workdir"),
+    )
     from hop import refinement
     from hop.config import files as config_files
     from hop.config import placed
@@ -327,35 +341,10 @@ def _refine(argv: list[str]) -> None:
     config = placed(config_files.override(config, fields), values["data_dir"])
     named = [f"--{k}={values[k]}" for k in ("eps", "s") if values[k] is not None]
     command = shlex.join(["hop", "refine", Path(source).name, *named, "--workdir=W", *fields])
-    _run(
-        values["workdir"],
-        lambda console: refinement.refine(
-            source, config, values["workdir"], console, command, **_safety(values)
-        ),
-    )
+    _run(functools.partial(refinement.refine, source), config, values, command)
 
 
-def _define_safety(values: flags.FlagValues) -> None:
-    flags.DEFINE_bool(
-        "fallback",
-        False,
-        "set damaged checkpoints aside and go on from the newest whole one",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "watchdog",
-        1800,
-        "seconds without progress after which a process prints its stacks and exits; 0 for never",
-        lower_bound=0,
-        flag_values=values,
-    )
-
-
-def _safety(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in ("fallback", "watchdog")}
-
-
-def _run(workdir: str, train: Callable[[Any], Any]) -> None:
+def _run(train: Callable[..., Any], config: Any, values: dict[str, Any], command: str) -> None:
     """Training in this process of its job, and the picture of it."""
     import jax
 
@@ -364,9 +353,10 @@ def _run(workdir: str, train: Callable[[Any], Any]) -> None:
 
     sharding.start_processes()
     _check_backend()
+    workdir, safety = values["workdir"], some(values, "fallback watchdog")
     with Console(speaks=sharding.is_chief()) as console:
         try:
-            train(console)
+            train(config, workdir, console, command=command, **safety)
         except jax.errors.JaxRuntimeError as error:
             what = str(error).splitlines()[0][:160]
             raise RunError(
@@ -380,34 +370,20 @@ def _run(workdir: str, train: Callable[[Any], Any]) -> None:
 
 
 def _evaluate(argv: list[str]) -> None:
-    def define(values: flags.FlagValues) -> None:
-        _define_selection(values)
-        flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
-        flags.DEFINE_integer(
-            "functions",
-            1000,
-            "test functions, the first so many of the split",
-            lower_bound=1,
-            flag_values=values,
-        )
-        flags.DEFINE_string(
-            "data_dir",
-            "",
-            "datasets' folder; functions that are not there are drawn anew",
-            flag_values=values,
-        )
-
-    values, _ = parse("hop evaluate", argv, define)
-    _required(values, "evaluate", "checkpoint")
+    values, _ = parse(
+        "hop evaluate",
+        argv,
+        *_SELECTION,
+        switch("json", "print JSON"),
+        whole("functions", "test functions, the first so many of the split", 1000, lower_bound=1),
+        _TEST_DIR,
+        required=("checkpoint",),
+    )
     from hop import evaluation
 
     _check_backend()
-    report = evaluation.evaluate(
-        values["checkpoint"],
-        functions=values["functions"],
-        data_dir=values["data_dir"],
-        **_selection(values),
-    )
+    options = some(values, "functions data_dir eps s stage")
+    report = evaluation.evaluate(values["checkpoint"], **options)
     if values["json"]:
         print(json.dumps(report, indent=2))
         return
@@ -420,30 +396,19 @@ def _evaluate(argv: list[str]) -> None:
 
 
 def _infer(argv: list[str]) -> None:
-    def define(values: flags.FlagValues) -> None:
-        _define_selection(values)
-        for name, text in (
-            (
-                "input",
-                "u0.npy or .npz: (n, m) sensor values of n functions; or grf_burgers/LAW:SPLIT",
-            ),
-            ("output", "u.npy or u.zarr: (n, q) solutions, there once they are whole"),
-            ("at", "x.npy: (q, d) query points; default: the operator's grid"),
-            ("plot", "picture.png: some input functions and their solutions; in time also .gif"),
-        ):
-            flags.DEFINE_string(name, "", text, flag_values=values)
-        flags.DEFINE_integer(
-            "points",
-            None,
-            "query points, equally spaced along each axis",
-            lower_bound=2,
-            flag_values=values,
-        )
-
-    values, _ = parse("hop infer", argv, define)
-    _required(values, "infer", "checkpoint", "output")
-    get = {name: values[name] for name in ("input", "output", "at", "points", "plot")}
-    if get["at"] and get["points"]:
+    values, _ = parse(
+        "hop infer",
+        argv,
+        *_SELECTION,
+        text("input", "u0.npy or .npz: (n, m) sensor values of n functions; or "
+             "grf_burgers/LAW:SPLIT"),
+        text("output", "u.npy or u.zarr: (n, q) solutions, there once they are whole"),
+        text("at", "x.npy: (q, d) query points; default: the operator's grid"),
+        text("plot", "picture.png: some input functions and their solutions; in time also .gif"),
+        whole("points", "query points, equally spaced along each axis", lower_bound=2),
+        required=("checkpoint", "output"),
+    )  # fmt: skip
+    if values["at"] and values["points"]:
         raise UserError("--at and --points both name the query points; give one of them")
     from hop import inference, sharding
     from hop.console import Console
@@ -451,43 +416,40 @@ def _infer(argv: list[str]) -> None:
 
     sharding.start_processes()
     _check_backend()
-    operator = load(values["checkpoint"], **_selection(values))
+    operator = load(values["checkpoint"], **some(values, "eps s stage"))
     with Console(speaks=sharding.is_chief()) as console:
-        done = inference.infer(operator, progress=console.counting("functions"), **get)
-        console.message(done)
+        request = some(values, "input output at points plot")
+        console.message(
+            inference.infer(operator, progress=console.counting("functions"), **request)
+        )
 
 
 def _export(argv: list[str]) -> None:
-    def define(values: flags.FlagValues) -> None:
-        _define_selection(values)
-        text = "NAME.stablehlo: a program for jax alone; NAME.safetensors: the weights"
-        flags.DEFINE_string("output", "", text, flag_values=values)
-
-    values, _ = parse("hop export", argv, define)
-    _required(values, "export", "checkpoint", "output")
+    output = text(
+        "output", "NAME.stablehlo: a program for jax alone; NAME.safetensors: the weights"
+    )
+    required = ("checkpoint", "output")
+    values, _ = parse("hop export", argv, *_SELECTION, output, required=required)
     from hop import exporting
     from hop.operators import load
 
     _check_backend()
-    operator = load(values["checkpoint"], **_selection(values))
+    operator = load(values["checkpoint"], **some(values, "eps s stage"))
     print("\n".join(map(str, exporting.export(operator, values["output"]))))
 
 
 def _publish(argv: list[str]) -> None:
-    def define(values: flags.FlagValues) -> None:
-        flags.DEFINE_list(
-            "eps", [], "the stages with these epsilons; default: all", flag_values=values
-        )
-        flags.DEFINE_integer(
-            "functions", 1000, "test functions that score it", lower_bound=1, flag_values=values
-        )
-        for name, default, text in (
-            ("folder", "pretrained", "where models are kept"),
-            ("data_dir", "", "datasets' folder; functions that are not there are drawn anew"),
-        ):
-            flags.DEFINE_string(name, default, text, flag_values=values)
-
-    values, (source, name) = parse("hop publish", argv, define, positional=2)
+    values, (source, name) = parse(
+        "hop publish",
+        argv,
+        functools.partial(
+            flags.DEFINE_list, "eps", [], "the stages with these epsilons; default: all"
+        ),
+        whole("functions", "test functions that score it", 1000, lower_bound=1),
+        text("folder", "where models are kept", "pretrained"),
+        _TEST_DIR,
+        positional=2,
+    )
     try:
         eps = tuple(map(float, values["eps"]))
     except ValueError as error:
@@ -496,15 +458,9 @@ def _publish(argv: list[str]) -> None:
     from hop.share import share
 
     _check_backend()
-    made = publishing.publish(
-        source,
-        name,
-        folder=values["folder"],
-        eps=eps,
-        functions=values["functions"],
-        data_dir=values["data_dir"],
-        say=lambda text: print(text, flush=True),
-    )
+    options = some(values, "folder functions data_dir")
+    say = functools.partial(print, flush=True)
+    made = publishing.publish(source, name, eps=eps, say=say, **options)
     print((made / "README.md").read_text(encoding="utf-8"))
     known = made == share("pretrained") / name
     print(f"published: {made}; load it with hop.load({name if known else str(made)!r})")
@@ -517,28 +473,11 @@ def _info(argv: list[str]) -> None:
         names = pretrained_names()
         print("pretrained models: " + (", ".join(names) or "none are installed"))
         return
-    _, (source,) = parse("hop info", argv, lambda values: None, positional=1)
+    _, (source,) = parse("hop info", argv, positional=1)
     from hop import evaluation
     from hop.console import describe
 
     describe(evaluation.info(source))
-
-
-def _define_selection(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "checkpoint", "", "a workdir or a pretrained model's name", flag_values=values
-    )
-    flags.DEFINE_float("eps", None, "the stage with this epsilon", flag_values=values)
-    flags.DEFINE_float(
-        "s", None, "the stage with this s; 0 if only --eps is given", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "stage", None, "the stage of this number from 0; -1 is the last", flag_values=values
-    )
-
-
-def _selection(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in ("eps", "s", "stage")}
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:

@@ -150,29 +150,21 @@ class Console:
 
 def table(report: Mapping[str, Any]) -> None:
     """The table of `hop evaluate`."""
-    out = Table(
-        title=f"{report['problem']}: relative L2 error on {report['functions']} test functions"
-        if report["functions"]
-        else report["problem"],
-        collapse_padding=True,  # fits 80 columns
-    )
-    stages, functions = report["stages"], report["functions"]
+    stages, functions, title = report["stages"], report["functions"], report["problem"]
+    title += f": relative L2 error on {functions} test functions" if functions else ""
+    out = Table(title=title, collapse_padding=True)  # fits 80 columns
     gauged, placed = (any(row.get(key) for row in stages) for key in ("gauge", "place"))
     scores = {"l2re": "mean", "l2re_median": "median", "l2re_worst": "worst"}
     scores = {"loss": "loss", **(scores if functions else {"l2re": "L2RE"})}
     names = ["stage", "s", "eps", *scores.values()]
-    names += ["slow σ", "place ±"] if gauged else []
-    for name in names + (["place is"] if placed else []):
+    names += ["slow σ", "place ±"] * gauged + ["place is"] * placed
+    for name in names:
         out.add_column(name, justify="right")
     for row in stages:
-        out.add_row(
-            str(row["stage"]),
-            f"{row['s']:g}",
-            f"{row['eps']:g}",
-            *("-" if row[key] is None else f"{row[key]:.2e}" for key in scores),
-            *(_gauge(row["gauge"]) if gauged else ()),
-            *([row["place"] or "-"] if placed else ()),
-        )
+        cells = [str(row["stage"]), f"{row['s']:g}", f"{row['eps']:g}"]
+        cells += [_error(row[key]) for key in scores]
+        cells += _gauge(row["gauge"]) if gauged else ()
+        out.add_row(*cells, *[row.get("place") or "-"] * placed)
     console = _plain(soft_wrap=False)
     console.print(out)
     if gauged:
@@ -203,16 +195,13 @@ def describe(info: Mapping[str, Any]) -> None:
     for name in ("stage", "s", "eps", "steps", "loss", "L2RE"):
         out.add_column(name, justify="right")
     for row in info["stages"]:
-        error = row.get("l2re")
-        out.add_row(
-            str(row["stage"]),
-            f"{row['s']:g}",
-            f"{row['eps']:g}",
-            f"{row['step']:,}",
-            f"{row['loss']:.2e}",
-            "-" if error is None else f"{error:.2e}",
-        )
+        cells = [str(row["stage"]), f"{row['s']:g}", f"{row['eps']:g}", f"{row['step']:,}"]
+        out.add_row(*cells, f"{row['loss']:.2e}", _error(row.get("l2re")))
     console.print(out)
+
+
+def _error(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2e}"
 
 
 def _printable(text: str) -> str:

@@ -64,12 +64,10 @@ class GrfBurgers(tfds.core.GeneratorBasedBuilder):
         field = RANDOM_FIELDS[self.builder_config.name]
         card = share("data") / NAME
         # zlib keeps all 64 bits; without an encoding float64 is stored as float32.
+        lengths = {"coefficients": len(field.spectrum), "values": field.sensor_count}
         features = {
             name: tfds.features.Tensor(shape=(length,), dtype=np.float64, encoding="zlib")
-            for name, length in (
-                ("coefficients", len(field.spectrum)),
-                ("values", field.sensor_count),
-            )
+            for name, length in lengths.items()
         }
         return tfds.core.DatasetInfo(
             builder=self,
@@ -126,7 +124,11 @@ def build(
                 return target
             for leftover in target.parent.glob("incomplete.*"):  # of a build that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
-            _download_and_prepare(law, target, advance)
+            builder = GrfBurgers(config=law, data_dir=str(target.parents[2]))
+            builder.advance = advance
+            tfds.disable_progress_bar()
+            with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
+                builder.download_and_prepare(file_format="array_record")
             files.settle(target)
     except OSError as error:
         raise UserError(
@@ -134,14 +136,6 @@ def build(
             "name a writable folder with --data_dir"
         ) from error
     return target
-
-
-def _download_and_prepare(law: str, target: Path, advance: Callable[[int, int], None]) -> None:
-    builder = GrfBurgers(config=law, data_dir=str(target.parents[2]))
-    builder.advance = advance
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
-        builder.download_and_prepare(file_format="array_record")
 
 
 def has_files(field: RandomField) -> bool:
@@ -172,17 +166,15 @@ def load(
     except RunError:
         raise
     except Exception as error:  # ArrayRecord and TFDS raise many kinds for a broken file
-        raise RunError(
-            f"the dataset {path} is damaged ({str(error).splitlines()[0][:100]}); "
-            "delete that folder and build it again"
-        ) from error
+        raise _damaged(path, str(error).splitlines()[0][:100]) from error
     data = {k: np.array([row[k] for row in rows]) for k in ("coefficients", "values")}
     if not whole or any(not np.isfinite(array).all() for array in data.values()):
-        raise RunError(
-            f"the dataset {path} is damaged (split '{split}' is not whole); "
-            "delete that folder and build it again"
-        )
+        raise _damaged(path, f"split '{split}' is not whole")
     return data
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError(f"the dataset {path} is damaged ({why}); delete that folder and build it again")
 
 
 def values(name: str, split: str) -> np.ndarray:
@@ -208,10 +200,8 @@ def law_of(name: str) -> str:
 
 def _check_law(law: str) -> None:
     if law not in RANDOM_FIELDS:
-        raise UserError(
-            f"no dataset {NAME}/{law}; use one of "
-            + ", ".join(f"{NAME}/{known}" for known in RANDOM_FIELDS)
-        )
+        known = ", ".join(f"{NAME}/{law}" for law in RANDOM_FIELDS)
+        raise UserError(f"no dataset {NAME}/{law}; use one of {known}")
 
 
 def _check_features(path: Path, features: Any) -> None:

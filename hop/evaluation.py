@@ -31,10 +31,11 @@ _PER_EPS_OF_LOSS = (20, 5, 0)
 _POINTS_IN_TIME = 101  # along each axis, as is customary
 _FINE = (1e-3, 2048)  # in time, the ε up to which x has so many points instead
 _QUASI_RANDOM = 2**13
+_ERRORS: dict[str, Any] = {"l2re": np.mean, "l2re_median": np.median, "l2re_worst": np.max}
 _GAUGED = 16  # functions: a gauge costs as much as several Newton steps for each
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity
 class Judge:
     """Scores operators of one problem on the same functions and points.
 
@@ -81,12 +82,8 @@ class Judge:
         except (RunError, UserError) as error:
             if isinstance(error, UserError):  # a reference of the user's own that fails just here
                 warnings.warn(str(error), stacklevel=2)
-            return loss | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
-        return loss | {
-            "l2re": float(np.mean(errors)),
-            "l2re_median": float(np.median(errors)),
-            "l2re_worst": float(np.max(errors)),
-        }
+            return loss | dict.fromkeys(_ERRORS)
+        return loss | {name: float(of(errors)) for name, of in _ERRORS.items()}
 
     def errors(self, operator: Operator) -> np.ndarray:
         """‖u − r‖/‖r‖ in L2 for each function, by a fixed quadrature.
@@ -116,10 +113,8 @@ class Judge:
         except UserError:
             return None
         middles = {k: float(np.median(getattr(found, k))) for k in ("sigma", "shift", "error")}
-        return {
-            **{k: v if math.isfinite(v) else None for k, v in middles.items()},
-            "resolved": bool(np.all(found.resolved)),
-        }
+        known = {k: v if math.isfinite(v) else None for k, v in middles.items()}
+        return known | {"resolved": bool(np.all(found.resolved))}
 
     def quadrature(
         self, eps: float, per_eps: tuple[int, ...] = _PER_EPS
@@ -137,12 +132,6 @@ class Judge:
         count, dense = _POINTS[domain.dim - 1], per_eps[domain.dim - 1]
         width = max(np.subtract(domain.upper, domain.lower))
         return domain.quadrature(max(count, 1 + math.ceil(dense * width / eps)))
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
 
 @functools.lru_cache(maxsize=4)
@@ -182,16 +171,8 @@ def evaluate(
     rows = []
     for info in chosen:
         operator = open_stage(store, info)
-        rows.append(
-            {
-                "stage": info.stage,
-                "s": info.s,
-                "eps": info.eps,
-                **judge.scores(operator),
-                "gauge": judge.trust(operator),
-                "place": info.record.get("place"),
-            }
-        )
+        row = {"stage": info.stage, "s": info.s, "eps": info.eps, **judge.scores(operator)}
+        rows.append(row | {"gauge": judge.trust(operator), "place": info.record.get("place")})
     return {"problem": config.problem["name"], "functions": judge.functions, "stages": rows}
 
 

@@ -25,14 +25,9 @@ _PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def export(operator: Operator, output: str) -> list[Path]:
-    """Writes an operator for use without `hop`.
+    """Writes an operator for use without `hop`; returns the files written.
 
-    Args:
-      operator: a loaded stage.
-      output: NAME.stablehlo for a program, NAME.safetensors for the weights.
-
-    Returns:
-      The files written.
+    `output` is NAME.stablehlo for a program, NAME.safetensors for the weights.
 
     Raises:
       UserError: another ending, or a folder that does not exist.
@@ -72,8 +67,7 @@ def _program(operator: Operator, target: Path) -> list[Path]:
         "sensors": None if sensors is None else sensors.tolist(),
         **_origin(operator),
     }
-    beside = target.with_name(f"{target.name}.json")
-    runner = target.with_suffix(".run.py")
+    beside, runner = target.with_name(f"{target.name}.json"), target.with_suffix(".run.py")
     # In this order: a program is refused until the file beside it, the last, has its digest.
     files.write(runner, Path(standalone.__file__).read_bytes())
     files.write(target, bytes(data))

@@ -61,9 +61,7 @@ def _sync(path: Path) -> None:
 def owned(lock: Path, busy: str = "") -> Iterator[None]:
     """Keeps other jobs of this machine away from what a lock file stands for, within the block.
 
-    Args:
-      lock: the file; it is there as long as the block lasts.
-      busy: what to say if another job holds it; empty to wait for that job.
+    `busy` is what to say if another job holds it; empty to wait for that job.
 
     Raises:
       UserError: another job holds it.

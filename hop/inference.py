@@ -72,8 +72,13 @@ def infer(
     _check_targets(operator, input, at, output, plot)
     began, target = time.monotonic(), files.path(output)
     source = read(input) if input else None
-    if source is not None:
-        _check_shape(operator, source, input)
+    if source is not None and operator.sensors is not None:
+        sensors = len(operator.sensors)
+        if source.ndim != 2 or source.shape[1] != sensors:
+            raise UserError(
+                f"--input={input} holds an array of shape {tuple(source.shape)} and must be "
+                f"(n, {sensors}): the values of n functions at the operator's {sensors} sensors"
+            )
     lock = target.with_name(f".{target.name}.lock")
     busy = f"--output={output} is being written by another job; wait for it, or name another output"
     with ExitStack() as owned:
@@ -89,9 +94,8 @@ def infer(
     count = 1 if source is None else len(source)
     what = "1 solution" if count == 1 else f"{count:,} solutions"
     what += f", {kept:,} of them made before," if kept else ""
-    return f"{what} at {len(x):,} points in {time.monotonic() - began:.1f} s: {output}" + (
-        f"\npicture: {plot}" if plot else ""
-    )
+    what += f" at {len(x):,} points in {time.monotonic() - began:.1f} s: {output}"
+    return f"{what}\npicture: {plot}" if plot else what
 
 
 def _all_shards(
@@ -116,10 +120,9 @@ def _all_shards(
             written = disk.submit(lambda: None)
             for k in range(jax.process_index(), shards, jax.process_count()):
                 if k not in done:
-                    whole = count <= min(rows, _SHOWN)
-                    part = (
-                        first if whole else _solved(operator, source, k * rows, (k + 1) * rows, x)
-                    )
+                    part = first  # which may be all
+                    if count > min(rows, _SHOWN):
+                        part = _solved(operator, source, k * rows, (k + 1) * rows, x)
                     written.result()
                     written = disk.submit(sink.add, k, k * rows, part)
                 progress(min(count, (k + 1) * rows), count)
@@ -129,8 +132,7 @@ def _all_shards(
         raise
     wait_for_all("the shards of inference")
     if is_chief():
-        missing = sorted(set(range(shards)) - sink.done())
-        if missing:
+        if missing := set(range(shards)) - sink.done():
             raise RunError(
                 f"{len(missing)} of {shards} shards of {target} are missing; run the same command "
                 "again to make them"
@@ -150,16 +152,6 @@ def _solved(operator: Operator, source: Any, first: int, last: int, x: np.ndarra
     except UserError:
         finite(rows, operator.dtype, first)
         raise
-
-
-def _check_shape(operator: Operator, source: Any, input: str) -> None:
-    assert operator.sensors is not None
-    sensors = len(operator.sensors)
-    if source.ndim != 2 or source.shape[1] != sensors:
-        raise UserError(
-            f"--input={input} holds an array of shape {tuple(source.shape)} and must be "
-            f"(n, {sensors}): the values of n functions at the operator's {sensors} sensors"
-        )
 
 
 def _query(operator: Operator, at: str, points: int | None) -> np.ndarray:
@@ -199,11 +191,9 @@ def _check_targets(operator: Operator, input: str, at: str, output: str, plot: s
     if plot and operator.ansatz.problem.domain.dim != 1 and not moves:
         raise UserError("--plot draws problems in one dimension, or one and time; leave it out")
     if (operator.sensors is None) == bool(input):
-        raise UserError(
-            "this operator takes no input function; leave --input out"
-            if input
-            else "this operator needs input functions; give --input=u0.npy"
-        )
+        takes = "takes no input function; leave --input out"
+        needs = "needs input functions; give --input=u0.npy"
+        raise UserError(f"this operator {takes if input else needs}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,6 +261,7 @@ class Sink:
 
         place = self.partial.parent.resolve() / self.partial.name  # TensorStore takes no ..
         rows = max(1, min(self.shape[0], _SHARD // max(1, int(np.prod(self.shape[1:])))))
+        chunk = [1 << (rows.bit_length() - 1), *self.shape[1:]]
         return tensorstore.open(
             {
                 "driver": "zarr3",
@@ -278,12 +269,7 @@ class Sink:
                 "metadata": {
                     "shape": list(self.shape),
                     "data_type": self.dtype.name,
-                    "chunk_grid": {
-                        "name": "regular",
-                        "configuration": {
-                            "chunk_shape": [1 << (rows.bit_length() - 1), *self.shape[1:]]
-                        },
-                    },
+                    "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
                 },
             },
             create=create,
@@ -398,12 +384,9 @@ def _member(path: Path) -> np.ndarray:
     with zipfile.ZipFile(path) as archive:
         (member,) = archive.infolist()
         with archive.open(member) as handle:
-            version = np.lib.format.read_magic(handle)
-            readers = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }
-            shape, order, dtype = readers[version](handle)
+            form = np.lib.format
+            readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+            shape, order, dtype = readers[form.read_magic(handle)](handle)
             size = int(np.prod(shape, dtype=object)) * dtype.itemsize
             if dtype.hasobject or size > member.file_size:
                 raise ValueError("an array of another size than the file's")

@@ -189,12 +189,7 @@ def at_network(ansatz: Ansatz, params: Params, lam: Lam, grid: Grid) -> Float[np
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """K of a network at n points: the exact Jacobian, and its factors.
-
-    Attributes:
-      residual: J (n, P).
-      value: V (n, P).
-    """
+    """K of a network at n points: the exact J (n, P), `residual`, and V (n, P), `value`."""
 
     residual: Float[np.ndarray, "n P"]
     value: Float[np.ndarray, "n P"]
@@ -253,12 +248,7 @@ def bounds(d: Float[np.ndarray, "n n"], value: Float[np.ndarray, "n P"]) -> Boun
 
 
 class Start(NamedTuple):
-    """One cell of Table 2.
-
-    Attributes:
-      eps: where the network was trained; None for a fresh one.
-      kernel: K and S at the target ε.
-    """
+    """One cell of Table 2: K and S at the target, of a network trained at `eps`; None: fresh."""
 
     eps: float | None
     kernel: Kernel
@@ -274,8 +264,6 @@ def starts(
 
     Args:
       operators: stages of one ansatz, in the order in which they are wanted.
-      lam: the target.
-      x: points.
       seed: of the Xavier network.
     """
     if not operators:
@@ -321,7 +309,8 @@ def _largest(problem: Problem, lam: Lam, n: int) -> float:
     slopes = _slopes(problem, jet, x, lam)
     if any(np.ptp(h) for h in slopes.values()):
         raise refused
-    axes = [linalg.eigvalsh(equispaced(ends, n).second)[[0, -1]] for ends in _edges(problem)]
+    grids = [equispaced(_interval(problem, axis), n) for axis in range(domain.dim)]
+    axes = [linalg.eigvalsh(grid.second)[[0, -1]] for grid in grids]
     return float(np.max(np.abs(slopes[""][0] + slopes[LAPLACIAN][0] * np.sum(axes, axis=0))))
 
 
@@ -369,12 +358,8 @@ def _check_count(n: int) -> None:
         raise UserError(f"n={n} points make no grid; use at least 1")
 
 
-def _edges(problem: Problem) -> list[tuple[float, float]]:
-    return list(zip(problem.domain.lower, problem.domain.upper, strict=True))
-
-
-def _interval(problem: Problem) -> tuple[float, float]:
-    return _edges(problem)[0]
+def _interval(problem: Problem, axis: int = 0) -> tuple[float, float]:
+    return problem.domain.lower[axis], problem.domain.upper[axis]
 
 
 def _zero(problem: Problem) -> dict[str, Field]:

@@ -308,18 +308,14 @@ class Operator:
           UserError: wrong shapes, or values that are no finite real numbers.
         """
         if (u0 is None) != (self.sensors is None):
-            raise UserError(
-                "this operator needs input functions u0"
-                if u0 is None
-                else "this operator takes no input function; leave u0 out"
-            )
+            takes = "takes no input function; leave u0 out"
+            raise UserError(f"this operator {'needs input functions u0' if u0 is None else takes}")
         dtype = np.dtype(dtype or self.dtype)
         with ambient.numerics(dtype):
             values = {k: v.astype(dtype) for k, v in self._checked(u0, sensors).items()}
             params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
-            return _jets(
-                self.ansatz, params, values, _checked_points(x, self.ansatz.problem).astype(dtype)
-            )
+            x = _checked_points(x, self.ansatz.problem).astype(dtype)
+            return _jets(self.ansatz, params, values, x)
 
 
 def load(
@@ -434,10 +430,8 @@ def finite(u0: Any, dtype: np.dtype, first: int = 0) -> Any:
     row = int(np.argmin(np.isfinite(np.asarray(values)).all(axis=1)))
     at = f"(first in function {first + row})"
     if np.isfinite(np.asarray(u0[row])).all():
-        raise UserError(
-            f"u0 holds values beyond {dtype.name}, in which this operator computes {at}; "
-            "scale it down"
-        )
+        what = f"values beyond {dtype.name}, in which this operator computes {at}"
+        raise UserError(f"u0 holds {what}; scale it down")
     raise UserError(f"u0 holds NaN or infinity {at}; remove it")
 
 
@@ -577,15 +571,10 @@ def _numbers(values: Any, name: str) -> Any:
         array = values if isinstance(values, Array) else np.asarray(values)
     except ValueError as error:
         raise UserError(f"{name} is no array of numbers; its rows differ in length") from error
-    if not _is_real(array.dtype):
+    real = any(jnp.issubdtype(array.dtype, kind) for kind in (np.floating, np.integer))
+    if not real or jnp.issubdtype(array.dtype, np.timedelta64):  # which NumPy takes for an integer
         raise UserError(f"{name} is of dtype {array.dtype}; give real numbers")
     return array
-
-
-def _is_real(dtype: Any) -> bool:
-    if jnp.issubdtype(dtype, np.timedelta64):  # which NumPy takes for an integer
-        return False
-    return bool(jnp.issubdtype(dtype, np.floating) or jnp.issubdtype(dtype, np.integer))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -16,13 +16,15 @@ from matplotlib import animation
 
 from hop import ambient, metrics
 from hop.checkpoints import StageInfo, Store
+from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.fields import Field
 from hop.operators import Operator, open_stage
 from hop.problem import Problem, in_time, reference
 
-_SHOWN = 8  # stages at most, from the first to the last
-_PIXELS = 201  # of an image along each axis
+_DASHED: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}  # references
+_SHOWN = 8  # stages, from the first to the last, or functions at most
+PIXELS = 201  # of an image along each axis
 _MOMENTS = 6  # times that a still picture shows
 _FRAMES = 41  # and a moving one
 STYLE: Any = {
@@ -38,11 +40,7 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
     """Draws the solutions along a workdir's path beside the reference, and the loss.
 
     In two dimensions the last stage alone: its fields, or in time its solution at some moments.
-
-    Args:
-      workdir: W.
-      target: the picture; by default W/plots/path.png.
-      run: what the picture calls it, if anything.
+    The picture, by default W/plots/path.png, calls it by the name of the run, if there is one.
     """
     store = Store.find(workdir)
     stages = store.stages()
@@ -62,11 +60,9 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
         else:
             shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
             stays = len({_place(info) for info in stages}) < len(stages)
-            operators = {}
-            for k in shown:
-                name = f"stage {k}, {_place(stages[k])}" if stays else _place(stages[k])
-                operators[name] = open_stage(store, stages[k])
-            _lines(axes[0], operators, colors[shown])
+            names = [f"stage {k}, " * stays + _place(stages[k]) for k in shown]
+            opened = [open_stage(store, stages[k]) for k in shown]
+            _lines(axes[0], dict(zip(names, opened, strict=True)), colors[shown])
         _losses(axes[-1], store.root / "metrics.jsonl", colors)
         if run:
             figure.suptitle(run)
@@ -92,38 +88,35 @@ def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray
     rise = 1.3 * max(float(np.ptp(values)) for values in drawn) if waves else 0.0
     for k, (name, (u, r), color) in enumerate(zip(operators, pairs, colors, strict=True)):
         axes.plot(line[:, 0], u - k * rise, color=color, lw=2, label=name)
-        axes.plot(line[:, 0], r - k * rise, color="black", lw=0.8, ls=(0, (4, 3)))
+        axes.plot(line[:, 0], r - k * rise, **_DASHED)
     what = "one u₀, solutions" if problem.inputs else "solutions"
     where = "x" if dim == 1 else "mean coordinate of x, on the box's diagonal"
     axes.set(xlabel=where, ylabel="u", title=f"{_name(problem)}: {what} along the path")
     if waves:
         axes.set(yticks=(), ylabel="u, one stage below the other")
-    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+    axes.plot([], [], **_DASHED, label="reference")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _fields(axes: np.ndarray, operator: Operator) -> None:
     """Images of a solution in two dimensions, its reference and their difference."""
     problem = operator.ansatz.problem
-    low, high = problem.domain.lower, problem.domain.upper
-    u, r = _example(operator, problem.domain.grid(_PIXELS, _PIXELS))
+    u, r = _example(operator, problem.domain.grid(PIXELS, PIXELS))
     name = _name(problem)
     titles = (f"{name}, {_place(operator)}: u", "reference", "u − reference")
     top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
-    for panel, title, values, limit in zip(
-        axes, titles, (u, r, u - r), (top, top, off), strict=True
-    ):
-        image = panel.imshow(
-            values.reshape(_PIXELS, _PIXELS),
-            origin="lower",
-            extent=(low[0], high[0], low[1], high[1]),
-            aspect="auto",
-            cmap="RdBu_r",
-            vmin=-limit,
-            vmax=limit,
-        )
-        panel.set(title=title, xlabel="x", ylabel="y")
-        panel.figure.colorbar(image, ax=panel)
+    shown = zip(axes, titles, (u, r, u - r), (top, top, off), strict=True)
+    for panel, title, values, limit in shown:
+        drawn = image(panel, problem.domain, values, limit)
+        panel.set(title=title, xlabel="x", ylabel="y", aspect="auto")
+        panel.figure.colorbar(drawn, ax=panel)
+
+
+def image(axes: plt.Axes, box: Box, u: np.ndarray, limit: float) -> Any:
+    """Draws u on the grid of `PIXELS` points along each axis of a rectangle, in [−limit, limit]."""
+    extent = (box.lower[0], box.upper[0], box.lower[1], box.upper[1])
+    u = u.reshape(PIXELS, PIXELS)
+    return axes.imshow(u, origin="lower", extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit)
 
 
 def _place(stage: Operator | StageInfo) -> str:
@@ -151,18 +144,15 @@ def _moments(axes: plt.Axes, x: np.ndarray, u: np.ndarray, r: np.ndarray) -> Non
     colors = plt.get_cmap("plasma")(np.linspace(0.0, 0.85, len(x)))
     for k, color in enumerate(colors):
         axes.plot(x[k, :, 0], u[k], color=color, lw=2, label=f"t = {x[k, 0, -1]:g}")
-        axes.plot(x[k, :, 0], r[k], color="black", lw=0.8, ls=(0, (4, 3)))
-    axes.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+        axes.plot(x[k, :, 0], r[k], **_DASHED)
+    axes.plot([], [], **_DASHED, label="reference")
     axes.legend(fontsize=8)
 
 
 def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
-    """Solutions of a problem in time beside the reference, for a few input functions.
+    """Solutions of a problem in time beside the reference, for values u0 (n, m) of a few functions.
 
-    Args:
-      target: a picture, at some times; or a .gif, which moves.
-      operator: the operator, of x and t.
-      u0: values (n, m) at its sensors.
+    A picture shows some times; a .gif moves.
     """
     moves, problem = target.endswith(".gif"), operator.ansatz.problem
     times = _FRAMES if moves else _MOMENTS
@@ -200,7 +190,7 @@ def _animate(
     for panel, mine, theirs in zip(axes, u, r, strict=True):
         panel.plot(x[0, :, 0], theirs[0], color="0.8", lw=1)
         (ours,) = panel.plot([], [], color="C0", lw=2, label="network")
-        (true,) = panel.plot([], [], color="black", lw=0.8, ls=(0, (4, 3)), label="reference")
+        (true,) = panel.plot([], [], **_DASHED, label="reference")
         low, high = np.nanmin([mine, theirs]), np.nanmax([mine, theirs])
         margin = 0.05 * (high - low)
         panel.set(xlim=(0, 1), ylim=(low - margin, high + margin))
@@ -252,20 +242,19 @@ def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.nda
     if in_time(operator.ansatz.problem):
         evolution(target, operator, np.asarray(u0[:3]))
         return
-    count = 8
     with plt.rc_context(STYLE):
         panels = 1 if u0 is None else 2
         figure, axes = plt.subplots(
             1, panels, figsize=(5 * panels, 3.5), layout="constrained", squeeze=False
         )
-        order = np.argsort(x[:, 0])
+        order, u = np.argsort(x[:, 0]), np.atleast_2d(u)[:_SHOWN]
         if u0 is not None:
-            axes[0, 0].plot(operator.sensors, np.asarray(u0[:count]).T, lw=1)
-            axes[0, 0].set(xlabel="x", ylabel="u₀", title=f"input functions (first {count})")
-        axes[0, -1].plot(x[order, 0], np.atleast_2d(u)[:count, order].T, lw=1)
+            axes[0, 0].plot(operator.sensors, np.asarray(u0[:_SHOWN]).T, lw=1)
+            axes[0, 0].set(xlabel="x", ylabel="u₀", title=f"input functions (first {_SHOWN})")
+        axes[0, -1].plot(x[order, 0], u[:, order].T, lw=1)
         title = f"their solutions at s = {operator.s:g}, ε = {operator.eps:g}"
-        spread = np.ptp(np.atleast_2d(u)[:count], axis=0).max()
-        if u0 is not None and spread < 0.01 * np.abs(u[:count]).max():
+        spread = np.ptp(u, axis=0).max()
+        if u0 is not None and spread < 0.01 * np.abs(u).max():
             title += f"\n(all agree to {spread:.0e}: here u hardly depends on u₀)"
         axes[0, -1].set(xlabel="x", ylabel="u", title=title)
         figure.savefig(target)

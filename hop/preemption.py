@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import threading
-from types import TracebackType
 from typing import Any, ClassVar
 
 from hop.errors import PreemptedError
@@ -62,12 +61,7 @@ class Notice:
         self._outer, Notice.listening = Notice.listening, self
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         Notice.listening = self._outer
         self._restore()
         if self._heard and error is None:

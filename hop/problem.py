@@ -65,15 +65,12 @@ class Problem(Protocol):
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         """H(u; s, ε) at the points, (n, q)."""
-        ...
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
         """u from the network's output, pointwise: exact conditions and symmetries, (n, q)."""
-        ...
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         """The conditions that `lift` does not already satisfy; as many at every (s, ε)."""
-        ...
 
 
 @runtime_checkable
@@ -85,7 +82,6 @@ class Referenced(Problem, Protocol):
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
-        ...
 
 
 def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
@@ -132,7 +128,6 @@ class Evolving(Problem, Protocol):
 
     def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
         """u₀ at the points, (n, q) or (1, q), from the input functions' values as in `lift`."""
-        ...
 
 
 def in_time(problem: Problem) -> bool:

@@ -110,7 +110,7 @@ def _grown(
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))
     made += [(open_stage(model, info).params, dict(info.metadata)) for info in kept]
     made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
-    whole, before = _scratch(home), _before(home)
+    whole, before = _beside(home)
     write_model(whole, model.config() if kept else made[0][1]["config"], made)
     (whole / "README.md").write_text(card(name, Store(whole)), encoding="utf-8")
     files.settle(whole)
@@ -127,7 +127,7 @@ def _put_right(home: Path) -> None:
     Raises:
       UserError: the new one lacks some of them.
     """
-    scratch, before = _scratch(home), _before(home)
+    scratch, before = _beside(home)
     shutil.rmtree(scratch, ignore_errors=True)
     if not before.exists():
         return
@@ -144,14 +144,9 @@ def _put_right(home: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _scratch(home: Path) -> Path:
-    """Where a model is written, or removed: what lies there is none."""
-    return home.with_name(f".{home.name}.tmp")
-
-
-def _before(home: Path) -> Path:
-    """Where a whole model waits for the next one to take its place."""
-    return home.with_name(f".{home.name}.before")
+def _beside(home: Path) -> tuple[Path, Path]:
+    """Where a model is written, or removed; and where a whole one waits for the next."""
+    return home.with_name(f".{home.name}.tmp"), home.with_name(f".{home.name}.before")
 
 
 def _nowhere(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -25,12 +25,8 @@ from hop.sharding import is_chief
 def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageInfo:
     """The stage before (s, ε) on a path, as near as can be: by s, then by the ratio of the ε.
 
-    A stage at the very place is passed over, so that what made it can be repeated.
-
-    Args:
-      stages: those that are there.
-      eps: asked for.
-      s: asked for; None for that of whichever stage is nearest in ε.
+    A stage at the very place is passed over, so that what made it can be repeated. Without s it is
+    that of whichever stage is nearest in ε.
 
     Raises:
       UserError: every stage lies beyond it: paths go down in s and ε.
@@ -55,10 +51,7 @@ def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageIn
 def config_for(source: str | os.PathLike, eps: float, s: float | None = None) -> Config:
     """The config of a refinement: the source's own, from its nearest stage to (s, ε).
 
-    Args:
-      source: a workdir or a pretrained model's name.
-      eps: asked for.
-      s: asked for; by default that of the nearest stage.
+    The source is a workdir or a pretrained model's name; s by default that of the nearest stage.
 
     Raises:
       UserError: no stage to start from.

@@ -8,6 +8,7 @@ what a model axis adds.
 """
 
 import dataclasses
+import math
 import os
 import sys
 import threading
@@ -43,12 +44,6 @@ class Layout:
     ) -> "Layout":
         """A mesh of function × point × model devices; −1 stands for all that the others leave.
 
-        Args:
-          function: devices along the axis of input functions.
-          point: devices along the axis of collocation points.
-          devices: the devices to use; all by default.
-          model: devices along the axis of parameters.
-
         Raises:
           UserError: the axes do not multiply to the number of devices.
         """
@@ -58,7 +53,7 @@ class Layout:
             if size < 1 and size != -1:
                 raise UserError(f"config.mesh.{name}={size} must be positive, or -1 for the rest")
         free = [name for name, size in sizes.items() if size == -1]
-        taken = int(np.prod([size for size in sizes.values() if size != -1]))
+        taken = math.prod(size for size in sizes.values() if size != -1)
         if len(free) > 1:
             names = " and ".join(f"config.mesh.{name}" for name in free)
             raise UserError(f"{names} are all -1; let one of them at most take the rest")
@@ -69,8 +64,7 @@ class Layout:
                 f"config.mesh asks for function={function} x point={point} x model={model} devices "
                 f"and there are {len(devices)}; make their product {len(devices)}"
             )
-        auto = (AxisType.Auto,) * len(sizes)
-        shape = tuple(sizes.values())
+        auto, shape = (AxisType.Auto,) * len(sizes), tuple(sizes.values())
         return cls(jax.make_mesh(shape, tuple(sizes), axis_types=auto, devices=devices))
 
     def sharding(self, *axes: str | None) -> NamedSharding:
@@ -113,9 +107,8 @@ class Layout:
         size = self.mesh.shape[axis]
         if count % size:
             raise UserError(
-                f"{what}={count} is not divisible by the {size} devices of the "
-                f"'{axis}' mesh axis; use a multiple of {size}, or set "
-                f"config.mesh.{axis} to a divisor of {count}"
+                f"{what}={count} is not divisible by the {size} devices of the '{axis}' mesh axis; "
+                f"use a multiple of {size}, or set config.mesh.{axis} to a divisor of {count}"
             )
 
 

@@ -1,8 +1,8 @@
-"""The paper's tables and figures, and some more: two files each in `tables`, found by its name.
+"""The paper's tables and figures, and some more: a few files each in `tables`, found by its name.
 
-TABLE.py declares the runs that it needs, what fills its page from their results, and its picture;
-TABLE.md is the page, with named places. `reproduce.making` trains what is missing and writes the
-pages. Every figure on a page comes from a run, or is one of others, from published.toml.
+TABLE.toml declares the runs that it needs; TABLE.py what fills its page from their results, and its
+picture; TABLE.md is the page, with named places. `reproduce.making` trains what is missing and
+writes the pages. Every figure on a page comes from a run, or is one of others, from published.toml.
 """
 
 import dataclasses
@@ -51,12 +51,54 @@ class Run:
         )
 
 
-def seeds(name: str, config: str, changes: Sequence[str], quick: Sequence[str]) -> dict[str, Run]:
-    """The same run from three seeds, the first of them in quick tables too."""
-    return {
-        f"{name}, seed {k}": Run(config, [*changes, f"seed={k}"], None if k else quick)
-        for k in range(3)
-    }
+def declared(page: str) -> dict[str, dict[str, Run]]:
+    """The runs that tables/PAGE.toml declares: group → name → run.
+
+    Their keys are those of `Run`, and two more. `seeds = true` makes three runs of one, the first
+    of them in quick tables too. `eps = ["1/15", …]` makes one for each: "{eps}" is that text in
+    its name, and its value in its changes. A change without "=" names some in changes.toml.
+
+    Raises:
+      UserError: a run has other keys, or names changes that are not there.
+    """
+    found: dict[str, dict[str, Run]] = {}
+    for group, runs in _read(f"tables/{page}.toml").items():
+        found[group] = {}
+        for name, keys in runs.items():
+            try:
+                found[group] |= _runs(name, **keys)
+            except (TypeError, KeyError) as error:
+                raise UserError(f"tables/{page}.toml: {group}.{name}: {error}") from error
+    return found
+
+
+def _runs(
+    name: str,
+    config: str,
+    changes: Sequence[str] = (),
+    quick: Sequence[str] = (),
+    eps: Sequence[str] = ("0",),
+    seeds: bool = False,
+) -> dict[str, Run]:
+    """The runs that one entry makes, by their names."""
+    found, named = {}, _read("changes.toml")
+
+    def whole(words: Sequence[str]) -> list[str]:
+        return [c for w in words for c in ([w] if "=" in w else whole(named[w]))]
+
+    for place in eps:
+        mine = [c.replace("{eps}", str(float(Fraction(place)))) for c in whole(changes)]
+        title = name.replace("{eps}", place)
+        if not seeds:
+            found[title] = Run(config, mine, whole(quick))
+        for k in range(3 * seeds):
+            later = None if k else whole(quick)
+            found[f"{title}, seed {k}"] = Run(config, [*mine, f"seed={k}"], later)
+    return found
+
+
+def _read(path: str) -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).parent.joinpath(path).read_text(encoding="utf-8"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,11 +145,8 @@ def find(name: str) -> Table:
 
 def published(page: str) -> dict[str, dict[Any, Any]]:
     """What others published that a page shows: row → place, as a number if it is one → figure."""
-    rows = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))[
-        page
-    ]
     return {
         row: {float(Fraction(k)) if k[0].isdigit() else k: v for k, v in figures.items()}
-        for row, figures in rows.items()
+        for row, figures in _read("published.toml")[page].items()
         if row != "source"
     }

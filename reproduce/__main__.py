@@ -2,8 +2,6 @@
 
 import sys
 
-from absl import flags
-
 from hop import cli
 
 
@@ -13,24 +11,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _make(argv: list[str]) -> None:
-    def define(values: flags.FlagValues) -> None:
-        for name, default, text in (
-            ("only", None, "the tables to make, as in --only=5,8; default: all"),
-            ("workdir", "runs/tables", "where runs are kept: what is there is not trained again"),
-            ("output", "", "where pages go; default: docs/results in the repository, else "
-             "hop-tables, and their folder quick with --quick"),
-        ):  # fmt: skip
-            flags.DEFINE_string(name, default, text, flag_values=values)
-        for name, text in (
-            ("quick", "one seed and small budgets: all tables in a quarter of an hour"),
-            ("report", "train nothing: make the pages again from what is there"),
-        ):
-            flags.DEFINE_bool(name, False, text, flag_values=values)
-
-    values, _ = cli.parse("python -m reproduce", argv, define)
+    values, _ = cli.parse(
+        "python -m reproduce",
+        argv,
+        cli.text("only", "the tables to make, as in --only=5,8; default: all", None),
+        cli.text("workdir", "where runs are kept: what is there is not trained again",
+                 "runs/tables"),
+        cli.text("output", "where pages go; default: docs/results in the repository, else "
+                 "hop-tables, and their folder quick with --quick"),
+        cli.switch("quick", "one seed and small budgets: all tables in a quarter of an hour"),
+        cli.switch("report", "train nothing: make the pages again from what is there"),
+    )  # fmt: skip
     from reproduce import making
 
-    making.make(**{k: values[k] for k in ("only", "quick", "workdir", "output", "report")})
+    making.make(**cli.some(values, "only quick workdir output report"))
 
 
 if __name__ == "__main__":

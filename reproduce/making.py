@@ -46,17 +46,11 @@ def make(only: str | None, quick: bool, workdir: str, output: str, report: bool)
     _claim("output", folder)
     if not report:
         _claim("workdir", Path(workdir))
-    empty = [
-        name
-        for name, table in chosen.items()
-        if not _make(name, table, quick, Path(workdir), folder, not report)
-    ]
-    if empty:
-        why = (
-            f"no runs found in {workdir}; without --report they are trained"
-            if report
-            else "none of its runs could be made, as said above"
-        )
+    how = (quick, Path(workdir), folder, not report)
+    if empty := [name for name, table in chosen.items() if not _make(name, table, *how)]:
+        why = "none of its runs could be made, as said above"
+        if report:
+            why = f"no runs found in {workdir}; without --report they are trained"
         raise RunError(f"no page for table {', '.join(empty)}: {why}")
 
 
@@ -92,8 +86,9 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
         for group, runs in table.runs.items()
     }
     # What the page has stays until a run replaces it.
+    earlier = {group: old.get("runs", {}).get(group, {}) for group in declared}
     found: dict[str, dict[str, Any]] = {
-        group: {key: known for key in runs if (known := _old(old, group, key)) is not None}
+        group: {key: earlier[group][key] for key in runs if key in earlier[group]}
         for group, runs in declared.items()
     }
     results = {"table": name, "quick": quick, "runs": found}
@@ -137,11 +132,6 @@ def _make(name: str, table: Table, quick: bool, workdir: Path, folder: Path, tra
     print(f"written: {page}", flush=True)
     jax.clear_caches()  # runs of one table share most of their programs, and tables hardly any
     return True
-
-
-def _old(old: Mapping[str, Any], group: str, run: str) -> dict[str, Any] | None:
-    """What a page's earlier results say of a run."""
-    return old["runs"].get(group, {}).get(run) if old else None
 
 
 def _write(page: Path, table: Table, results: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hop.files import table
+from reproduce import Results, published
 
 Rows = list[dict[str, Any]]
 
@@ -132,13 +133,9 @@ def by_paper(
     runs: Mapping[str, Mapping[str, Any]],
     show: Callable[[Sequence[Mapping[str, Any]], float], str] = cell,
 ) -> str:
-    """A table of methods × ε: the published rows, then ours.
+    """A table of methods × ε: the published rows, row → ε → figure, then ours by name.
 
-    Args:
-      published: row → ε → figure.
-      places: the columns.
-      runs: ours by name.
-      show: (runs of a method, ε) → a cell.
+    `show` makes a cell of the runs of a method and an ε.
     """
     rows = [
         [name, *(figures.get(eps, "–") for eps in places), ""]
@@ -149,3 +146,18 @@ def by_paper(
         for name, mine in by_method(runs).items()
     ]
     return table(["", *map(place, places), "training"], rows)
+
+
+def beside_the_paper(
+    page: str,
+    places: Sequence[float],
+    show: Callable[[Sequence[Mapping[str, Any]], float], str] = cell,
+) -> Callable[[Results, Any], dict[str, str]]:
+    """What fills the page of a table of the paper's: `by_paper`, worst stages and provenance."""
+
+    def fills(results: Results, _: Any) -> dict[str, str]:
+        mine = results["runs"]
+        errors = by_paper(published(page), places, mine, show)
+        return {"errors": errors, "worst": worst_stages(mine), "made": made(mine)}
+
+    return fills

@@ -10,9 +10,10 @@ import jax
 import numpy as np
 
 from hop import config as config_lib
-from hop import config_files, files, plotting, training
+from hop import files, plotting, training
 from hop.checkpoints import Store
 from hop.config import Config
+from hop.config import files as config_files
 from hop.console import Console
 from hop.errors import RunError, UserError
 from hop.evaluation import Judge
@@ -58,7 +59,6 @@ def result(
     """What is known of a run, as in `reproduce.Results`; trained and scored unless it was.
 
     Args:
-      config: of the run.
       folder: its workdir, `folder_of` its config.
       asked: the command that makes this run alone.
       quick: scored on few functions, and without a picture.
@@ -108,12 +108,7 @@ def _trained(config: Config, folder: Path, command: str, picture: bool) -> dict[
 
 
 def scores(folder: Path, functions: int | None = None) -> Rows:
-    """Every finished stage's record and errors on the test split, and the place of its layer.
-
-    Args:
-      folder: the workdir.
-      functions: how many of the split; all by default.
-    """
+    """Every finished stage's record and errors on the test split, and the place of its layer."""
     store = Store(folder)
     stages = store.stages()
     if not stages:

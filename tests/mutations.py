@@ -301,7 +301,7 @@ MUTATIONS = {
         "evaluation.py", "0.5 * np.mean(h**2 @", "np.mean(h**2 @",
         "evaluation::test_the_loss_is_half_the_mean_square"),
     "the best function for the worst": Mutation(
-        "evaluation.py", "np.max(errors)", "np.min(errors)",
+        "evaluation.py", '"l2re_worst": np.max', '"l2re_worst": np.min',
         "evaluation::test_scores_are_mean_median_and_worst_over_the_functions"),
     "scores on the training split, in training": Mutation(
         "training/loop.py", '"validation", experiment', '"train", experiment',

@@ -1,42 +1,15 @@
 """Configs: their schema, the experiments made of them, and the files that hold them."""
 
+# fmt: off
+# isort: off
 from hop.config.experiments import Experiment, build, check_problem, problem_class
 from hop.config.schema import (
-    KINDS,
-    Config,
-    MeshConfig,
-    PathConfig,
-    TrainConfig,
-    check_alike,
-    completed,
-    experiment,
-    find,
-    modules,
-    options_for,
-    parse,
-    placed,
-    stored,
-    to_json,
+    KINDS, Config, MeshConfig, PathConfig, TrainConfig, check_alike, completed, experiment, find,
+    modules, options_for, parse, placed, stored, to_json,
 )
 
 __all__ = [
-    "KINDS",
-    "Config",
-    "Experiment",
-    "MeshConfig",
-    "PathConfig",
-    "TrainConfig",
-    "build",
-    "check_alike",
-    "check_problem",
-    "completed",
-    "experiment",
-    "find",
-    "modules",
-    "options_for",
-    "parse",
-    "placed",
-    "problem_class",
-    "stored",
-    "to_json",
+    "KINDS", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig", "build",
+    "check_alike", "check_problem", "completed", "experiment", "find", "modules", "options_for",
+    "parse", "placed", "problem_class", "stored", "to_json",
 ]

@@ -40,11 +40,7 @@ class Experiment:
         return self.strategy.plan()
 
     def layout(self) -> Layout:
-        """The mesh of this job's devices.
-
-        Raises:
-          UserError: as in `hop.sharding.Layout.create`.
-        """
+        """The mesh of this job's devices."""
         return self.config.mesh.layout(bool(self.problem.inputs))
 
     @property

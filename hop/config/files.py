@@ -17,11 +17,9 @@ from hop.share import share
 
 
 def read(file: str, words: Sequence[str] = ()) -> Config:
-    """The config that a file gives, overridden.
+    """The config that FILE.py[:VARIANT] gives, overridden by words as on the command line.
 
-    Args:
-      file: FILE.py[:VARIANT]; shipped files are found as configs/NAME.py from anywhere.
-      words: overrides as on the command line, `--config.FIELD=VALUE` or in two words.
+    Shipped files are found as configs/NAME.py from anywhere.
 
     Raises:
       UserError: no such file, one that fails, or overrides that do not fit it.
@@ -82,7 +80,7 @@ def _override(skin: Any, words: Sequence[str]) -> None:
 
     for word, after in zip(words, [*words[1:], ""], strict=False):
         flag, _, name = word.lstrip("-").partition("=")
-        for kind in ("problem", "network", "strategy", "solver"):
+        for kind in config_lib.KINDS:
             if flag == f"config.{kind}.name":  # first: other fields may be the new name's
                 renamed = skin[kind].to_dict() | {"name": name or after}
                 skin[kind] = config_lib.options_for(kind, renamed)
@@ -91,6 +89,5 @@ def _override(skin: Any, words: Sequence[str]) -> None:
     config_flags.DEFINE_config_dict(
         "config", skin, flag_values=values, sys_argv=argv, lock_config=True
     )
-    rest = values(argv)[1:]
-    if rest:
+    if rest := values(argv)[1:]:
         raise UserError(f"unexpected {rest[0]!r}; overrides are --config.FIELD=VALUE")

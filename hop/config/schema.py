@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from hop import ambient
-from hop.errors import UserError, check_choice, suggestion
+from hop.errors import UserError, check_choice, check_range, suggestion
 from hop.homotopy.path import Path
 from hop.problem import Lam
 from hop.sharding import Layout
@@ -72,8 +72,8 @@ class PathConfig:
         if not eps:
             if not self.eps_target > 0:
                 raise UserError(
-                    "config.path.eps is empty and config.path.eps_target is not "
-                    "positive; set one of them"
+                    "config.path.eps is empty and config.path.eps_target is not positive; set one "
+                    "of them"
                 )
             if s[0] > self.eps_target > s[-1]:
                 s = tuple(sorted({*s, self.eps_target}, reverse=True))
@@ -137,7 +137,7 @@ class TrainConfig:
     validation: int = 100
 
     def __post_init__(self):
-        for name in (
+        counts = (
             "steps",
             "functions",
             "points",
@@ -145,15 +145,11 @@ class TrainConfig:
             "patience",
             "dispatch",
             "validation",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(f"config.train.{name}={getattr(self, name)} must be at least 1")
-        if not 0 <= self.min_fall < 1:
-            raise UserError(f"config.train.min_fall={self.min_fall!r} must lie in [0, 1)")
-        if not self.goal >= 0:
-            raise UserError(f"config.train.goal={self.goal!r} must not be negative")
-        if not self.save_seconds >= 0:
-            raise UserError(f"config.train.save_seconds={self.save_seconds!r} must not be negative")
+        )
+        check_range("config.train", "be at least 1", **{k: getattr(self, k) for k in counts})
+        check_range("config.train", "lie in [0, 1)", min_fall=self.min_fall)
+        check_range("config.train", "not be negative", goal=self.goal)
+        check_range("config.train", "not be negative", save_seconds=self.save_seconds)
         check_choice("config.train.sampler", self.sampler, modules(_SAMPLERS))
         check_choice("config.train.precision", self.precision, ("float32", "float64"))
         check_choice("config.train.compute", self.compute, _PRODUCTS)
@@ -244,11 +240,7 @@ class Config:
 
 
 def experiment(
-    *,
-    network: str,
-    problem: str = "",
-    strategy: str = "homotopy_loss",
-    solver: str = "first_order",
+    *, network: str, problem: str = "", strategy: str = "homotopy_loss", solver: str = "first_order"
 ) -> Any:
     """A ConfigDict with every field of the schema at its default, for a config file to fill in.
 
@@ -256,18 +248,11 @@ def experiment(
     """
     from ml_collections import config_dict
 
-    fields: dict[str, Any] = {
-        "problem": _options("problem", problem) if problem else {},
-        "network": _options("network", network),
-        "strategy": _options("strategy", strategy),
-        "solver": _options("solver", solver),
-        "path": dataclasses.asdict(PathConfig()),
-        "train": dataclasses.asdict(TrainConfig()),
-        "mesh": dataclasses.asdict(MeshConfig()),
-        "data": dataclasses.asdict(DataConfig()),
-        "seed": 0,
-    }
-    return config_dict.ConfigDict(fields)
+    named = {"problem": problem, "network": network, "strategy": strategy, "solver": solver}
+    fields = {kind: _options(kind, name) if name else {} for kind, name in named.items()}
+    groups = {"path": PathConfig, "train": TrainConfig, "mesh": MeshConfig, "data": DataConfig}
+    fields |= {name: dataclasses.asdict(group()) for name, group in groups.items()}
+    return config_dict.ConfigDict(fields | {"seed": 0})
 
 
 def parse(values: Mapping[str, Any]) -> Config:

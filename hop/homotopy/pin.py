@@ -74,11 +74,8 @@ def off() -> Pin:
 def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
     """The pin of a stage at λ_k from the network u_{k−1} of the last.
 
-    Args:
-      ansatz: the network inside a problem that `slow_mode.serves`, without input functions.
-      params: θ_{k−1}.
-      lam: λ_k.
-      shift: ẋ Δp, how far the interface is to move.
+    The problem is one that `slow_mode.serves`, without input functions; `shift` is ẋ Δp, how far
+    the interface is to move.
     """
     with ambient.numerics(np.float64):
         params = _wide(params)

@@ -67,14 +67,10 @@ def check_serves(problem: Problem, option: str) -> None:
 def slow_mode(
     problem: Problem, u: Jet, a: Mapping[str, Jet], grid: Float[Array, "m 1"], lam: Lam
 ) -> SlowMode:
-    """The singular triplet of A of smallest singular value.
+    """The singular triplet of A of smallest singular value, of a problem that `serves`.
 
-    Args:
-      problem: one that `serves`.
-      u: the jet of n functions at the grid, (n, m) each.
-      a: the jets of their input functions.
-      grid: m equally spaced points, both ends of the interval included.
-      lam: s and ε.
+    u is the jet of n functions, a those of their inputs, (n, m) each, at the m points of the grid,
+    equally spaced, both ends of the interval included.
     """
     h = grid[1, 0] - grid[0, 0]
     slopes = partials(lambda j: problem.residual(j, columns(grid), a, lam), u)
@@ -103,10 +99,7 @@ def slow_mode(
 
 
 def dual_weighted_residual(
-    residual: Float[Array, "n q"],
-    x: Float[Array, "q 1"],
-    mode: SlowMode,
-    grid: Float[Array, "m 1"],
+    residual: Float[Array, "n q"], x: Float[Array, "q 1"], mode: SlowMode, grid: Float[Array, "m 1"]
 ) -> Float[Array, "n 1"]:
     """S = ⟨ψ, H⟩/σ for each function, from the residual at points of even density.
 

@@ -55,15 +55,12 @@ class Network(Protocol):
 
     def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
         """Parameters for d = `dim` coordinates, and m sensors of every input function by name."""
-        ...
 
     def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
         """The jet of F at the points: values (n, m) by name, y (q, d) → label → (Q, n, q)."""
-        ...
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         """The pointwise decoder: (Q, n, q) → (n, q); `a` holds the inputs there, (n, q)."""
-        ...
 
 
 @runtime_checkable
@@ -75,7 +72,6 @@ class Propagating(Network, Protocol):
 
     def propagate(self, params: Params, y: Array, labels: Sequence[str]) -> Jet:
         """The jet of F with ∇ and Δ: label → (Q, 1, q), and ∇ (d, Q, 1, q)."""
-        ...
 
 
 class Perceptron(nn.Module):

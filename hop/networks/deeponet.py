@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from hop.derivatives import Jet
-from hop.errors import UserError
+from hop.errors import UserError, check_range
 from hop.networks import (
     Params,
     Perceptron,
@@ -45,8 +45,7 @@ class DeepONet:
     def __post_init__(self):
         widths = {"branch": self.branch, "trunk": self.trunk, "rank": (self.rank,)}
         check_architecture(widths, self.activation)
-        if self.harmonics < 0:
-            raise UserError(f"network.harmonics={self.harmonics} must not be negative")
+        check_range("network", "not be negative", harmonics=self.harmonics)
 
     @property
     def _channels(self) -> int:

@@ -9,15 +9,7 @@ from jax import Array
 
 from hop.derivatives import Jet, jet
 from hop.errors import UserError
-from hop.networks import (
-    Params,
-    Perceptron,
-    Values,
-    check_architecture,
-    dense,
-    evaluate,
-    hidden,
-)
+from hop.networks import Params, Perceptron, Values, check_architecture, dense, evaluate, hidden
 
 __all__ = ["MLP"]
 

@@ -19,7 +19,7 @@ from jax import Array
 
 from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import Box, sobol
-from hop.errors import UserError
+from hop.errors import UserError, check_range
 from hop.fields import Field, RandomField
 from hop.problem import Condition, Lam
 
@@ -44,8 +44,7 @@ class Helmholtz:
     inputs: ClassVar[Mapping[str, RandomField]] = {}
 
     def __post_init__(self):
-        if self.dim < 1:
-            raise UserError(f"problem.dim={self.dim} must be at least 1")
+        check_range("problem", "be at least 1", dim=self.dim)
         if self.boundary_points < 2 * self.dim:
             raise UserError(
                 f"problem.boundary_points={self.boundary_points} leaves a face of the cube without "

@@ -1,7 +1,7 @@
 """Samplers: where the collocation points of a step are, one file each.
 
-A sampler is a frozen dataclass; its module exports that class alone (`__all__`) and is found by
-name, `config.train.sampler`. A strategy may put another in its place.
+A sampler's module exports its class alone (`__all__`) and is found by name, `config.train.sampler`.
+A strategy may put another in its place.
 
 Shapes: n functions, q points, d coordinates.
 """
@@ -41,7 +41,6 @@ class Sampler(Protocol):
 
     def points(self, key: Array, count: int, domain: Box) -> Array:
         """Points (count, d), in the default float type."""
-        ...
 
     def pool(self, key: Array, count: int, domain: Box, residual: Residual) -> Any:
         """What all steps of one dispatch draw from, made at its start; None for most."""

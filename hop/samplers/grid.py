@@ -1,6 +1,5 @@
 """The same tensor grid at every step, ends included."""
 
-import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,7 +12,6 @@ from hop.samplers import Sampler
 __all__ = ["Grid"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Grid(Sampler):
     """No options."""
 

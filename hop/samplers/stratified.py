@@ -3,7 +3,6 @@
 In one dimension that is a jittered grid.
 """
 
-import dataclasses
 from typing import ClassVar
 
 import jax
@@ -16,7 +15,6 @@ from hop.samplers import Sampler
 __all__ = ["Stratified"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Stratified(Sampler):
     """No options."""
 

@@ -1,6 +1,5 @@
 """Each point drawn independently."""
 
-import dataclasses
 from typing import ClassVar
 
 import jax
@@ -12,7 +11,6 @@ from hop.samplers import Sampler
 __all__ = ["Uniform"]
 
 
-@dataclasses.dataclass(frozen=True)
 class Uniform(Sampler):
     """No options."""
 

@@ -5,7 +5,6 @@ is found by name. One step of it is a pure function, compiled into the training 
 """
 
 import dataclasses
-import math
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -15,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from hop import ambient
 from hop.ansatz import size
-from hop.errors import UserError
+from hop.errors import UserError, check_range
 from hop.networks import Params
 
 Losses = dict[str, Array]
@@ -29,26 +28,21 @@ class Objective(Protocol):
 
     def loss(self, params: Params) -> tuple[Array, Losses]:
         """L, and its terms unweighted."""
-        ...
 
     def gradient(self, params: Params) -> tuple[tuple[Array, Losses], Params]:
         """L with its terms, and ∂L/∂θ, in the memory that the config allows."""
-        ...
 
     def vector(self, params: Params) -> Array:
         """All weighted rows r (m,)."""
-        ...
 
     def jacobian(self, params: Params) -> tuple[Array, Array]:
         """r (m,) and ∂r/∂θ (m, P), the columns in the order of `ravel_pytree`."""
-        ...
 
     def drawn(self, params: Params, key: Array, count: int) -> "Objective":
         """The same on `count` of its points and of its soft conditions (all if there are fewer).
 
         They are drawn without replacement, the density ∝ |row| / mean |row| + 1.
         """
-        ...
 
 
 class Moment(NamedTuple):
@@ -82,17 +76,14 @@ class Solver(Protocol):
 
     def init(self, params: Params) -> Any:
         """The solver's state at the start of a run; a pytree of arrays."""
-        ...
 
     def next_stage(self, state: Any, params: Params) -> Any:
         """Its state at the start of the next stage."""
-        ...
 
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment
     ) -> tuple[Params, Any, Losses]:
         """One step: new parameters and state, and the terms of the loss before it, with "total"."""
-        ...
 
     def tail(self, limit: int) -> int:
         """The steps it takes to bring a stage to its end once the loss has stopped falling."""
@@ -128,13 +119,6 @@ def check_dense(experiment: Any, name: str, remedy: str) -> None:
         raise UserError(f"'{name}' needs float64; set config.train.precision=float64")
 
 
-def check_positive(**values: float) -> None:
-    """Refuses an option of a solver that is not a positive number."""
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise UserError(f"config.solver.{name}={value!r} must be positive")
-
-
 @dataclasses.dataclass(frozen=True)
 class Damped(Solver):
     """What damped least-squares solvers share: their state is the damping μ.
@@ -146,7 +130,7 @@ class Damped(Solver):
     damping: float = 1e-4
 
     def __post_init__(self):
-        check_positive(damping=self.damping)
+        check_range("config.solver", "be positive", damping=self.damping)
 
     def init(self, params: Params) -> Array:
         return jnp.asarray(self.damping, ravel_pytree(params)[0].dtype)

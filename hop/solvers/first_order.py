@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from hop.errors import UserError, check_choice
+from hop.errors import UserError, check_choice, check_range
 from hop.networks import Params
-from hop.solvers import Losses, Moment, Objective, Solver, check_positive
+from hop.solvers import Losses, Moment, Objective, Solver
 
 __all__ = ["FirstOrder"]
 
@@ -53,11 +53,11 @@ class FirstOrder(Solver):
     def __post_init__(self):
         check_choice("config.solver.optimizer", self.optimizer, _OPTIMIZERS)
         check_choice("config.solver.between_stages", self.between_stages, ("restart", "carry"))
-        check_positive(learning_rate=self.learning_rate, anneal=self.anneal)
+        check_range("config.solver", "be positive", learning_rate=self.learning_rate)
+        check_range("config.solver", "be positive", anneal=self.anneal)
         if self.anneal > 1:
             raise UserError(f"config.solver.anneal={self.anneal!r} must be at most 1")
-        if self.warmup < 0:
-            raise UserError(f"config.solver.warmup={self.warmup} must not be negative")
+        check_range("config.solver", "not be negative", warmup=self.warmup)
 
     @property
     def _optax(self) -> optax.GradientTransformation:

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from hop.errors import check_range
 from hop.networks import Params
-from hop.solvers import Damped, Losses, Moment, Objective, check_positive
+from hop.solvers import Damped, Losses, Moment, Objective
 
 __all__ = ["GaussNewtonCG"]
 
@@ -36,7 +37,7 @@ class GaussNewtonCG(Damped):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive(iterations=self.iterations)
+        check_range("config.solver", "be positive", iterations=self.iterations)
 
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment

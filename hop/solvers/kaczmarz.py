@@ -23,9 +23,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from hop import ambient
-from hop.errors import UserError
+from hop.errors import check_range
 from hop.networks import Params
-from hop.solvers import Losses, Moment, Objective, Solver, check_positive
+from hop.solvers import Losses, Moment, Objective, Solver
 
 __all__ = ["Kaczmarz"]
 
@@ -57,9 +57,8 @@ class Kaczmarz(Solver):
     accumulates: ClassVar[bool] = False
 
     def __post_init__(self):
-        check_positive(rows=self.rows, damping=self.damping)
-        if not 0 <= self.momentum < 1:
-            raise UserError(f"config.solver.momentum={self.momentum!r} must lie in [0, 1)")
+        check_range("config.solver", "be positive", rows=self.rows, damping=self.damping)
+        check_range("config.solver", "lie in [0, 1)", momentum=self.momentum)
 
     def init(self, params: Params) -> State:
         theta, _ = ravel_pytree(params)

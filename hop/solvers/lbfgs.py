@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 import jax
 import optax
 
+from hop.errors import check_range
 from hop.networks import Params
-from hop.solvers import Losses, Moment, Objective, Solver, check_positive
+from hop.solvers import Losses, Moment, Objective, Solver
 
 __all__ = ["LBFGS"]
 
@@ -23,7 +24,7 @@ class LBFGS(Solver):
     accumulates: ClassVar[bool] = False
 
     def __post_init__(self):
-        check_positive(memory=self.memory)
+        check_range("config.solver", "be positive", memory=self.memory)
 
     @property
     def _optax(self) -> optax.GradientTransformationExtraArgs:

@@ -7,7 +7,6 @@ import dataclasses
 from typing import Any, Protocol, runtime_checkable
 
 from hop.ansatz import Ansatz
-from hop.errors import UserError
 from hop.homotopy.path import Path
 from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms import Term
@@ -72,10 +71,3 @@ class Strategy(Protocol):
     def plan(self) -> Plan:
         """What is done at each stage; by default, the residual and the conditions are lowered."""
         return Plan((Residual(), Condition(self.condition)))
-
-
-def check_shares(**values: float) -> None:
-    """Refuses an option of a strategy that does not lie between 0 and 1."""
-    for name, value in values.items():
-        if not 0 < value < 1:
-            raise UserError(f"config.strategy.{name}={value!r} must lie between 0 and 1")

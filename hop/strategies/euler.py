@@ -7,10 +7,11 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.1.
 
 import dataclasses
 
+from hop.errors import check_range
 from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.residual import Residual
-from hop.strategies import Plan, Strategy, check_shares
+from hop.strategies import Plan, Strategy
 
 __all__ = ["Euler"]
 
@@ -26,7 +27,7 @@ class Euler(Strategy):
     condition: float = 1.0
 
     def __post_init__(self):
-        check_shares(rtol=self.rtol)
+        check_range("config.strategy", "lie between 0 and 1", rtol=self.rtol)
 
     def plan(self) -> Plan:
         terms = (Residual(), Condition(self.condition))

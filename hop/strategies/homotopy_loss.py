@@ -6,7 +6,7 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2; the terms are those of `h
 import dataclasses
 import math
 
-from hop.errors import UserError
+from hop.errors import UserError, check_range
 from hop.homotopy.terms import Term
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.pinned import Pinned
@@ -40,15 +40,11 @@ class HomotopyLoss(Strategy):
     pin: float = 0.0
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            if not getattr(self, field.name) >= 0:
-                raise UserError(
-                    f"strategy.{field.name}={getattr(self, field.name)!r} must not be negative"
-                )
+        check_range("strategy", "not be negative", **dataclasses.asdict(self))
         if self.residual == 0 and self.tangent == 0:
             raise UserError(
-                "strategy.residual and strategy.tangent are both 0, "
-                "so nothing is asked of the network; raise one"
+                "strategy.residual and strategy.tangent are both 0, so nothing is asked of the "
+                "network; raise one"
             )
         if self.residual == 0 and math.isfinite(self.tangent_share):
             raise UserError(

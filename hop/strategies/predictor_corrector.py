@@ -7,12 +7,12 @@ can no longer tell the place of an interface, its slow mode is pinned (`hop.homo
 
 import dataclasses
 
-from hop.errors import UserError
+from hop.errors import check_range
 from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.pinned import Pinned
 from hop.homotopy.terms.residual import Residual
-from hop.strategies import Plan, Strategy, check_shares
+from hop.strategies import Plan, Strategy
 
 __all__ = ["PredictorCorrector"]
 
@@ -33,9 +33,8 @@ class PredictorCorrector(Strategy):
 
     def __post_init__(self):
         if self.rtol:
-            check_shares(rtol=self.rtol)
-        if not self.pin >= 0:
-            raise UserError(f"config.strategy.pin={self.pin!r} must not be negative")
+            check_range("config.strategy", "lie between 0 and 1", rtol=self.rtol)
+        check_range("config.strategy", "not be negative", pin=self.pin)
 
     def plan(self) -> Plan:
         pinned = (Pinned(),) if self.pin else ()

@@ -6,7 +6,7 @@ candidates, and each of its steps draws its points from that pool (`hop.samplers
 
 import dataclasses
 
-from hop.errors import UserError
+from hop.errors import UserError, check_range
 from hop.homotopy.path import Path
 from hop.samplers import Sampler
 from hop.samplers.by_residual import ByResidual
@@ -31,11 +31,7 @@ class Resampling(Strategy):
     def __post_init__(self):
         if self.pool < 2:
             raise UserError(f"config.strategy.pool={self.pool} leaves no choice; use 2 or more")
-        for name in ("power", "floor"):
-            if not getattr(self, name) >= 0:
-                raise UserError(
-                    f"config.strategy.{name}={getattr(self, name)!r} must not be negative"
-                )
+        check_range("config.strategy", "not be negative", power=self.power, floor=self.floor)
 
     def path(self, path: Path) -> Path:
         return path.end()

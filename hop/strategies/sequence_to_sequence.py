@@ -9,10 +9,9 @@ Source: Wight, Zhao, arXiv 2007.04542; Krishnapriyan et al., arXiv 2109.01050; M
 """
 
 import dataclasses
-import math
 
 from hop.ansatz import Ansatz
-from hop.errors import UserError
+from hop.errors import UserError, check_range
 from hop.homotopy.marching import AtEnd, Evolution
 from hop.homotopy.path import Path
 from hop.homotopy.terms.condition import Condition
@@ -40,12 +39,8 @@ class SequenceToSequence(Strategy):
     condition: float = 1.0
 
     def __post_init__(self):
-        for name in ("horizon", "initial"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise UserError(f"config.strategy.{name}={value!r} must be positive")
-        if self.windows < 1:
-            raise UserError(f"config.strategy.windows={self.windows} must be at least 1")
+        check_range("config.strategy", "be positive", horizon=self.horizon, initial=self.initial)
+        check_range("config.strategy", "be at least 1", windows=self.windows)
 
     def path(self, path: Path) -> Path:
         return Path(path.end().places * self.windows)

@@ -25,7 +25,6 @@ _FRESH = 2**31 - 1  # sets the keys of fresh functions apart from the datasets',
 class Feed(Protocol):
     def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs, Array | None]:
         """The `pool` and `draws` of `Program.dispatch` for some steps of a stage."""
-        ...
 
 
 def feed(experiment: Experiment, layout: Layout) -> Feed:

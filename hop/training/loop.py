@@ -82,25 +82,23 @@ def train(
                 faulthandler.cancel_dump_traceback_later()
 
 
+@dataclasses.dataclass
 class _Run:
     """One call of `train`."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        layout: Layout,
-        workdir: Workdir,
-        reporter: Reporter,
-        command: str,
-        notice: Notice,
-        watchdog: float,
-    ):
-        self.command, self.notice, self.watchdog = command, notice, watchdog
-        self.experiment, self.layout = experiment, layout
-        self.workdir, self.reporter, self.metrics = workdir, reporter, workdir.metrics()
-        self.program = Program(experiment, layout)
-        self.fronts = Fronts(self.program, self._solve, self._correct, reporter.message)
-        self.feed, self.criterion = feeds.feed(experiment, layout), Criterion.of(experiment)
+    experiment: Experiment
+    layout: Layout
+    workdir: Workdir
+    reporter: Reporter
+    command: str
+    notice: Notice
+    watchdog: float
+
+    def __post_init__(self) -> None:
+        experiment, self.metrics = self.experiment, self.workdir.metrics()
+        self.program = Program(experiment, self.layout)
+        self.fronts = Fronts(self.program, self._solve, self._correct, self.reporter.message)
+        self.feed, self.criterion = feeds.feed(experiment, self.layout), Criterion.of(experiment)
         self.judge = Judge.of(experiment, "validation", experiment.config.train.validation)
         self.taken = 0  # steps of all stages, failed tries included
         self.saved = time.monotonic()  # when the last checkpoint was
@@ -124,8 +122,7 @@ class _Run:
                     continue
                 end, after, record, _ = outcome
                 after = after.before(mark.stage + 1, path.accept(mark.position), self.taken)
-                metadata = self._metadata(record, after)
-                self.workdir.save_stage(mark.stage, end.params, end, metadata)
+                self.workdir.save_stage(mark.stage, end.params, end, self._metadata(record, after))
                 self.saved = time.monotonic()
                 self.metrics.write({"kind": "stage", **record})
                 self.reporter.stage_end(record)

@@ -142,12 +142,7 @@ class Program:
         return state._replace(params=predictor(objective, state.params))
 
     def _dispatch(
-        self,
-        state: TrainState,
-        stage: Stage,
-        window: Window,
-        pool: Inputs,
-        draws: Array | None,
+        self, state: TrainState, stage: Stage, window: Window, pool: Inputs, draws: Array | None
     ) -> tuple[TrainState, dict[str, Array], Array]:
         def drawn(i: Any) -> Inputs:
             taken = i if draws is None else draws[i]
@@ -170,12 +165,7 @@ class Program:
         return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums), first
 
     def _step(
-        self,
-        state: TrainState,
-        stage: Stage,
-        window: Window,
-        inputs: Inputs,
-        candidates: Any,
+        self, state: TrainState, stage: Stage, window: Window, inputs: Inputs, candidates: Any
     ) -> tuple[TrainState, dict[str, Array]]:
         objective = self._objective(state, stage, inputs, candidates)
         moment = Moment(state.step, window.tail_from, self.train.steps)
@@ -183,13 +173,7 @@ class Program:
             params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
-    def _objective(
-        self,
-        state: TrainState,
-        stage: Stage,
-        inputs: Inputs,
-        candidates: Any,
-    ) -> Loss:
+    def _objective(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Loss:
         points = self._points(state.anchor, inputs, self._key(state, stage), candidates)
         points = self.layout.constrain(points, POINT)
         done = state.step.astype(float) / self.train.steps

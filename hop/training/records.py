@@ -87,13 +87,9 @@ class StageProgress:
     def after(
         self, criterion: Criterion, steps: int, loss: float, start: float = math.inf
     ) -> "StageProgress":
-        """The progress after one more window of steps.
+        """The progress after one more window of steps, of this mean loss.
 
-        Args:
-          criterion: the stage's.
-          steps: of the window.
-          loss: its mean over them.
-          start: the loss of the first of them, if it is known.
+        `start` is the loss of the first of them, if it is known.
         """
         first = self.first if self.step else min(loss, max(_LEAP * start, 1.0))
         fell = loss < (1 - criterion.min_fall) * self.lowest

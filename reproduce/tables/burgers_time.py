@@ -15,54 +15,25 @@ from hop.problem import Lam, reference
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.provenance import credit
 from hop.references import spectral
-from reproduce import Folders, Results, Run, Table, parts, published
+from reproduce import Folders, Results, Table, declared, parts, published
 from reproduce.tables.table_8 import error, timed
 
 MODEL = "burgers-time"
 FUNCTIONS, MANY = 100, 1000
 LAST, BEYOND = 1e-3, (3e-4, 1e-4)  # how far the network of one viscosity serves for others
-QUICK = "configs/burgers_time.py:quickstart"
-SHORT = ["train.steps=50"]
-# One change each, 1,500 steps in all, viscosity 0.01.
-CHANGES = {
-    "as shipped": [],
-    "tanh": ["network.activation=tanh"],
-    "no decoder: a plain DeepONet": [],
-    "initial condition in the loss": ["problem.conditions_by=loss", "strategy.condition=100.0"],
-    "new functions at every step": ["data.fresh=True"],
-    "Adam, 1e-3": ["solver.optimizer=adam", "solver.learning_rate=1e-3"],
-    "homotopy, 0.03 then 0.01": ["path.eps=(0.03,0.01)", "train.steps=750"],
-    "homotopy with the tangent term": [
-        "path.eps=(0.03,0.01)", "train.steps=750", "strategy.tangent=0.1",
-    ],
-}  # fmt: skip
-RUNS = {
-    name: Run(
-        QUICK if "plain" not in name else "configs/burgers_time.py:plain",
-        ["train.steps=1500", *(["path.eps=(0.01,)"] if "plain" in name else []), *changes],
-        SHORT,
-    )
-    for name, changes in CHANGES.items()
-}
 
 
 def measure(folders: Folders, quick: bool) -> Any:
     """Errors of the pretrained stages, by their card, and seconds beside the solver's."""
     infos = Store.find(MODEL).stages()
+    many, beyond = (100, ()) if quick else (MANY, BEYOND)
+    trained = [{"eps": i.eps, "steps": i.record["step"], "seconds": i.record["seconds"]}
+               | i.metadata["test"] | i.made for i in infos]  # fmt: skip
     return {
-        "stages": [
-            {"eps": i.eps, "steps": i.record["step"], "seconds": i.record["seconds"]}
-            | i.metadata["test"]
-            | i.made
-            for i in infos
-        ],
-        "inference": [
-            beside_the_solver(load(MODEL, eps=i.eps), 100 if quick else MANY) for i in infos
-        ],
-        "functions": 100 if quick else MANY,
-        "carried": {}
-        if quick
-        else {f"{eps:g}": carried(load(MODEL, eps=LAST), eps) for eps in BEYOND},
+        "stages": trained,
+        "inference": [beside_the_solver(load(MODEL, eps=i.eps), many) for i in infos],
+        "functions": many,
+        "carried": {f"{eps:g}": carried(load(MODEL, eps=LAST), eps) for eps in beyond},
     }
 
 
@@ -98,16 +69,10 @@ def beside_the_solver(operator: Operator, many: int) -> dict[str, Any]:
         reached = error(solve(few, modes, rate), exact)
         if reached <= goal:
             break
-    return {
-        "eps": eps,
-        "operator": {"error": goal, "seconds": timed(lambda: operator(values, x))[0]},
-        "solver": {
-            "error": reached,
-            "modes": modes,
-            "rate": rate,
-            "seconds": timed(lambda: solve(every, modes, rate))[0],
-        },
-    }
+    ours = {"error": goal, "seconds": timed(lambda: operator(values, x))[0]}
+    theirs = {"error": reached, "modes": modes, "rate": rate}
+    theirs["seconds"] = timed(lambda: solve(every, modes, rate))[0]
+    return {"eps": eps, "operator": ours, "solver": theirs}
 
 
 # Modes and steps in a unit of time, coarse to fine.
@@ -129,31 +94,20 @@ def places(results: Results, measured: Any) -> dict[str, str]:
         cells = [f"{100 * mine[eps][key]:.2g}" if eps in mine else "–" for eps in columns]
         rows.append([f"hop: pretrained `{MODEL}`, {name}", *cells])
     if beyond := measured and measured["carried"]:
-        cells = [
-            f"{100 * beyond[k]:.2g}" if (k := f"{eps:g}") in beyond else "–" for eps in columns
-        ]
+        known = {float(eps): f"{100 * value:.2g}" for eps, value in beyond.items()}
         name = f"hop: its network of ν = {LAST:g}, untrained at others, mean"
-        rows.append([name, *cells])
+        rows.append([name, *(known.get(eps, "–") for eps in columns)])
     solved = []
     for case in measured["inference"] if measured else ():
         ours, theirs = case["operator"], case["solver"]
-        solved.append(
-            [
-                f"{case['eps']:g}",
-                f"{100 * ours['error']:.2g} %",
-                f"{ours['seconds']:.2g} s",
-                f"{theirs['modes']} modes, {theirs['rate']} steps: {100 * theirs['error']:.2g} %",
-                f"{theirs['seconds']:.2g} s",
-            ]
-        )
-    changed = [
-        [
-            name,
-            *(parts.cell([run], 0.01, key=key) for key in ("l2re", "l2re_worst")),
-            parts.training([run]),
-        ]
-        for name, run in results["runs"].items()
-    ]
+        by = f"{theirs['modes']} modes, {theirs['rate']} steps"
+        solved.append([f"{case['eps']:g}"])
+        for how, found in (("", ours), (f"{by}: ", theirs)):
+            solved[-1] += [f"{how}{100 * found['error']:.2g} %", f"{found['seconds']:.2g} s"]
+    changed = []
+    for name, run in results["runs"].items():
+        errors = (parts.cell([run], 0.01, key=key) for key in ("l2re", "l2re_worst"))
+        changed.append([name, *errors, parts.training([run])])
     return {
         "tested": str(tested),
         "errors": table(["", *(f"ν = {eps:g}" for eps in columns)], rows),
@@ -179,4 +133,4 @@ def draw(target: Path, folders: Folders) -> None:
     plotting.evolution(str(target.with_suffix(".gif")), operator, u0)
 
 
-TABLE = Table({"runs": RUNS}, places, measure, draw)
+TABLE = Table(declared("burgers_time"), places, measure, draw)

@@ -12,54 +12,19 @@ import numpy as np
 from hop.errors import UserError
 from hop.files import table
 from hop.operators import Operator, load
-from hop.plotting import STYLE
+from hop.plotting import PIXELS, STYLE, image
 from hop.problem import reference
-from reproduce import Folders, Results, Run, Table, parts, seeds
+from reproduce import Folders, Results, Table, declared, parts
 
-PLANE = "configs/allen_cahn_2d.py"
 PLACES = (0.05, 0.03, 0.02)
-PIXELS = 201  # of an image along each axis
-SHORT = ["train.steps=50"]
-# The budget of the homotopy loss: 12 stages of 1,000 steps.
-STEPS = ["train.steps=1000"]
-# Without biases a perceptron of tanh is odd, and its part odd in x and in y is zero: a root of the
-# equation, with no gradient to leave it by. What has no other start needs another activation.
-UNEVEN = ["network.activation=swish"]
-BUDGET = {"classical": "train.steps=12000", "resampling": "train.steps=12000"}
-RUNS = (
-    seeds("predictor–corrector", PLANE, [], ["train.steps=3"])
-    | {"homotopy loss, Strategy 2": Run(f"{PLANE}:paper", STEPS, SHORT)}
-    | {
-        name: Run(f"{PLANE}:paper", [f"strategy.name={name}", steps, *UNEVEN], ["train.steps=300"])
-        for name, steps in BUDGET.items()
-    }
-    | {
-        "curriculum": Run(f"{PLANE}:paper", ["strategy.name=curriculum", *STEPS, *UNEVEN], SHORT),
-        "sequence to sequence": Run(
-            f"{PLANE}:paper",
-            [
-                "strategy.name=sequence_to_sequence",
-                "strategy.windows=12",
-                "strategy.horizon=12.0",
-                *STEPS,
-            ],
-            SHORT,
-        ),
-        "predictor–corrector, no symmetry": Run(f"{PLANE}:free", [], ["train.steps=3"]),
-    }
-)
+RUNS = declared("plane")
 
 
 def places(results: Results, _: Any) -> dict[str, str]:
-    rows = [
-        [
-            f"hop: {name}",
-            *(parts.cell(found, eps) for eps in PLACES),
-            parts.cell(found, 0.05, key="loss"),
-            parts.training(found),
-        ]
-        for name, found in parts.by_method(results["runs"]).items()
-    ]
+    rows = []
+    for name, found in parts.by_method(results["runs"]).items():
+        cells = [*(parts.cell(found, eps) for eps in PLACES), parts.cell(found, 0.05, key="loss")]
+        rows.append([f"hop: {name}", *cells, parts.training(found)])
     head = ["", *map(parts.place, PLACES), "loss at ε = 1/20", "training"]
     return {"errors": table(head, rows), "made": parts.made(results["runs"])}
 
@@ -91,22 +56,15 @@ def planes(target: Path, operators: Mapping[str, Operator]) -> None:
         for panel in axes.ravel()[len(images) :]:
             panel.set_axis_off()
         for panel, (name, u) in zip(axes.ravel(), images.items(), strict=False):
-            image = panel.imshow(
-                u.reshape(PIXELS, PIXELS),
-                origin="lower",
-                extent=(left, right, bottom, upper),
-                cmap="RdBu_r",
-                vmin=-top,
-                vmax=top,
-            )
+            drawn = image(panel, domain, u, top)
             panel.set_title(name, fontsize=8)
             panel.set(xticks=(left, 0.5 * (left + right), right), xlabel="x")
             panel.set(yticks=(bottom, 0.5 * (bottom + upper), upper), ylabel="y")
             panel.label_outer(remove_inner_ticks=True)
         figure.suptitle(f"Allen–Cahn 2D, ε = {first.eps:g}")
-        figure.colorbar(image, ax=axes, shrink=0.6, label="u")
+        figure.colorbar(drawn, ax=axes, shrink=0.6, label="u")
         figure.savefig(target)
         plt.close(figure)
 
 
-TABLE = Table({"runs": RUNS}, places, draw=draw)
+TABLE = Table(RUNS, places, draw=draw)

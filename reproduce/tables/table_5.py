@@ -5,14 +5,9 @@ from typing import Any
 import numpy as np
 
 from hop.files import table
-from reproduce import Results, Run, Table, parts, published, runs, seeds
+from reproduce import Results, Table, declared, parts, published, runs
 
-STEADY = "configs/burgers_steady.py"
-QUICK = ["train.steps=100", "path.eps=(0.5,0.2,0.1,0.07,0.05)"]
-RUNS = {
-    "free": seeds("burgers_steady", STEADY, [], QUICK),
-    "odd": {"odd by construction": Run(STEADY, ["problem.symmetry=odd"], QUICK)},
-}
+RUNS = declared("table_5")
 
 
 def places(results: Results, _: Any) -> dict[str, str]:

@@ -9,9 +9,9 @@ from reproduce import Results, Table, parts, published
 from reproduce.tables import ablation, plane, table_1, table_4
 
 RUNS = {
-    "Allen–Cahn 1D": table_1.RUNS["homotopy loss, Strategy 2, seed 0"],
-    "Allen–Cahn 2D": plane.RUNS["homotopy loss, Strategy 2"],
-    "Helmholtz, d = 20": table_4.RUNS["homotopy loss, Strategy 2"],
+    "Allen–Cahn 1D": table_1.RUNS["runs"]["homotopy loss, Strategy 2, seed 0"],
+    "Allen–Cahn 2D": plane.RUNS["runs"]["homotopy loss, Strategy 2"],
+    "Helmholtz, d = 20": table_4.RUNS["runs"]["homotopy loss, Strategy 2"],
     "Burgers, steady": ablation.RUNS["ingredients"]["the paper's path and loss"],
 }  # fmt: skip
 

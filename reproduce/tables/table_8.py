@@ -15,14 +15,8 @@ from hop.files import table
 from hop.operators import Operator, load
 from hop.problem import Lam
 from hop.references import chebyshev, finite_differences
-from reproduce import Folders, Results, Run, Table, parts, published, runs
-from reproduce.tables.table_5 import STEADY
-from reproduce.tables.unit import UNIT
+from reproduce import Folders, Results, Table, declared, parts, published, runs
 
-RUNS = {
-    "steady": Run(f"{STEADY}:quickstart", [], ["train.steps=150"]),
-    "unit": Run(UNIT, ["train.steps=2500"], ["train.steps=50"]),
-}
 CASES = (("steady", 0.0, 0.5), ("steady", 0.0, 0.1), ("steady", 0.0, 0.05), ("unit", 0.2, 0.2))
 MANY, SOME = 10_000, 100
 BLOCK = 250  # functions marched together: their states stay in the cache
@@ -177,4 +171,4 @@ def places(results: Results, cases: Any) -> dict[str, str]:
     }
 
 
-TABLE = Table({"runs": RUNS}, places, measure, runs.picture_of("steady"))
+TABLE = Table(declared("table_8"), places, measure, runs.picture_of("steady"))

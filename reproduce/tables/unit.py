@@ -3,9 +3,7 @@
 from typing import Any
 
 from hop.files import table
-from reproduce import Results, Table, parts, runs, seeds
-
-UNIT = "configs/burgers_steady_unit.py"
+from reproduce import Results, Table, declared, parts, runs
 
 
 def places(results: Results, _: Any) -> dict[str, str]:
@@ -19,8 +17,4 @@ def places(results: Results, _: Any) -> dict[str, str]:
     return {"errors": table(head, rows), "made": parts.made(results["runs"])}
 
 
-TABLE = Table(
-    {"runs": seeds("burgers_steady_unit", UNIT, [], ["train.steps=50"])},
-    places,
-    draw=runs.picture_of("burgers_steady_unit"),
-)
+TABLE = Table(declared("unit"), places, draw=runs.picture_of("burgers_steady_unit"))

@@ -1,6 +1,5 @@
 """The soft conditions, u − g at the points where the problem asks for them."""
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -11,10 +10,7 @@ from hop.ansatz import Ansatz, Inputs
 from hop.homotopy.terms import Stage, Term, View
 from hop.samplers import Points
 
-__all__ = ["Condition"]
 
-
-@dataclasses.dataclass(frozen=True)
 class Condition(Term):
     """w_c · ½⟨|u − g|²⟩."""
 

@@ -5,7 +5,6 @@
 and u(·, start) − u₀ at a stage without predecessor; at the places of the collocation points.
 """
 
-import dataclasses
 from typing import ClassVar
 
 import jax
@@ -16,10 +15,7 @@ from hop.ansatz import columns
 from hop.homotopy.marching import Evolution
 from hop.homotopy.terms import Term, View
 
-__all__ = ["Initial"]
 
-
-@dataclasses.dataclass(frozen=True)
 class Initial(Term):
     """w_0 · ½⟨|·|²⟩ of the difference."""
 
@@ -32,8 +28,6 @@ class Initial(Term):
         jets = view.ansatz.input_jet(view.inputs, start, ("",))
         a = {name: jet[""] for name, jet in jets.items()}
         given = jnp.where(
-            view.stage.tangent > 0,
-            view.value(view.anchor, end),
-            problem.initial(columns(start), a),
+            view.stage.tangent > 0, view.value(view.anchor, end), problem.initial(columns(start), a)
         )
         return view.value(view.params, start) - jax.lax.stop_gradient(given)

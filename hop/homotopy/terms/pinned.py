@@ -1,6 +1,5 @@
 """The phase condition of a pinned stage (`hop.homotopy.pin`). Not a part of the paper."""
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -12,10 +11,7 @@ from hop.homotopy import pin, slow_mode
 from hop.homotopy.terms import Stage, Term, View
 from hop.samplers import Points
 
-__all__ = ["Pinned"]
 
-
-@dataclasses.dataclass(frozen=True)
 class Pinned(Term):
     """A stage that is not pinned has a row that is 0."""
 

@@ -1,6 +1,5 @@
 """The equation itself, H(u, λ_k). Where a stage is pinned, less its part along ψ."""
 
-import dataclasses
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -9,10 +8,7 @@ from jax import Array
 from hop.homotopy import pin
 from hop.homotopy.terms import Term, View
 
-__all__ = ["Residual"]
 
-
-@dataclasses.dataclass(frozen=True)
 class Residual(Term):
     """w_H · ½⟨|H|²⟩."""
 

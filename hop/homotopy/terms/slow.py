@@ -1,6 +1,5 @@
 """The residual weighted by its slow mode, S (`hop.homotopy.slow_mode`). Not a part of the paper."""
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -11,10 +10,7 @@ from hop.errors import UserError
 from hop.homotopy import slow_mode
 from hop.homotopy.terms import Term, View
 
-__all__ = ["Slow"]
 
-
-@dataclasses.dataclass(frozen=True)
 class Slow(Term):
     """w_S · ½⟨|S|²⟩."""
 

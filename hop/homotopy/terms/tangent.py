@@ -26,8 +26,6 @@ from hop.derivatives import Jet
 from hop.homotopy.terms import Stage, Term, View
 from hop.problem import Problem
 
-__all__ = ["Tangent"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Tangent(Term):
