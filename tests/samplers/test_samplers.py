@@ -14,9 +14,9 @@ pytestmark = pytest.mark.usefixtures("float64")
 BOX = Box((0.0, -1.0), (2.0, 1.0))
 
 
-@pytest.mark.parametrize(("sampler", "count"), [(Uniform(), 50), (Stratified(), 50), (Grid(), 49)])
+@pytest.mark.parametrize(("sampler", "count"), [(Uniform, 50), (Stratified, 50), (Grid, 49)])
 def test_points_are_as_many_as_asked_for_and_in_the_box(sampler, count):
-    x = np.asarray(sampler.points(jax.random.key(0), count, BOX))
+    x = np.asarray(sampler().points(jax.random.key(0), count, BOX))
     assert x.shape == (count, 2)
     assert np.all((x >= BOX.lower) & (x <= BOX.upper))
 
