@@ -188,6 +188,21 @@ def replace():
 
 
 @pytest.fixture
+def float64():
+    """Double precision for a test; of a whole file by `pytestmark`."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def field(float64):
+    """Three input functions of unit size."""
+    from hop.fields import RANDOM_FIELDS, Field
+
+    return Field(RANDOM_FIELDS["unit"].sample(jax.random.key(0), 3), "sine")
+
+
+@pytest.fixture
 def one_process(monkeypatch, tmp_path) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path

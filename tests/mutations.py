@@ -72,17 +72,17 @@ MUTATIONS = {
         "networks/deeponet.py", 'features[0] + params["bias"]', "features[0]",
         "networks::test_deeponet_is_the_sum_over_branch_and_trunk"),
     "a decoder blind to the input function": Mutation(
-        "networks/nonlinear_deeponet.py", "[features, a[None]", "[features, 0 * a[None]",
+        "networks/nonlinear_deeponet.py", "*(there[None] for", "*(0 * there[None] for",
         "burgers_time::test_the_decoder_is_its_formula"),
     "sines of another period": Mutation(
         "networks/mlp.py", "jnp.sin(math.pi * points", "jnp.sin(points",
         "allen_cahn_2d::test_an_odd_network_of_sines_needs_no_lift"),
     "input functions in other units": Mutation(
-        "ansatz.py", "inputs.values / self._law.rms", "inputs.values",
-        "networks::test_a_network_sees_input_functions_in_units_of_their_law"),
+        "ansatz.py", "given.values / rms[name]", "given.values",
+        "ansatz::test_a_network_sees_input_functions_in_units_of_their_law"),
     "twice the odd part": Mutation(
         "ansatz.py", "total / len(images)", "total",
-        "derivatives::test_an_odd_ansatz_is_odd_to_the_last_bit"),
+        "ansatz::test_an_odd_ansatz_is_odd_to_the_last_bit"),
     # Derivatives.
     "Taylor's series without factorials": Mutation(
         "derivatives.py", "math.factorial(label.count(c))", "1",
@@ -92,14 +92,14 @@ MUTATIONS = {
         "derivatives::test_rescale_is_the_chain_rule"),
     "the sign of f′ ΔF": Mutation(
         "derivatives.py", "* squared + slope *", "* squared - slope *",
-        "derivatives::test_laplacian_is_the_trace_of_the_hessian"),
+        "ansatz::test_laplacian_is_the_trace_of_the_hessian"),
     # Domain, fields, datasets.
-    "stratified points where uniform ones are asked for": Mutation(
-        "domain.py", 'if sampler == "stratified"', 'if sampler == "uniform"',
-        "problems::test_box"),
+    "stratified points that are uniform ones": Mutation(
+        "samplers/stratified.py", "(slabs.astype(unit.dtype) + unit) / count", "unit",
+        "samplers::test_stratified_points_have_a_slab_each_along_every_axis"),
     "whole weights at the ends of the trapezoidal rule": Mutation(
         "domain.py", "ends[[0, -1]] = 0.5", "ends[[0, -1]] = 1",
-        "problems::test_box"),
+        "domain::test_box"),
     "τ⁴ for τ² in the spectrum": Mutation(
         "fields.py", "k**2 + self.shift", "k**2 + self.shift**2",
         "fields::test_sizes_of_the_named_laws"),
@@ -111,39 +111,39 @@ MUTATIONS = {
         "datasets::test_splits_and_seeds_differ"),
     # The homotopy.
     "w_c ignored after the first stage": Mutation(
-        "homotopy/terms.py", "(follows > 0, self.condition,", "(follows > 0, 0.0,",
-        "homotopy::test_a_weight_serves_every_stage"),
+        "homotopy/terms/condition.py", "> 0, self.w, self.w or 1.0", "> 0, 0.0, self.w or 1.0",
+        "terms::test_a_weight_serves_every_stage"),
     "w_S ignored after the first stage": Mutation(
-        "homotopy/terms.py", "jnp.asarray(self.slow, float)", "self.slow * (1.0 - follows)",
-        "homotopy::test_a_weight_serves_every_stage"),
+        "homotopy/terms/slow.py", "jnp.asarray(self.w, float)", "self.w * (1.0 - stage.tangent)",
+        "terms::test_a_weight_serves_every_stage"),
     "a tangent that never fades": Mutation(
-        "homotopy/terms.py", "1 - share_done / self.tangent_share", "1.0",
-        "homotopy::test_weights_of_the_loss"),
+        "homotopy/terms/tangent.py", "1 - done / self.share", "1.0",
+        "terms::test_weights_of_the_loss"),
     "T linearised at λ_k": Mutation(
-        "homotopy/terms.py", "x, a, stage.previous)", "x, a, stage.lam)",
-        "homotopy::test_tangent_row_is_the_papers_times_dp"),
+        "homotopy/terms/tangent.py", "x, a, stage.previous)", "x, a, stage.lam)",
+        "terms::test_tangent_row_is_the_papers_times_dp"),
     "λ_k given for λ_{k−1}": Mutation(
         "training/loop.py",
         "self.experiment.path.at(mark.position.t) if mark.stage else lam", "lam",
         "training::test_a_stage_follows_the_last_one"),
     "Euler's step from the tangent at λ_k": Mutation(
         "homotopy/predictors.py", "stage._replace(lam=stage.previous)", "stage",
-        "continuation::test_the_tangent_is_that_of_where_the_last_stage_stands"),
+        "predictors::test_the_tangent_is_that_of_where_the_last_stage_stands"),
     "an unguarded step for a guarded one": Mutation(
         "homotopy/predictors.py", "if self.guarded:", "if not self.guarded:",
-        "continuation::test_the_tangent_is_that_of_where_the_last_stage_stands"),
+        "predictors::test_the_tangent_is_that_of_where_the_last_stage_stands"),
     "ε linear between places": Mutation(
         "homotopy/path.py", "eps0 * (eps1 / eps0) ** part", "eps0 + part * (eps1 - eps0)",
-        "homotopy::test_steps_halve_double_and_end"),
+        "path::test_steps_halve_double_and_end"),
     "steps that are never doubled": Mutation(
         "homotopy/path.py", "min(1.0, 2 * position.step)", "position.step",
-        "homotopy::test_steps_halve_double_and_end"),
+        "path::test_steps_halve_double_and_end"),
     "ψ added to the rows for left out": Mutation(
         "homotopy/pin.py", "rows - self.on", "rows + self.on",
-        "continuation::test_a_pin_leaves_the_residual_only_what_it_can_decide"),
+        "pin::test_a_pin_leaves_the_residual_only_what_it_can_decide"),
     "the sign of an interface's shift": Mutation(
         "homotopy/pin.py", "d -= float(", "d += float(",
-        "continuation::test_the_shift_of_a_front_is_measured_while_it_sharpens"),
+        "pin::test_the_shift_of_a_front_is_measured_while_it_sharpens"),
     "σ² for σ": Mutation(
         "homotopy/slow_mode.py", "1 / jnp.sqrt(growth[:, 0])", "1 / growth[:, 0]",
         "slow_mode::test_it_is_the_smallest_singular_triplet[0.1]"),
@@ -151,73 +151,72 @@ MUTATIONS = {
         "homotopy/slow_mode.py", "inner / jnp.maximum(mode.sigma, _SIGMA_FLOOR)", "inner",
         "slow_mode::test_s_is_the_error_along_the_mode"),
     "adaptive points by the slope itself": Mutation(
-        "homotopy/adaptive.py", "jnp.sqrt(jnp.abs(slope))", "jnp.abs(slope)",
-        "continuation::test_adaptive_points_are_dense_where_the_solution_is_steep"),
+        "samplers/adaptive.py", "jnp.sqrt(jnp.abs(slope))", "jnp.abs(slope)",
+        "adaptive::test_adaptive_points_are_dense_where_the_solution_is_steep"),
     "points drawn by |H| for |H|²": Mutation(
-        "homotopy/resampling.py", "jnp.abs(residual) ** power", "jnp.abs(residual)",
-        "rivals::test_points_are_drawn_by_the_residual"),
+        "samplers/by_residual.py", "jnp.abs(residual) ** power", "jnp.abs(residual)",
+        "by_residual::test_points_are_drawn_by_the_residual"),
     "the sign of H in time": Mutation(
-        "homotopy/in_time.py", 'u["t"] + self.problem', 'u["t"] - self.problem',
-        "rivals::test_a_windows_answer_is_the_trained_function_at_its_end"),
+        "homotopy/marching.py", 'u["t"] + self.problem', 'u["t"] - self.problem',
+        "sequence_to_sequence::test_a_windows_answer_is_the_trained_function_at_its_end"),
     # Solvers.
     "a goal that ends nothing": Mutation(
         "training/records.py", " or loss <= criterion.goal", "",
-        "homotopy::test_a_loss_that_is_low_enough_ends_a_stage"),
+        "criterion::test_a_loss_that_is_low_enough_ends_a_stage"),
     "one window more of patience": Mutation(
         "training/records.py", "stale >= criterion.patience", "stale > criterion.patience",
-        "homotopy::test_a_stalled_loss_is_brought_to_its_end_at_once"),
+        "criterion::test_a_stalled_loss_is_brought_to_its_end_at_once"),
     "muon that is Adam": Mutation(
         "solvers/first_order.py", "optax.contrib.muon(1.0)", "optax.adam(1.0)",
-        "homotopy::test_optimizers_are_those_of_their_names"),
+        "first_order::test_optimizers_are_those_of_their_names"),
     "annealing along a line": Mutation(
         "solvers/first_order.py", "0.5 * (1 + jnp.cos(math.pi * part))", "(1 - part)",
-        "homotopy::test_learning_rate_warms_up_holds_and_anneals"),
+        "first_order::test_learning_rate_warms_up_holds_and_anneals"),
     "Gauss–Newton undamped": Mutation(
         "solvers/gauss_newton_cg.py", " + state * v", "",
-        "continuation::test_gauss_newton_by_conjugate_gradients_is_a_damped_least_squares_step"),
+        "solvers::test_gauss_newton_by_conjugate_gradients_is_a_damped_least_squares_step"),
     "Kaczmarz without what is kept": Mutation(
         "solvers/kaczmarz.py", "r + jacobian @ kept", "r",
-        "continuation::test_kaczmarz_on_all_rows_is_a_damped_least_squares_step"),
+        "solvers::test_kaczmarz_on_all_rows_is_a_damped_least_squares_step"),
     "the curvature of the last stage's loss": Mutation(
         "solvers/lbfgs.py", "return self.init(params)  #", "return state  #",
-        "continuation::test_what_a_solver_learned_of_one_loss_is_not_used_for_the_next"),
+        "solvers::test_what_a_solver_learned_of_one_loss_is_not_used_for_the_next"),
     "damping that grows with success": Mutation(
         "solvers/levenberg_marquardt.py", "(before - after) / foretold",
         "(after - before) / foretold",
-        "continuation::test_every_solver_lowers_the_loss[LevenbergMarquardt]"),
+        "solvers::test_every_solver_lowers_the_loss[LevenbergMarquardt]"),
     "the fall that damping costs": Mutation(
         "least_squares.py", "+ mu * jnp.sum(z**2)", "",
-        "continuation::test_damped_steps_solve_the_augmented_problem"),
+        "least_squares::test_damped_steps_solve_the_augmented_problem"),
     "singular values cut absolutely": Mutation(
         "least_squares.py", "sigma > rtol * sigma[0]", "sigma > rtol",
-        "continuation::test_truncated_steps_are_the_pseudo_inverses"),
+        "least_squares::test_truncated_steps_are_the_pseudo_inverses"),
     # Strategies.
     "classical training along the path": Mutation(
         "strategies/classical.py", "return path.end()", "return path",
-        "homotopy::test_what_every_strategy_walks_and_weighs"),
+        "strategies::test_what_every_strategy_walks_and_weighs"),
     "a curriculum in s": Mutation(
         "strategies/curriculum.py", "place._replace(s=s)", "place",
-        "homotopy::test_what_every_strategy_walks_and_weighs"),
+        "strategies::test_what_every_strategy_walks_and_weighs"),
     "Euler steps that are corrected": Mutation(
         "strategies/euler.py", "corrects=False", "corrects=True",
-        "homotopy::test_what_every_strategy_walks_and_weighs"),
+        "strategies::test_what_every_strategy_walks_and_weighs"),
     "a homotopy loss that never pins": Mutation(
-        "strategies/homotopy_loss.py", "Plan(Weights(**options), pin=pin)",
-        "Plan(Weights(**options))",
-        "homotopy::test_what_every_strategy_walks_and_weighs"),
+        "strategies/homotopy_loss.py", "(self.condition)), pin=self.pin)", "(self.condition)))",
+        "strategies::test_what_every_strategy_walks_and_weighs"),
     "a predictor without its guard": Mutation(
         "strategies/predictor_corrector.py", "guarded=True", "guarded=False",
-        "homotopy::test_what_every_strategy_walks_and_weighs"),
+        "strategies::test_what_every_strategy_walks_and_weighs"),
     "resampling at one power": Mutation(
         "strategies/resampling.py", "self.pool, self.power", "self.pool, 1.0",
-        "homotopy::test_what_every_strategy_walks_and_weighs"),
+        "strategies::test_what_every_strategy_walks_and_weighs"),
     "windows as long as the horizon": Mutation(
         "strategies/sequence_to_sequence.py", "self.horizon / self.windows", "self.horizon",
-        "rivals::test_a_windows_answer_is_the_trained_function_at_its_end"),
+        "sequence_to_sequence::test_a_windows_answer_is_the_trained_function_at_its_end"),
     # The config.
     "the target's ε all along": Mutation(
-        "config.py", "max(value, self.eps_target)", "self.eps_target",
-        "homotopy::test_eps_follows_s_down_to_its_target"),
+        "config/schema.py", "max(value, self.eps_target)", "self.eps_target",
+        "path::test_eps_follows_s_down_to_its_target"),
     "train.goal ignored": Mutation(
         "training/records.py", "train.min_fall, train.goal,", "train.min_fall, 0.0,",
         "training::test_a_goal_ends_a_stage"),
@@ -226,8 +225,8 @@ MUTATIONS = {
         "math.ceil(weights.tangent_share * train.steps) if fades", "0 if fades",
         "training::test_no_stall_is_looked_for_while_the_tangent_fades"),
     "Jacobians of any size": Mutation(
-        "config.py", "if count > _DENSE_LIMIT:", "if not count:",
-        "continuation::test_what_least_squares_cannot_serve_is_refused"),
+        "solvers/__init__.py", "if count > _DENSE_LIMIT:", "if not count:",
+        "solvers::test_what_least_squares_cannot_serve_is_refused"),
     # Training.
     "the same points at every step": Mutation(
         "training/program.py", "state.step if self.solver.redraws else 0", "0",
@@ -314,19 +313,19 @@ MUTATIONS = {
         "evaluation::test_functions_that_score_are_held_out"),
     "ten times the error along the slow mode": Mutation(
         "trust.py", "error = projected / sigma", "error = 10 * projected / sigma",
-        "gauge::test_it_recovers_a_known_error"),
+        "trust::test_it_recovers_a_known_error"),
     "an interface left of its place for right": Mutation(
         "trust.py", "-math.copysign(shift,", "math.copysign(shift,",
-        "gauge::test_it_recovers_a_known_error"),
+        "trust::test_it_recovers_a_known_error"),
     "ten times σ, place and error in reports": Mutation(
         "evaluation.py", "np.median(getattr(found, k))", "10 * np.median(getattr(found, k))",
-        "gauge::test_a_report_holds_what_the_gauge_found"),
+        "trust::test_a_report_holds_what_the_gauge_found"),
     "ten times σ in tables": Mutation(
         "console.py", "{gauge['sigma']:.1e}", "{10 * gauge['sigma']:.1e}",
-        "gauge::test_a_report_holds_what_the_gauge_found"),
+        "trust::test_a_report_holds_what_the_gauge_found"),
     "ten times place ± in tables": Mutation(
         "console.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
-        "gauge::test_a_report_holds_what_the_gauge_found"),
+        "trust::test_a_report_holds_what_the_gauge_found"),
     "the whole loss for the residual in pictures": Mutation(
         "plotting.py", '[r["residual"] for r in mine]', '[r["total"] for r in mine]',
         "structure::test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage"),
@@ -336,19 +335,19 @@ MUTATIONS = {
     # References, kernels, devices.
     "a differentiation matrix wrong at its ends": Mutation(
         "references/chebyshev.py", "c[[0, n]] = 2", "c[[0, n]] = 1",
-        "problems::test_allen_cahn_reference_solves_the_equation"),
+        "chebyshev::test_allen_cahn_reference_solves_the_equation"),
     "even functions taken for odd ones": Mutation(
         "references/chebyshev_2d.py", "return inner + d[", "return inner - d[",
-        "allen_cahn_2d::test_halving_the_unknowns_changes_nothing"),
+        "chebyshev_2d::test_halving_the_unknowns_changes_nothing"),
     "a weight of the Runge–Kutta method": Mutation(
         "references/spectral.py", "2 * f2 * (na + nb)", "f2 * (na + nb)",
-        "burgers_time::test_the_reference_agrees_with_cole_and_hopf[0.1]"),
+        "spectral::test_the_reference_agrees_with_cole_and_hopf[0.1]"),
     "a first integral without its 2": Mutation(
         "references/double_well.py", "eps / np.sqrt(2 * (ratio", "eps / np.sqrt((ratio",
-        "problems::test_the_first_integral_agrees_with_newton"),
+        "double_well::test_the_first_integral_agrees_with_newton"),
     "one-sided differences": Mutation(
         "references/finite_differences.py", "(right - left) / (2 * dx)", "(right - mid) / dx",
-        "problems::test_explicit_finite_differences_converge_to_newton_at_second_order"),
+        "finite_differences::test_explicit_finite_differences_converge_to_newton_at_second_order"),
     "second differences of half the middle": Mutation(
         "kernels.py", "(one - 2 * np.eye(n) + one.T)", "(one - np.eye(n) + one.T)",
         "kernels::test_k_is_d_s_d_to_second_order_and_spectrally"),

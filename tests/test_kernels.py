@@ -25,11 +25,7 @@ from hop.problems.helmholtz import Helmholtz
 
 UNIT = (0.0, 1.0)
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def lam(eps):
@@ -47,7 +43,7 @@ def discretised(problem, grid, eps, line=0.0):
     The slope of `line` itself is left out: Allen–Cahn does not read it.
     """
     first, second, points = (jnp.asarray(a) for a in (grid.first, grid.second, grid.x))
-    zero = {"": jnp.zeros((1, len(grid.x)))} if problem.random_field else None
+    zero = {name: {"": jnp.zeros((1, len(grid.x)))} for name in problem.inputs}
 
     def residual(u, eps=eps):
         bump = u - line
@@ -117,8 +113,8 @@ def test_the_jacobian_is_exact_and_in_float64_from_any_precision():
     theta, unravel = ravel_pytree(params)
     made = kernels.kernel(ansatz, params, lam(0.2), x)
     for found, rows in (
-        (made.residual, lambda p: ansatz.residual(p, None, jnp.asarray(x), lam(0.2))[0]),
-        (made.value, lambda p: ansatz.jet(p, None, jnp.asarray(x), ())[""][0]),
+        (made.residual, lambda p: ansatz.residual(p, {}, jnp.asarray(x), lam(0.2))[0]),
+        (made.value, lambda p: ansatz.jet(p, {}, jnp.asarray(x), ())[""][0]),
     ):
         expected = jax.jit(jax.jacfwd(lambda t, rows=rows: rows(unravel(t))))(theta)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
@@ -218,9 +214,7 @@ def test_the_rank_of_a_xavier_network_is_small_and_what_is_lost_is_rounding():
     assert s.rank > s.formed("float64") > s.formed("float32")
     # The same matrix by forward mode: σ above the threshold agree, those below do not.
     theta, unravel = ravel_pytree(params)
-    value_at = jax.jit(
-        jax.jacfwd(lambda t: ansatz.jet(unravel(t), None, jnp.asarray(x), ())[""][0])
-    )
+    value_at = jax.jit(jax.jacfwd(lambda t: ansatz.jet(unravel(t), {}, jnp.asarray(x), ())[""][0]))
     other = value_at(theta)
     again = kernels.Spectrum.of(other)
     np.testing.assert_allclose(again.sigma, s.sigma, rtol=0, atol=s.rounding)
@@ -281,7 +275,7 @@ def test_gradient_flow_contracts_as_the_kernel_says():
 
     @jax.jit
     def loss(theta):
-        return 0.5 * jnp.mean(ansatz.residual(unravel(theta), None, jnp.asarray(x), place) ** 2)
+        return 0.5 * jnp.mean(ansatz.residual(unravel(theta), {}, jnp.asarray(x), place) ** 2)
 
     slope = jax.jit(jax.grad(loss))
     least = kernels.kernel(ansatz, params, place, x).k.smallest
@@ -321,7 +315,7 @@ def test_euler_steps_stay_within_gronwalls_bound_and_converge_at_first_order():
     v, dv = velocity(grid)
 
     def exact(eps):
-        return jnp.asarray(AllenCahn1D().reference(None, grid.x[:, None], lam(eps))[0])
+        return jnp.asarray(AllenCahn1D().reference({}, grid.x[:, None], lam(eps))[0])
 
     start, end, errors = 1.0, 0.4, []
     ode = solve_ivp(
@@ -361,7 +355,7 @@ def test_an_error_along_the_path_grows_like_one_over_the_slow_eigenvalue():
     v, _ = velocity(grid)
     values, vectors = np.linalg.eig(kernels.at_reference(AllenCahn1D(), lam(0.2), grid))
     phi = np.real(vectors[:, np.argmin(np.abs(values))])
-    start = AllenCahn1D().reference(None, grid.x[:, None], lam(0.2))[0]
+    start = AllenCahn1D().reference({}, grid.x[:, None], lam(0.2))[0]
 
     def follow(u):
         path = solve_ivp(lambda p, u: np.asarray(v(u, p)), (0.2, 0.1), u, rtol=1e-9, atol=1e-11)

@@ -84,8 +84,10 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
         sampler=strategy.sampler(config.train.points_from()),
         path=strategy.path(config.path.build()),
     )
-    for part in (ansatz, *made.plan.parts, made.solver, made.sampler):
-        part.check(made)
+    plan = made.plan
+    for part in (ansatz, *plan.terms, made.solver, plan.predictor, made.sampler):
+        if part is not None:
+            part.check(made)
     _check_functions(made)
     return made
 

@@ -37,7 +37,7 @@ def _tanh_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arr
     return y, (1 - y * y) * tangents[0]
 
 
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {  # by the name that a config gives
     "tanh": _tanh,
     "sin": jnp.sin,
     "gelu": nn.gelu,
@@ -89,7 +89,7 @@ class Perceptron(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        act = _ACTIVATIONS[self.activation]
+        act = ACTIVATIONS[self.activation]
         for i, width in enumerate(self.widths):
             kernel = nn.initializers.xavier_normal()
             if self.frequency and i == 0:
@@ -127,7 +127,7 @@ def hidden(
     but for Δ, which passes with ∇ (the forward Laplacian: Li et al., *Nature Machine Intelligence*
     6 (2024), 209–219).
     """
-    act, h = _ACTIVATIONS[module.activation], jet(embed, y, labels)
+    act, h = ACTIVATIONS[module.activation], jet(embed, y, labels)
     for i in range(len(module.widths) - 1):
         h = activate(act, dense(params[f"Dense_{i}"], h), y)
     return h
@@ -144,7 +144,7 @@ def check_architecture(widths: Mapping[str, Sequence[int]], activation: str) -> 
     for name, layers in widths.items():
         if any(width < 1 for width in layers):
             raise UserError(f"network.{name}={tuple(layers)} must hold positive widths only")
-    if activation not in _ACTIVATIONS:
+    if activation not in ACTIVATIONS:
         raise UserError(
-            f"network.activation={activation!r} is not known; use one of {', '.join(_ACTIVATIONS)}"
+            f"network.activation={activation!r} is not known; use one of {', '.join(ACTIVATIONS)}"
         )

@@ -87,7 +87,7 @@ class DeepONet:
         weights = split(evaluate(self._branch, params["branch"], seen))
         h = hidden(self._trunk, params["trunk"], embed, y, labels)
         last = params["trunk"][f"Dense_{len(self.trunk)}"]
-        if not self._branch_first(weights, h):
+        if not self.branch_first(weights, h):
             return {
                 label: jnp.einsum("ncp,qcp->cnq", weights, split(t))
                 for label, t in dense(last, h).items()
@@ -100,7 +100,7 @@ class DeepONet:
         }
         return out | {"": out[""] + jnp.einsum("ncp,wcp->cnw", weights, split(last["bias"]))}
 
-    def _branch_first(self, weights: Array, h: Jet) -> bool:
+    def branch_first(self, weights: Array, h: Jet) -> bool:
         """Whether the trunk's last kernel W acts on the branch, (B Wᵀ) hᵀ, and not on h, B (h W)ᵀ.
 
         With fewer functions than rows of h that is fewer operations; and if W widens, no more

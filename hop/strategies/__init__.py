@@ -4,7 +4,7 @@ A strategy is a frozen dataclass of its options; its module exports that class a
 """
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from hop.ansatz import Ansatz
 from hop.homotopy.path import Path
@@ -33,11 +33,6 @@ class Plan:
     predictor: EulerStep | None = None
     corrects: bool = True
     pin: float = 0.0
-
-    @property
-    def parts(self) -> tuple[Any, ...]:
-        """All that it is made of."""
-        return self.terms if self.predictor is None else (*self.terms, self.predictor)
 
     @property
     def pointwise(self) -> bool:

@@ -1,21 +1,17 @@
-"""Allen–Cahn in the plane: exact solutions, symmetries, and a reference found in two ways."""
+"""The reference in the plane, found in two ways, and for another equation."""
 
 import dataclasses
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from jax.flatten_util import ravel_pytree
 from scipy.sparse.linalg import spsolve
 
-from hop.ansatz import Ansatz
 from hop.derivatives import jet
 from hop.domain import Box
-from hop.errors import RunError, UserError
-from hop.networks.mlp import MLP
+from hop.errors import RunError
 from hop.problem import Lam
 from hop.problems.allen_cahn_2d import AllenCahn2D
 from hop.references import chebyshev_2d
@@ -24,83 +20,7 @@ PROBLEM = AllenCahn2D()
 QUARTER = Box((0.0, 0.0), (1.0, 1.0))
 GRID = PROBLEM.domain.grid(41, 41)
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
-
-
-def residual(solution, lam):
-    """max |H| of a function of x and y on the grid."""
-    x = jnp.asarray(GRID)
-    u = jet(lambda p: solution(p[:, 0], p[:, 1]), x, PROBLEM.labels)
-    u = {label: value[None, :] for label, value in u.items()}
-    return float(jnp.max(jnp.abs(PROBLEM.residual(u, x.T[:, None, :], None, lam))))
-
-
-def start(x, y):
-    return -jnp.sin(np.pi * x) * jnp.sin(np.pi * y)
-
-
-def test_the_path_starts_at_u0():
-    assert residual(start, Lam(1.0, 0.3)) == 0
-    assert residual(start, Lam(0.9, 0.3)) > 1e-2
-
-
-@pytest.mark.parametrize("direction", [(1.0, 0.0), (0.0, 1.0), (0.6, -0.8)])
-def test_a_straight_front_is_a_steady_state(direction):
-    a, b = direction
-
-    def front(x, y):
-        return jnp.tanh((a * x + b * y) / (np.sqrt(2) * 0.1))
-
-    assert residual(front, Lam(0.0, 0.1)) < 1e-12
-    assert residual(front, Lam(0.0, 0.11)) > 1e-2
-    assert residual(front, Lam(0.1, 0.1)) > 1e-2
-
-
-@pytest.mark.parametrize("conditions_by", ["lift", "loss"])
-def test_the_ansatz_is_odd_in_both_coordinates(conditions_by):
-    ansatz = Ansatz(AllenCahn2D(conditions_by=conditions_by), MLP((8, 8)))
-    theta, unravel = ravel_pytree(ansatz.init(jax.random.key(0)))
-    params = unravel(theta + jax.random.normal(jax.random.key(1), theta.shape))
-    x = jnp.asarray(np.random.default_rng(0).integers(-32, 33, (50, 2)) / 32)
-    at = jax.jit(lambda x: ansatz.jet(params, None, x))
-    u, across, both = (
-        at(x * jnp.asarray([signs])) for signs in ((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0))
-    )
-    assert float(jnp.max(jnp.abs(u[""]))) > 1e-2
-    for label in PROBLEM.labels:  # an even derivative of an odd function is odd
-        np.testing.assert_allclose(across[label], -u[label], rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(both[label], u[label], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(across["y"], -u["y"], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(across["x"], u["x"], rtol=1e-12, atol=1e-12)
-
-
-def test_an_odd_network_of_sines_needs_no_lift():
-    ansatz = Ansatz(AllenCahn2D(conditions_by="loss"), MLP((8, 8), sines=2))
-    theta, unravel = ravel_pytree(ansatz.init(jax.random.key(0)))
-    params = unravel(theta + jax.random.normal(jax.random.key(1), theta.shape))
-    at = jax.jit(lambda x: ansatz.jet(params, None, x)[""])
-    (soft,) = ansatz.problem.conditions(Lam(0.0, 0.1))
-    assert float(jnp.max(jnp.abs(at(jnp.asarray(soft.points))))) < 1e-14
-    x = jnp.asarray(np.random.default_rng(0).uniform(0, 1, (50, 2)))
-    assert float(jnp.max(jnp.abs(at(x)))) > 1e-2
-    mirrored = x.at[:, 0].set(1 - x[:, 0])
-    np.testing.assert_allclose(at(x), at(mirrored), atol=1e-14)
-
-
-def test_the_boundary_values_are_zero_or_asked_for():
-    (soft,) = AllenCahn2D(conditions_by="loss").conditions(Lam(0.0, 0.1))
-    assert PROBLEM.conditions(Lam(0.0, 0.1)) == ()
-    assert np.all(np.abs(soft.points).max(axis=1) == 1)
-    assert not np.any(soft.values)
-    on_boundary = jnp.asarray(soft.points).T[:, None, :]
-    assert not np.any(PROBLEM.lift(jnp.full((1, len(soft.points)), 3.7), on_boundary, None))
-    for side in (-1, 1):
-        for axis in (0, 1):
-            assert np.sum(soft.points[:, axis] == side) >= 101
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.mark.parametrize(("s", "eps"), [(0.0, 0.05), (0.0, 0.02), (0.1, 0.05)])
@@ -110,7 +30,7 @@ def test_the_reference_converges_geometrically(s, eps):
     def at(nodes):
         return chebyshev_2d.solve(PROBLEM, lam, QUARTER, -1.0, nodes, even=True)(x)
 
-    shipped = PROBLEM.reference(None, x, lam)[0]
+    shipped = PROBLEM.reference({}, x, lam)[0]
     errors = [np.max(np.abs(at(n) - shipped)) for n in (21, 41)]
     assert errors[1] < errors[0] ** 1.5
     finest = at(31 + 2 * int(np.ceil(4.0 / np.sqrt(eps))))
@@ -126,14 +46,14 @@ def test_second_differences_converge_to_the_reference_at_second_order(s):
         second = sp.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(n - 1, n - 1)) / h**2
         laplacian = sp.kronsum(second, second)
         points = np.stack([m.ravel() for m in np.meshgrid(x, x, indexing="ij")], axis=1)
-        u0 = np.asarray(start(points[:, 0], points[:, 1]))
+        u0 = -np.sin(np.pi * points).prod(axis=1)
         u = 0.8 * u0
         for _ in range(12):
             h_u = (1 - s) * (-(eps**2) * (laplacian @ u) + u**3 - u) + s * (u - u0)
             slope = sp.diags_array((1 - s) * (3 * u**2 - 1) + s)
             u = u - spsolve(sp.csc_array(slope - (1 - s) * eps**2 * laplacian), h_u)
         assert np.max(np.abs(h_u)) < 1e-10
-        errors.append(np.max(np.abs(u - PROBLEM.reference(None, points, Lam(s, eps))[0])))
+        errors.append(np.max(np.abs(u - PROBLEM.reference({}, points, Lam(s, eps))[0])))
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.15)
 
 
@@ -141,7 +61,7 @@ def test_second_differences_converge_to_the_reference_at_second_order(s):
 def test_the_reference_has_plateaus_joined_by_fronts(eps):
     def u(x, y):
         points = np.stack(np.broadcast_arrays(x, y), axis=1)
-        return PROBLEM.reference(None, points, Lam(0.0, eps))[0]
+        return PROBLEM.reference({}, points, Lam(0.0, eps))[0]
 
     x = np.linspace(-1, 1, 81)
     # A wall is felt along a front like exp(−√λ d/ε), λ = 3/2 its least odd eigenvalue.
@@ -155,8 +75,8 @@ def test_the_reference_has_plateaus_joined_by_fronts(eps):
 
 def test_where_zero_is_the_only_solution_the_reference_says_so():
     with pytest.raises(RunError, match="eps=0.3 the only solution"):
-        PROBLEM.reference(None, GRID, Lam(0.0, 0.3))
-    near = PROBLEM.reference(None, GRID, Lam(0.0, 0.22))[0]
+        PROBLEM.reference({}, GRID, Lam(0.0, 0.3))
+    near = PROBLEM.reference({}, GRID, Lam(0.0, 0.22))[0]
     # Amplitude A of the bifurcating branch: ¾·¾ A² = 1 − 2π²ε² to leading order.
     assert np.max(near) == pytest.approx(4 / 3 * np.sqrt(1 - 2 * np.pi**2 * 0.22**2), rel=0.02)
 
@@ -168,7 +88,7 @@ class Mixed:
     domain: ClassVar[Box] = Box((0.0, -1.0), (1.0, 2.0))
     labels: ClassVar[tuple[str, ...]] = ("", "x", "xx", "yy", "xy")
     odd: ClassVar[tuple[str, ...]] = ()
-    random_field: ClassVar[None] = None
+    inputs: ClassVar[dict] = {}
 
     @staticmethod
     def solution(p):
@@ -199,8 +119,3 @@ def test_halving_the_unknowns_changes_nothing():
         for even in (False, True)
     )
     np.testing.assert_allclose(whole, half, atol=1e-12)
-
-
-def test_wrong_options_are_refused():
-    with pytest.raises(UserError, match="symmetry='even' is not known; use one of none, odd"):
-        AllenCahn2D(symmetry="even")

@@ -16,26 +16,21 @@ from hop.references.chebyshev import Solution, differentiation_matrix
 
 M = 257
 GRID = np.linspace(0.0, 1.0, M)
+ZERO = Field(np.zeros((1, 64)), "sine")
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def nodes(n=160):
     return (1 - np.cos(np.pi * np.arange(n + 1) / n)) / 2
 
 
-def solution_jets(problem, lam, places, a=None):
+def solution_jets(problem, lam, places, field=ZERO):
     """The jet of the reference at some places, derivatives by the Chebyshev matrix."""
     x = nodes()
     d = differentiation_matrix(x)
-    field = a
-    if a is None and problem.random_field is not None:
-        field = Field(np.zeros((1, 64)), "sine")
-    u = problem.reference(field, x[:, None], lam).reshape(-1, len(x))
+    a = dict.fromkeys(problem.inputs, field)
+    u = problem.reference(a, x[:, None], lam).reshape(-1, len(x))
     columns = {"": u, "x": u @ d.T, "xx": u @ d.T @ d.T}
     return {k: jnp.asarray(Solution(x, v)(places)) for k, v in columns.items()}
 
@@ -46,7 +41,7 @@ def dense(problem, lam):
     n = len(x) - 1
     u = solution_jets(problem, lam, x)
     d = differentiation_matrix(x)
-    parts, a = [], {"": jnp.zeros((1, n + 1))}
+    parts, a = [], {"u0": {"": jnp.zeros((1, n + 1))}}
     for label in ("", "x", "xx"):
         tangent = {k: jnp.full_like(v, float(k == label)) for k, v in u.items()}
         out = jax.jvp(
@@ -67,7 +62,7 @@ def dense(problem, lam):
 def test_it_is_the_smallest_singular_triplet(eps):
     problem, lam = BurgersSteady(), Lam(0.0, eps)
     u = solution_jets(problem, lam, GRID)
-    a = {k: jnp.zeros_like(v) for k, v in u.items()}
+    a = {"u0": {k: jnp.zeros_like(v) for k, v in u.items()}}
     psi, phi, sigma = slow_mode(problem, u, a, jnp.asarray(GRID)[:, None], lam)
     expected, *vectors = dense(problem, lam)
     assert float(sigma[0]) == pytest.approx(expected, rel=0.05)
@@ -83,7 +78,7 @@ def test_s_is_the_error_along_the_mode():
     problem, lam = BurgersSteady(), Lam(0.0, 0.05)
     u, grid = solution_jets(problem, lam, GRID), jnp.asarray(GRID)[:, None]
     _, _, phi = dense(problem, lam)  # of unit norm in L²
-    a = {k: jnp.zeros_like(v) for k, v in u.items()}
+    a = {"u0": {k: jnp.zeros_like(v) for k, v in u.items()}}
     mode = slow_mode(problem, u, a, grid, lam)
     x, c = nodes(), 1e-3
     d = differentiation_matrix(x)
@@ -100,12 +95,12 @@ def test_each_function_has_its_own_mode():
     field = Field(RANDOM_FIELDS["unit"].sample(jax.random.key(0), 4), "sine")
     grid = jnp.asarray(GRID)[:, None]
     u = solution_jets(problem, lam, GRID, field)
-    psi, _, sigma = slow_mode(problem, u, field.jet(grid, ("", "x", "xx")), grid, lam)
+    psi, _, sigma = slow_mode(problem, u, {"u0": field.jet(grid, ("", "x", "xx"))}, grid, lam)
     assert psi.shape == (4, M)
     assert float(jnp.min(sigma)) > 0.2  # the principal eigenvalue is at least s
     for k in range(4):
         alone = {label: v[k : k + 1] for label, v in u.items()}
-        one, _, _ = slow_mode(problem, alone, field.jet(grid, ("",)), grid, lam)
+        one, _, _ = slow_mode(problem, alone, {"u0": field.jet(grid, ("",))}, grid, lam)
         np.testing.assert_allclose(one[0], psi[k], atol=1e-9)
 
 
@@ -113,7 +108,7 @@ def test_allen_cahn_mode_is_the_moved_interface():
     """A is self-adjoint there, and ψ close to u_x; σ is the eigenvalue of the table, 6e-2."""
     problem, lam = AllenCahn1D(), Lam(0.0, 0.2)
     u = solution_jets(problem, lam, GRID)
-    psi, phi, sigma = slow_mode(problem, u, None, jnp.asarray(GRID)[:, None], lam)
+    psi, phi, sigma = slow_mode(problem, u, {}, jnp.asarray(GRID)[:, None], lam)
     assert float(sigma[0]) == pytest.approx(6.0e-2, rel=0.02)
     slope = u["x"][0] / jnp.sqrt(jnp.mean(u["x"] ** 2))
     assert float(jnp.abs(jnp.mean(psi[0] * slope))) > 0.98

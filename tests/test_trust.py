@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import Free
 from scipy import fft
 
 import hop
@@ -25,17 +26,12 @@ from hop.references.chebyshev import differentiation_matrix, integration_matrix,
 from hop.trust import Gauge
 
 
-class FreeAllenCahn(AllenCahn1D):
-    def lift(self, network, x, a):
-        return network
-
-
 class FreeBurgers(BurgersSteady):
     def lift(self, network, x, a):
         return network
 
 
-PROBLEMS = {"allen-cahn": FreeAllenCahn(), "burgers": FreeBurgers()}
+PROBLEMS = {"allen-cahn": Free(), "burgers": FreeBurgers()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +78,9 @@ def operator(name, eps, values=None, s=0.0, field=NO_INPUT):
     """An operator whose solution is the polynomial of these values at X, and its sensor values."""
     problem = PROBLEMS[name]
     u0 = None
-    if problem.random_field is not None:
+    if problem.inputs:
         with jax.enable_x64(True):
-            u0 = np.asarray(field(jnp.asarray(problem.random_field.sensors)))
+            u0 = np.asarray(field(jnp.asarray(problem.inputs["u0"].sensors)))
     values = np.atleast_2d(profile(name, eps) if values is None else values)
     c = fft.dct(values[:, ::-1], type=1) / DEGREE
     c[:, [0, -1]] /= 2
@@ -92,7 +88,7 @@ def operator(name, eps, values=None, s=0.0, field=NO_INPUT):
 
 
 def exact(name, eps):
-    a = None if name == "allen-cahn" else NO_INPUT
+    a = dict.fromkeys(PROBLEMS[name].inputs, NO_INPUT)
     return PROBLEMS[name].reference(a, X[:, None], Lam(0.0, eps))[0]
 
 
@@ -214,7 +210,7 @@ def test_what_it_does_not_serve_is_refused():
 
 def test_reports_of_what_cannot_be_placed(capsys):
     """Nothing infinite in a report; "open" in the table, and no columns where there is no gauge."""
-    judge = Judge(PROBLEMS["allen-cahn"], None, None)
+    judge = Judge(PROBLEMS["allen-cahn"], {}, {})
     blind = judge.trust(operator("allen-cahn", 0.02)[0])
     assert blind is not None
     assert (blind["shift"], blind["error"], blind["resolved"]) == (None, None, False)
@@ -235,7 +231,7 @@ def test_a_report_holds_what_the_gauge_found(capsys, monkeypatch):
     three |= {"sigma": np.array([8e-2, 1e-2, 2e-2]), "shift": np.array([3e-4, 4e-4, math.inf])}
     three |= {"error": np.array([5e-3, 6e-3, 9e-3]), "resolved": np.array([True, True, True])}
     monkeypatch.setattr(evaluation, "gauge", lambda *_: Gauge(**three, nodes=144))
-    told = Judge(PROBLEMS["allen-cahn"], None, None).trust(operator("allen-cahn", 0.2)[0])
+    told = Judge(PROBLEMS["allen-cahn"], {}, {}).trust(operator("allen-cahn", 0.2)[0])
     assert told == {"sigma": 2e-2, "shift": 4e-4, "error": 6e-3, "resolved": True}
     scores = {"loss": 1e-4, "l2re": 2e-3, "l2re_median": 3e-3, "l2re_worst": 4e-2}
     row = {"stage": 1, "s": 0.25, "eps": 0.2, **scores, "gauge": told, "place": None}

@@ -1,4 +1,4 @@
-"""Burgers in time: the spectral reference, the exact ansatz, the decoder's jets, and the config."""
+"""Burgers in time: the exact ansatz, the decoder's jets, and the config."""
 
 import functools
 import re
@@ -9,21 +9,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import PLAIN
 
 import hop
 from hop import config as config_lib
 from hop import inference, plotting
 from hop.ansatz import Ansatz, columns
 from hop.derivatives import closure, jet
-from hop.errors import RunError, UserError
+from hop.errors import UserError
 from hop.evaluation import Judge
 from hop.fields import RANDOM_FIELDS, Field
-from hop.homotopy.terms import Objective, Stage, Weights
+from hop.homotopy.loss import Loss
+from hop.homotopy.terms import Stage
 from hop.networks.deeponet import DeepONet
 from hop.networks.nonlinear_deeponet import NonlinearDeepONet
 from hop.problem import Lam
-from hop.problems.burgers_time import BurgersTime, transport
-from hop.references import spectral
+from hop.problems.burgers_time import BurgersTime
+from hop.samplers import Points
 from hop.training import train
 
 PROBLEM = BurgersTime()
@@ -33,115 +35,11 @@ NETWORKS = [
 ]
 
 
-@pytest.fixture
-def float64():
-    with jax.enable_x64(True):
-        yield
-
-
-def sine(amplitude=1.0):
-    """u₀ = amplitude · sin 2πx."""
-    coefficients = np.zeros((1, 128))
-    coefficients[0, 64] = amplitude / np.sqrt(2)
-    return Field(coefficients, "periodic")
-
-
-def cole_hopf(x, t, eps):
-    """Burgers from u₀ = sin 2πx: with φ the heat kernel's mean of exp(−∫u₀/2ε), u = −2ε φ_x/φ.
-
-    φ(x) = ∫ exp(−G/2ε) dy, G = −cos(2πy)/2π + (x − y)²/2t up to a constant, and u is the mean of
-    (x − y)/t under that weight; the trapezoidal rule converges geometrically.
-    """
-    reach = 1 + 12 * np.sqrt(eps * t)
-    y = x[:, None] + reach * np.linspace(-1, 1, 20_001)[None, :]
-    g = -np.cos(2 * np.pi * y) / (2 * np.pi) + (x[:, None] - y) ** 2 / (2 * t)
-    weight = np.exp(-(g - g.min(axis=1, keepdims=True)) / (2 * eps))
-    return np.sum((x[:, None] - y) / t * weight, axis=1) / np.sum(weight, axis=1)
-
-
-@pytest.mark.parametrize("eps", [0.1, 1e-2, 1e-3])
-def test_the_reference_agrees_with_cole_and_hopf(eps):
-    """Two independent methods, at times in any order and at points of no grid."""
-    rng = np.random.default_rng(0)
-    x = np.concatenate([rng.random(30), 0.5 + eps * rng.normal(size=30)])
-    t = rng.choice([0.05, 0.3, 1.0], size=60)
-    ours = PROBLEM.reference(sine(), np.stack([x, t], axis=1), Lam(0.0, eps))[0]
-    exact = np.array([cole_hopf(x[i : i + 1], t[i], eps)[0] for i in range(60)])
-    np.testing.assert_allclose(ours, exact, atol=1e-6)
-    assert np.abs(ours).max() > 0.3
-
-
-def solve(modes, steps, eps=0.02, nonlinear=transport):
-    x = np.linspace(0, 1, 201)
-    count = np.array([modes]), np.array([steps])
-    return spectral.solve(nonlinear, lambda w: -eps * w**2, sine(), x, np.ones(201), *count)[0]
-
-
-def test_the_reference_converges_at_fourth_order_in_time_and_geometrically_in_space():
-    x = np.linspace(0, 1, 201)
-    exact = cole_hopf(x, 1.0, 0.02)
-    errors = [np.max(np.abs(solve(128, steps) - exact)) for steps in (50, 100, 200)]
-    np.testing.assert_allclose(np.log2(errors[:-1]) - np.log2(errors[1:]), 4.0, atol=0.3)
-    # e^{−βK}, β/2π the distance of the nearest pole from the real axis: equal ratios.
-    errors = [np.max(np.abs(solve(modes, 1600) - exact)) for modes in (8, 16, 24)]
-    rates = np.log(errors[:-1]) - np.log(errors[1:])
-    assert rates[1] == pytest.approx(rates[0], rel=0.3), errors
-    assert errors[2] < 1e-5, errors
-
-
-@functools.cache
-def some_solutions():
-    field = Field(np.asarray(PROBLEM.random_field.sample(jax.random.key(1), 3)), "periodic")
-    x = PROBLEM.domain.grid(129, 5)
-    return field, x, PROBLEM.reference(field, x, Lam(0.0, 0.01)).reshape(3, 5, 129)
-
-
-def test_the_reference_keeps_what_burgers_keeps(float64):
-    """u₀ at t = 0, the period, the mean; energy and total variation never rise."""
-    field, x, u = some_solutions()
-    np.testing.assert_allclose(u[:, 0], field(jnp.asarray(x[:129, 0])), atol=1e-12)
-    np.testing.assert_allclose(u[..., 0], u[..., -1], atol=1e-12)
-    assert np.abs(u[..., :-1].mean(axis=-1)).max() < 1e-14
-    energy = np.mean(u[..., :-1] ** 2, axis=-1)
-    assert np.all(np.diff(energy, axis=1) < 0)
-    variation = np.abs(np.diff(u, axis=-1)).sum(axis=-1)
-    assert np.all(np.diff(variation, axis=1) < 1e-12)
-
-
-def test_the_reference_does_not_depend_on_the_company_or_order(float64):
-    field, x, u = some_solutions()
-    one = Field(field.coefficients[2:], "periodic")
-    order = np.random.default_rng(0).permutation(len(x))
-    alone = PROBLEM.reference(one, x[order], Lam(0.0, 0.01))[0]
-    np.testing.assert_allclose(alone, u[2].ravel()[order], atol=1e-12)
-
-
-@pytest.mark.parametrize("block", [1, 2, 1024])
-def test_the_solver_does_not_depend_on_how_many_go_together(block):
-    field, x, _ = some_solutions()
-    every = [
-        spectral.solve(
-            transport, lambda w: -0.01 * w**2, field, x[:, 0], x[:, 1],
-            np.full(3, 16), np.full(3, 20), block=size,
-        )
-        for size in (16, block)
-    ]  # fmt: skip
-    np.testing.assert_allclose(*every, atol=1e-12)
-
-
-def test_an_unstable_march_says_so():
-    with pytest.raises(RunError, match="became unstable at 2 steps"):
-        spectral.solve(
-            transport, lambda w: 0.1 * w**2, sine(), np.zeros(1), np.ones(1),
-            np.array([96]), np.array([2]),
-        )  # fmt: skip
-
-
 def ansatz_at_random(network, problem=PROBLEM):
     ansatz = Ansatz(problem, network)
     params = jax.tree.map(lambda leaf: leaf + 0.1, ansatz.init(jax.random.key(0)))
-    values, law = jax.random.normal(jax.random.key(1), (3, 101)), problem.random_field
-    inputs = ansatz.inputs(values * law.rms)
+    values, law = jax.random.normal(jax.random.key(1), (3, 101)), problem.inputs["u0"]
+    inputs = ansatz.inputs({"u0": values * law.rms})
     return ansatz, params, inputs
 
 
@@ -170,7 +68,7 @@ def test_the_ansatz_starts_at_its_input_and_is_periodic(network, float64):
     x = jnp.linspace(0.0, 1.0, 9)
     jet = jax.jit(ansatz.jet)
     start = jet(params, inputs, jnp.stack([x, jnp.zeros(9)], axis=1))
-    a = Field(inputs.coefficients, "periodic")
+    a = Field(inputs["u0"].coefficients, "periodic")
     for label, order in (("", 0), ("x", 1), ("xx", 2)):
         np.testing.assert_allclose(start[label], a(x, order), rtol=1e-12, atol=1e-11)
     t = jnp.linspace(0.0, 1.0, 5)
@@ -208,7 +106,7 @@ def test_the_decoder_is_its_formula(float64):
     _, params, _ = ansatz_at_random(network)
     features = jax.random.normal(jax.random.key(3), (3, 2, 4))
     y, a = jnp.linspace(-1, 1, 8).reshape(4, 2), jnp.ones((2, 4)) / 3
-    got = network.decode(params, features, y, a)
+    got = network.decode(params, features, y, {"u0": a})
     for n in range(2):
         for q in range(4):
             z = jnp.stack([*features[:, n, q], a[n, q], y[q, 1]])
@@ -224,18 +122,18 @@ def test_a_soft_initial_condition_is_the_distance_from_the_input(float64):
     lam = Lam(0.0, 0.1)
     x = jax.random.uniform(jax.random.key(2), (4, 2))
     stage = Stage(0, lam, lam, 0.0)
-    objective = Objective(ansatz, Weights(), params, inputs, x, jnp.ones(4), stage)
-    start = jnp.stack([jnp.asarray(problem.random_field.sensors), jnp.zeros(101)], axis=1)
+    loss = Loss(PLAIN, ansatz, params, inputs, Points(x, jnp.ones(4)), stage)
+    start = jnp.stack([jnp.asarray(problem.inputs["u0"].sensors), jnp.zeros(101)], axis=1)
     u = ansatz.jet(params, inputs, start, ())[""]
-    fitted = Field(inputs.coefficients, "periodic")(start[:, 0])
-    rows = jax.jit(objective.rows)(params)
+    fitted = Field(inputs["u0"].coefficients, "periodic")(start[:, 0])
+    rows = jax.jit(loss.rows)(params)
     assert rows["condition"].shape == (3, 101)
     np.testing.assert_allclose(rows["condition"], u - fitted, atol=1e-12)
     assert PROBLEM.conditions(lam) == ()
 
 
 def test_scored_on_the_customary_grid_and_a_finer_one_at_small_viscosity():
-    judge = Judge(PROBLEM, None, None)
+    judge = Judge(PROBLEM, {}, {})
     for eps, count in ((0.01, 101), (1e-3, 2048)):
         points, weights = judge.quadrature(eps)
         assert points.shape == (count * 101, 2)
@@ -262,12 +160,12 @@ def test_what_does_not_fit_is_refused():
     ):
         BurgersTime("soft")
     with pytest.raises(UserError, match="network.name=mlp"):
-        NonlinearDeepONet().init(jax.random.key(0), 1, None)
+        NonlinearDeepONet().init(jax.random.key(0), 1, {})
 
 
 def test_trained_scored_drawn_and_inferred(data_dir, tmp_path, listener, monkeypatch):
     """The shipped config, made small; and solutions in blocks of eight functions."""
-    monkeypatch.setattr("hop.evaluation._POINTS_IN_TIME", 11)
+    monkeypatch.setattr(Judge, "quadrature", lambda *_: PROBLEM.domain.quadrature(11))
     path = Path(hop.__file__).parents[1] / "configs/burgers_time.py"
     skin = runpy.run_path(str(path))["get_config"]()
     skin.network.update(branch=(8,), trunk=(8,), rank=4, decoder=(8,))
@@ -282,7 +180,7 @@ def test_trained_scored_drawn_and_inferred(data_dir, tmp_path, listener, monkeyp
     assert plotting.path(str(tmp_path / "w")).stat().st_size > 10_000
 
     op = hop.load(tmp_path / "w")
-    monkeypatch.setattr("hop.operators._ENTRIES", 500)
+    monkeypatch.setattr("hop.operators.ENTRIES", 500)
     u0 = np.random.default_rng(0).normal(size=(20, len(op.sensors))).astype(np.float32)
     np.save(tmp_path / "u0.npy", u0)
     files = {"input": str(tmp_path / "u0.npy"), "output": str(tmp_path / "u.npy")}
@@ -297,5 +195,5 @@ def test_trained_scored_drawn_and_inferred(data_dir, tmp_path, listener, monkeyp
 
 
 def test_the_law_is_that_of_the_data_set():
-    assert PROBLEM.random_field == RANDOM_FIELDS["periodic"]
-    assert len(PROBLEM.random_field.sensors) == 101
+    assert PROBLEM.inputs["u0"] == RANDOM_FIELDS["periodic"]
+    assert len(PROBLEM.inputs["u0"].sensors) == 101

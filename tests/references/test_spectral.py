@@ -1,0 +1,114 @@
+"""The spectral reference of Burgers in time: two exact ones, orders, and what it keeps."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hop.errors import RunError
+from hop.fields import Field
+from hop.problem import Lam
+from hop.problems.burgers_time import BurgersTime, transport
+from hop.references import spectral
+
+PROBLEM = BurgersTime()
+
+
+def sine(amplitude=1.0):
+    """u₀ = amplitude · sin 2πx."""
+    coefficients = np.zeros((1, 128))
+    coefficients[0, 64] = amplitude / np.sqrt(2)
+    return Field(coefficients, "periodic")
+
+
+def cole_hopf(x, t, eps):
+    """Burgers from u₀ = sin 2πx: with φ the heat kernel's mean of exp(−∫u₀/2ε), u = −2ε φ_x/φ.
+
+    φ(x) = ∫ exp(−G/2ε) dy, G = −cos(2πy)/2π + (x − y)²/2t up to a constant, and u is the mean of
+    (x − y)/t under that weight; the trapezoidal rule converges geometrically.
+    """
+    reach = 1 + 12 * np.sqrt(eps * t)
+    y = x[:, None] + reach * np.linspace(-1, 1, 20_001)[None, :]
+    g = -np.cos(2 * np.pi * y) / (2 * np.pi) + (x[:, None] - y) ** 2 / (2 * t)
+    weight = np.exp(-(g - g.min(axis=1, keepdims=True)) / (2 * eps))
+    return np.sum((x[:, None] - y) / t * weight, axis=1) / np.sum(weight, axis=1)
+
+
+@pytest.mark.parametrize("eps", [0.1, 1e-2, 1e-3])
+def test_the_reference_agrees_with_cole_and_hopf(eps):
+    """Two independent methods, at times in any order and at points of no grid."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.random(30), 0.5 + eps * rng.normal(size=30)])
+    t = rng.choice([0.05, 0.3, 1.0], size=60)
+    ours = PROBLEM.reference({"u0": sine()}, np.stack([x, t], axis=1), Lam(0.0, eps))[0]
+    exact = np.array([cole_hopf(x[i : i + 1], t[i], eps)[0] for i in range(60)])
+    np.testing.assert_allclose(ours, exact, atol=1e-6)
+    assert np.abs(ours).max() > 0.3
+
+
+def solve(modes, steps, eps=0.02, nonlinear=transport):
+    x = np.linspace(0, 1, 201)
+    count = np.array([modes]), np.array([steps])
+    return spectral.solve(nonlinear, lambda w: -eps * w**2, sine(), x, np.ones(201), *count)[0]
+
+
+def test_the_reference_converges_at_fourth_order_in_time_and_geometrically_in_space():
+    x = np.linspace(0, 1, 201)
+    exact = cole_hopf(x, 1.0, 0.02)
+    errors = [np.max(np.abs(solve(128, steps) - exact)) for steps in (50, 100, 200)]
+    np.testing.assert_allclose(np.log2(errors[:-1]) - np.log2(errors[1:]), 4.0, atol=0.3)
+    # e^{−βK}, β/2π the distance of the nearest pole from the real axis: equal ratios.
+    errors = [np.max(np.abs(solve(modes, 1600) - exact)) for modes in (8, 16, 24)]
+    rates = np.log(errors[:-1]) - np.log(errors[1:])
+    assert rates[1] == pytest.approx(rates[0], rel=0.3), errors
+    assert errors[2] < 1e-5, errors
+
+
+@functools.cache
+def some_solutions():
+    field = Field(np.asarray(PROBLEM.inputs["u0"].sample(jax.random.key(1), 3)), "periodic")
+    x = PROBLEM.domain.grid(129, 5)
+    return field, x, PROBLEM.reference({"u0": field}, x, Lam(0.0, 0.01)).reshape(3, 5, 129)
+
+
+def test_the_reference_keeps_what_burgers_keeps(float64):
+    """u₀ at t = 0, the period, the mean; energy and total variation never rise."""
+    field, x, u = some_solutions()
+    np.testing.assert_allclose(u[:, 0], field(jnp.asarray(x[:129, 0])), atol=1e-12)
+    np.testing.assert_allclose(u[..., 0], u[..., -1], atol=1e-12)
+    assert np.abs(u[..., :-1].mean(axis=-1)).max() < 1e-14
+    energy = np.mean(u[..., :-1] ** 2, axis=-1)
+    assert np.all(np.diff(energy, axis=1) < 0)
+    variation = np.abs(np.diff(u, axis=-1)).sum(axis=-1)
+    assert np.all(np.diff(variation, axis=1) < 1e-12)
+
+
+def test_the_reference_does_not_depend_on_the_company_or_order(float64):
+    field, x, u = some_solutions()
+    one = Field(field.coefficients[2:], "periodic")
+    order = np.random.default_rng(0).permutation(len(x))
+    alone = PROBLEM.reference({"u0": one}, x[order], Lam(0.0, 0.01))[0]
+    np.testing.assert_allclose(alone, u[2].ravel()[order], atol=1e-12)
+
+
+@pytest.mark.parametrize("block", [1, 2, 1024])
+def test_the_solver_does_not_depend_on_how_many_go_together(block):
+    field, x, _ = some_solutions()
+    every = [
+        spectral.solve(
+            transport, lambda w: -0.01 * w**2, field, x[:, 0], x[:, 1],
+            np.full(3, 16), np.full(3, 20), block=size,
+        )
+        for size in (16, block)
+    ]  # fmt: skip
+    np.testing.assert_allclose(*every, atol=1e-12)
+
+
+def test_an_unstable_march_says_so():
+    with pytest.raises(RunError, match="became unstable at 2 steps"):
+        spectral.solve(
+            transport, lambda w: 0.1 * w**2, sine(), np.zeros(1), np.ones(1),
+            np.array([96]), np.array([2]),
+        )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Boxes: grids, quadratures, and maps."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hop.domain import Box
+from hop.evaluation import Judge
+from hop.operators import default_grid
+from hop.problems.helmholtz import Helmholtz
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def test_box():
+    box = Box((0.0, -1.0), (2.0, 1.0))
+    grid = box.grid(3, 2)
+    assert grid.tolist() == [[0, -1], [1, -1], [2, -1], [0, 1], [1, 1], [2, 1]]
+    points, weights = box.quadrature(101)
+    assert weights.sum() == pytest.approx(4.0)
+    assert weights @ (points[:, 0] ** 2) == pytest.approx(16 / 3, rel=1e-3)
+    np.testing.assert_allclose(box.to_reference(jnp.asarray([[2.0, -1.0]])), [[1.0, -1.0]])
+    mirrored = box.reflect(jnp.asarray([[0.5, 0.25]]), np.array([-1.0, 1.0]))
+    np.testing.assert_allclose(mirrored, [[1.5, 0.25]])
+
+
+def test_boxes_of_many_dimensions():
+    """The mean of cos(k·x) over [−1, 1]^d is Π sin k_i / k_i."""
+    dim = 6
+    box = Box((-1.0,) * dim, (1.0,) * dim)
+    points, weights = box.quadrature(2**13)
+    assert np.all((points >= -1) & (points <= 1))
+    assert weights.sum() == pytest.approx(2**dim)
+    k = np.linspace(0.2, 1.2, dim)
+    exact = np.prod(2 * np.sin(k) / k)
+    assert weights @ np.cos(points @ k) == pytest.approx(exact, rel=3e-3)  # at random: 2e-2
+    assert np.array_equal(points[:1024], box.quadrature(1024)[0])
+    grid = default_grid(Helmholtz())
+    assert grid.shape == (1024, 20)
+    points, _ = Judge(Helmholtz(), {}, {}).quadrature(0.02)
+    assert points.shape == (2**13, 20)

@@ -1,0 +1,43 @@
+"""Least squares, damped and truncated."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hop import least_squares
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    shape=st.sampled_from([(7, 4), (4, 7), (5, 5)]),
+    seed=st.integers(0, 99),
+    mu=st.floats(1e-8, 1e3),
+)
+def test_damped_steps_solve_the_augmented_problem(shape, seed, mu):
+    rng = np.random.default_rng(seed)
+    matrix, r = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
+    delta, fall = least_squares.damped(core, jnp.asarray(mu))
+    augmented = np.vstack([matrix, np.sqrt(mu) * np.eye(shape[1])])
+    right = np.concatenate([-r, np.zeros(shape[1])])
+    np.testing.assert_allclose(delta, np.linalg.lstsq(augmented, right)[0], rtol=1e-6, atol=1e-8)
+    after = np.sum((matrix @ np.asarray(delta) + r) ** 2)
+    assert float(fall) == pytest.approx(np.sum(r**2) - after, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9)])
+def test_truncated_steps_are_the_pseudo_inverses(shape):
+    rng = np.random.default_rng(0)
+    left, _ = np.linalg.qr(rng.standard_normal((shape[0], 5)))
+    right, _ = np.linalg.qr(rng.standard_normal((shape[1], 5)))
+    sigma = 1e3 * np.array([1.0, 1e-2, 1e-4, 1e-7, 1e-9])
+    matrix, r = (left * sigma) @ right.T, rng.standard_normal(shape[0])
+    core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
+    for rtol, kept in ((1e-12, 5), (1e-8, 4), (1e-3, 2)):
+        expected = -right[:, :kept] @ ((left.T @ r)[:kept] / sigma[:kept])
+        found = least_squares.truncated(core, rtol)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8 * np.abs(expected).max())
