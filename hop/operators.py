@@ -30,10 +30,10 @@ from hop.networks import Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
 
-_ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
+ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
 _BLOCK = 8192  # functions per call at most
-_CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
-_POINTS = 2**17  # points per call at most: each takes a row of every layer, for Δ another d of them
+CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
+POINTS = 2**17  # points per call at most: each takes a row of every layer, for Δ another d of them
 _FEWEST = 256  # points per call at least, so that few of them share a program
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
@@ -41,7 +41,7 @@ _UNRESOLVED = 0.01  # of a typical input function, that goes untold
 # Standard deviations beyond which an input is none of its law's: the largest of 1e8 normal values
 # is at 5.7, and one of them in 4,000 times as many is beyond this.
 _FAR = 7
-_CHECKED = 4096  # functions looked at at once, which a cache holds
+CHECKED = 4096  # functions looked at at once, which a cache holds
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
 Program = Callable[[Params, Values, Array], Array]  # θ, sensor values, points → (n, q)
@@ -182,7 +182,7 @@ class Operator:
     def _longest(self) -> int:
         """The most points of a call, a power of two."""
         rows = self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.labels else 1
-        return 1 << (_POINTS // rows).bit_length() - 1
+        return 1 << (POINTS // rows).bit_length() - 1
 
     def _in_place(self, program: Program, values: Values, x: Any) -> Array:
         """A program's (n, q) as JAX makes it of tracers, or of arrays that lie on accelerators."""
@@ -200,9 +200,9 @@ class Operator:
         The functions of a block are split over the local devices.
         """
         n, q = next(map(len, values.values()), 1), len(x)
-        few = 1 << max(1, _ENTRIES // max(1, min(q, _CHUNK))).bit_length() - 1
+        few = 1 << max(1, ENTRIES // max(1, min(q, CHUNK))).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
-        parts = _parts(x, min(self._longest, max(1, _ENTRIES // most)))
+        parts = parts_of(x, min(self._longest, max(1, ENTRIES // most)))
         if any(map(_is_traced, parts)):  # within jit, where even constants are
             return self._in_place(program, values, x)
         out, made = np.empty((n, q), x.dtype), collections.deque[tuple[int, int, Array]]()
@@ -229,7 +229,7 @@ class Operator:
         """The parameters and a block of functions on the local devices, padded to few shapes."""
         if not block:
             return self.params, block
-        params, split = self._at_home
+        params, split = self.at_home
         devices = len(split.mesh.devices)
 
         def padded(given: np.ndarray) -> np.ndarray:
@@ -244,8 +244,8 @@ class Operator:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property
-    def _at_home(self) -> tuple[Params, jax.sharding.NamedSharding]:
-        """The parameters on every local device, and how functions are split over these."""
+    def at_home(self) -> tuple[Params, jax.sharding.NamedSharding]:
+        """The parameters on every local device, and how functions are split over these devices."""
         mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), (FUNCTION,))
         split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(FUNCTION))
         whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
@@ -473,7 +473,7 @@ def default_grid(problem: Problem) -> np.ndarray:
     return domain.grid(*(_GRID[domain.dim - 1],) * domain.dim)
 
 
-def _parts(x: np.ndarray, longest: int) -> list[Array]:
+def parts_of(x: np.ndarray, longest: int) -> list[Array]:
     """The points in parts of few sizes, the last padded to its own: powers of two up to `longest`.
 
     What parts of that length leave takes the next power of two; where more than a quarter of that
@@ -506,8 +506,8 @@ def _is_outside(values: Any, law: RandomField) -> bool:
     if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
         return False
     values, (size, bend) = np.asarray(values), _limits(law)
-    for first in range(0, len(values), _CHECKED):
-        part = values[first : first + _CHECKED]
+    for first in range(0, len(values), CHECKED):
+        part = values[first : first + CHECKED]
         if max(part.max(initial=0), -part.min(initial=0)) > size:
             return True
         bends = _second_differences(part, law.basis)

@@ -10,9 +10,10 @@ import jax
 import numpy as np
 
 from hop import config as config_lib
-from hop import config_files, files, plotting, training
+from hop import files, plotting, training
 from hop.checkpoints import Store
 from hop.config import Config
+from hop.config import files as config_files
 from hop.console import Console
 from hop.errors import RunError, UserError
 from hop.evaluation import Judge
