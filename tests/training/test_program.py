@@ -13,6 +13,7 @@ from hop import datasets
 from hop.homotopy.terms import Stage
 from hop.problem import Lam
 from hop.sharding import Layout
+from hop.solvers import Solver
 from hop.training import Program, Window, check_batch, feed, train
 
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
@@ -152,7 +153,7 @@ def test_optimizer_state_between_stages_is_a_choice(tiny):
     assert min(carried) == 1
 
 
-class Shown:
+class Shown(Solver):
     """A solver that leaves θ as it is; its losses are the points of its step, and their spacing."""
 
     dense = accumulates = False
