@@ -61,7 +61,8 @@ def test_inference_has_no_collectives(tiny, tmp_path):
     experiment = config_lib.build(tiny())
     ansatz, layout = experiment.ansatz, Layout.create(8, 1)
     params = layout.put(jax.device_get(ansatz.init(KEY)))
-    u0, x = layout.put(np.ones((16, 128), np.float32), "function"), layout.put(GRID)
+    u0 = {"u0": layout.put(np.ones((16, 128), np.float32), "function")}
+    x = layout.put(GRID)
     forward = jax.jit(lambda *arguments: apply(ansatz, "", *arguments))
     text = forward.lower(params, u0, x).compile().as_text()
     assert not COLLECTIVES.findall(text)
