@@ -40,7 +40,7 @@ test-slow: install
 
 # whether the tests notice changes for the worse, made one at a time
 mutations: install
-	$(BIN)/python tests/mutations.py -j 2
+	$(BIN)/python tests/system/mutations.py -j 2
 
 lint: install
 	$(BIN)/ruff check .

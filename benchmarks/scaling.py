@@ -206,7 +206,7 @@ def page() -> str:
             "## Beside the compiled program",
             "XLA's own count on one device holds the pointwise operations too; the all-reduces "
             "are read from the optimised HLO for eight devices. The collectives are also a test, "
-            "`tests/test_faults.py`.",
+            "`tests/system/test_processes.py`.",
             files.table(
                 [
                     "model",

@@ -58,7 +58,7 @@ def process(command: Callable[[], int]) -> NoReturn:
     An orderly end would wait for the other processes of a job, and for programs that JAX's threads
     still compile: they outlive an interrupt, and crash when they find its devices gone.
     """
-    sys.unraisablehook = _interrupt_again
+    sys.unraisablehook = interrupt_again
     for name, number in (("stdout", 1), ("stderr", 2)):
         setattr(sys, name, _lasting(getattr(sys, name), number))
     code = command()
@@ -71,7 +71,7 @@ def process(command: Callable[[], int]) -> NoReturn:
     raise SystemExit(code)
 
 
-def _interrupt_again(dropped: Any) -> None:
+def interrupt_again(dropped: Any) -> None:
     """Sends an interrupt again that came where Python drops exceptions: in JAX's part of a gc."""
     if issubclass(dropped.exc_type, KeyboardInterrupt):
         threading.Timer(0.1, _thread.interrupt_main).start()
@@ -112,11 +112,11 @@ def main(argv: list[str] | None = None) -> int:
         return 0
 
     def command() -> int | None:
-        if argv[0] not in _COMMANDS:
+        if argv[0] not in COMMANDS:
             raise UserError(
-                f"no command {argv[0]!r}; use one of {', '.join(_COMMANDS)}, or see 'hop --help'"
+                f"no command {argv[0]!r}; use one of {', '.join(COMMANDS)}, or see 'hop --help'"
             )
-        return _COMMANDS[argv[0]](argv[1:])
+        return COMMANDS[argv[0]](argv[1:])
 
     return guarded(command)
 
@@ -124,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
 def guarded(command: Callable[[], int | None]) -> int:
     """Runs a command; returns its exit code. Whatever it fails with is one line."""
     try:
-        _settle()
+        settle()
         _quiet()
         return command() or 0
     except (UserError, flags.Error) as error:
@@ -154,7 +154,7 @@ def _fail(message: str, code: int, error: Exception) -> int:
     return code
 
 
-def _settle() -> None:
+def settle() -> None:
     """What JAX takes from the environment, where the user has not set it.
 
     Compiled programs are kept from one command to the next, if there is a home folder to keep them
@@ -175,7 +175,7 @@ def _settle() -> None:
 def _check_backend() -> None:
     """Refuses to go on elsewhere than on the platform that the user names first.
 
-    JAX itself passes over one that is not there, since another is named: the CPU, by `_settle`.
+    JAX itself passes over one that is not there, since another is named: the CPU, by `settle`.
     """
     import jax
 
@@ -301,7 +301,7 @@ def _data(argv: list[str]) -> None:
 
 
 def _train(argv: list[str]) -> None:
-    fields, rest = _split(argv)
+    fields, rest = split(argv)
     values, _ = parse(
         "hop train",
         rest,
@@ -321,7 +321,7 @@ def _train(argv: list[str]) -> None:
 
 
 def _refine(argv: list[str]) -> None:
-    fields, rest = _split(argv)
+    fields, rest = split(argv)
     values, (source,) = parse(
         "hop refine",
         rest,
@@ -480,7 +480,7 @@ def _info(argv: list[str]) -> None:
     describe(evaluation.info(source))
 
 
-def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+def split(argv: list[str]) -> tuple[list[str], list[str]]:
     """The words `--config.FIELD=VALUE`, and all others; a value apart goes with its flag."""
     fields: list[str] = []
     rest: list[str] = []
@@ -492,7 +492,8 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return fields, rest
 
 
-_COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
+# What each command does with the words after its name.
+COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "data": _data,
     "train": _train,
     "refine": _refine,

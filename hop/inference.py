@@ -33,7 +33,7 @@ from hop.problem import in_time
 from hop.sharding import is_chief, wait_for_all
 
 _MOST_POINTS = 10**8
-_SHARD = 2**23  # values of a shard's output: 32 MiB in float32
+SHARD = 2**23  # values of a shard's output: 32 MiB in float32
 _SHOWN = 8  # functions in a picture
 # After .NAME. and before it is the output: a request's digest, and what of it this is.
 _PART = re.compile(r"([0-9a-f]{16})\.(partial|before|[0-9]+\.journal)")
@@ -103,7 +103,7 @@ def _all_shards(
 ) -> tuple[np.ndarray, int]:
     """Makes every shard that no journal holds; the first few solutions, and how many it held."""
     count, points = 1 if source is None else len(source), len(x)
-    rows = 1 << max(0, (_SHARD // max(1, points)).bit_length() - 1)
+    rows = 1 << max(0, (SHARD // max(1, points)).bit_length() - 1)
     # Bad input is refused before anything is written, if it shows at once.
     first = _solved(operator, source, 0, min(rows, _SHOWN), x)
     request = json.dumps(
@@ -260,7 +260,7 @@ class Sink:
         import tensorstore
 
         place = self.partial.parent.resolve() / self.partial.name  # TensorStore takes no ..
-        rows = max(1, min(self.shape[0], _SHARD // max(1, int(np.prod(self.shape[1:])))))
+        rows = max(1, min(self.shape[0], SHARD // max(1, int(np.prod(self.shape[1:])))))
         chunk = [1 << (rows.bit_length() - 1), *self.shape[1:]]
         return tensorstore.open(
             {

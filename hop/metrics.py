@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -19,6 +19,15 @@ def read(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def appending(path: Path) -> TextIO:
+    """A metrics file, open for more lines."""
+
+    def here(name: str, flags: int) -> int:  # not where a stranger's link leads
+        return os.open(name, flags | os.O_NOFOLLOW, 0o644)
+
+    return open(path, "a", encoding="utf-8", opener=here)
+
+
 class Metrics:
     """Writes W/metrics.jsonl and W/tensorboard/; a context manager. Does nothing if not `write`."""
 
@@ -29,7 +38,7 @@ class Metrics:
         if self._write:
             from tensorboardX import SummaryWriter
 
-            self._open()
+            self._lines = appending(self._root / "metrics.jsonl")
             self._board = SummaryWriter(str(self._root / "tensorboard"))
         return self
 
@@ -46,14 +55,7 @@ class Metrics:
         """
         if self._write and not self._lines.closed:
             self._lines.close()
-            self._open()
-
-    def _open(self) -> None:
-        def here(path: str, flags: int) -> int:  # not where a stranger's link leads
-            return os.open(path, flags | os.O_NOFOLLOW, 0o644)
-
-        path = self._root / "metrics.jsonl"
-        self._lines = open(path, "a", encoding="utf-8", opener=here)  # noqa: SIM115
+            self._lines = appending(self._root / "metrics.jsonl")
 
     def write(self, record: dict[str, Any]) -> None:
         """One record; its numbers are plotted against `total_steps`."""

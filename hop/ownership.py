@@ -20,9 +20,9 @@ from pathlib import Path
 from hop import files
 from hop.errors import RunError, UserError
 
-_EVERY = 10.0  # seconds between words of an owner
-_SILENCE = 60.0  # seconds without one, after which it is gone
-_LONGEST = 180.0  # seconds to wait for that: a job that lost a peer ends within 100 (JAX)
+EVERY = 10.0  # seconds between words of an owner
+SILENCE = 60.0  # seconds without one, after which it is gone
+LONGEST = 180.0  # seconds to wait for that: a job that lost a peer ends within 100 (JAX)
 
 
 class Owner:
@@ -46,7 +46,11 @@ class Owner:
         said = self._read()
         if said is not None and _place(said) != self.here:
             self._watch(said)
-        self._say()
+        self.keep()
+
+    def keep(self) -> None:
+        """Says that the workdir is this job's, now and every few seconds."""
+        self.say()
         self._voice.start()
 
     def check(self) -> None:
@@ -63,12 +67,16 @@ class Owner:
 
     def release(self) -> None:
         """Leaves the workdir to whoever comes next."""
-        self._over.set()
-        if self._voice.ident is not None:
-            self._voice.join()
+        self.fall_silent()
         with contextlib.suppress(OSError):  # the next has to wait a minute then
             if self._id in (self._read() or ""):
                 self._path.unlink(missing_ok=True)
+
+    def fall_silent(self) -> None:
+        """Says no more. The last word stays, as that of a job that was killed."""
+        self._over.set()
+        if self._voice.ident is not None:
+            self._voice.join()
 
     def _watch(self, first: str) -> None:
         said: str | None = first
@@ -76,31 +84,32 @@ class Owner:
         heard = began
         print(
             f"hop: workdir {self._root} was last used on {host}; waiting until nothing was heard "
-            f"from there for {_SILENCE:g} s",
+            f"from there for {SILENCE:g} s",
             file=sys.stderr,
         )
-        while said is not None and (now := time.monotonic()) - heard < _SILENCE:
-            if now - began > _LONGEST:
+        while said is not None and (now := time.monotonic()) - heard < SILENCE:
+            if now - began > LONGEST:
                 raise UserError(
                     f"workdir {self._root} is in use by another job, on {host}; wait for it, or "
                     "choose another --workdir"
                 )
-            time.sleep(_EVERY / 2)
+            time.sleep(EVERY / 2)
             if (new := self._read()) != said:
                 said, heard = new, time.monotonic()
 
     def _go_on(self) -> None:
-        while not self._over.wait(_EVERY):
+        while not self._over.wait(EVERY):
             try:
                 said = self._read()
                 if said is not None and self._id not in said:
                     self._lost = _place(said)[0]
                     return
-                self._say()
+                self.say()
             except OSError:
                 pass  # a bucket out of reach for a moment: the next word will do
 
-    def _say(self) -> None:
+    def say(self) -> None:
+        """Says once that the workdir is this job's."""
         now = datetime.datetime.now(datetime.UTC).isoformat()
         words = {"host": self.here[0], "boot": self.here[1], "id": self._id, "seen": now}
         files.write(self._path, json.dumps(words) + "\n")

@@ -63,7 +63,7 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
             names = [f"stage {k}, " * stays + _place(stages[k]) for k in shown]
             opened = [open_stage(store, stages[k]) for k in shown]
             _lines(axes[0], dict(zip(names, opened, strict=True)), colors[shown])
-        _losses(axes[-1], store.root / "metrics.jsonl", colors)
+        losses(axes[-1], store.root / "metrics.jsonl", colors)
         if run:
             figure.suptitle(run)
         figure.savefig(target)
@@ -227,7 +227,7 @@ def _reference(operator: Operator, fields: Mapping[str, Field], x: np.ndarray) -
         return np.full((count, len(x)), np.nan)
 
 
-def _losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
+def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
     """The residual loss of every window against the steps of all stages."""
     records = metrics.read(path) if path.exists() else []
     windows = [r for r in records if r.get("kind") == "window"]

@@ -25,7 +25,7 @@ from hop.errors import UserError
 
 FUNCTION, POINT, MODEL = "function", "point", "model"
 
-_PATIENCE = 240.0  # seconds that the processes of a job wait for each other; at 300 JAX aborts
+PATIENCE = 240.0  # seconds that the processes of a job wait for each other; at 300 JAX aborts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +157,7 @@ def start_processes() -> None:
 def _join(*address: Any) -> None:
     # Its service would take SIGTERM for itself, and Orbax's own step numbers confuse it.
     jax.config.update("jax_enable_preemption_service", False)
-    late = threading.Timer(_PATIENCE, _give_up)
+    late = threading.Timer(PATIENCE, _give_up)
     late.daemon = True
     late.start()
     try:
@@ -173,7 +173,7 @@ def _join(*address: Any) -> None:
 
 def _give_up() -> None:
     print(
-        f"hop: error: the other processes of this job have not all come within {_PATIENCE:g} s; "
+        f"hop: error: the other processes of this job have not all come within {PATIENCE:g} s; "
         "see why, then run the same command to go on",
         file=sys.stderr,
         flush=True,

@@ -34,7 +34,7 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 
 # The files that take longest, first: each goes whole to one worker, which makes its fixtures once.
-LONGEST = ("faults", "structure", "training", "continuation", "cli", "problems", "rivals")
+LONGEST = ("golden", "faults", "config_files", "loop", "program", "solvers", "cli", "problems")
 
 
 def pytest_collection_modifyitems(items):

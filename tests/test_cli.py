@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import QUICK, TINY, build_wheel
+from conftest import QUICK, TINY
 
 import hop
 from hop import cli, datasets
@@ -214,63 +214,6 @@ def test_values_do_not_depend_on_the_device_count(place, tmp_path):
     np.testing.assert_allclose(np.load(one), eight, atol=2e-6)
 
 
-def test_two_processes_train_as_one(place, data_dir, tmp_path):
-    """Two real processes on the loopback give the losses of one, to rounding."""
-    words = [f"--config={place}/tiny.py", f"--data_dir={data_dir}"]
-    # Deterministic Adam: Muon's orthogonalisation amplifies the rounding of reordered sums.
-    words += ["--config.solver.optimizer=adam"]
-    assert run("train", *words, f"--workdir={tmp_path}/one", XLA_FLAGS=QUICK).returncode == 0
-    done = subprocess.run(
-        [ROOT / "launch/local.sh", "--devices", "2", "--processes", "2", "--", *words,
-         f"--workdir={tmp_path}/two"],
-        capture_output=True, text=True, timeout=300, env=os.environ | {"XLA_FLAGS": QUICK},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "mesh 4 function x 1 point" in done.stdout
-    for stage in (0, 1):
-        one, two = (hop.load(tmp_path / d, stage=stage) for d in ("one", "two"))
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), one.params, two.params
-        )
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "nothing to train"),
-        (["--processes", "none", "--", "x"], "not a positive number"),
-        (["--device", "2"], "unknown option"),
-    ],
-)
-def test_launch_script_refuses_nonsense(words, message):
-    done = subprocess.run([ROOT / "launch/local.sh", *words], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert message in done.stderr
-
-
-def test_wheel_is_complete(tmp_path):
-    """Configs, data cards and pretrained models travel with the wheel, and are found there."""
-    import zipfile
-
-    wheel = build_wheel(tmp_path)
-    names = set(zipfile.ZipFile(wheel).namelist())
-    for path in (*ROOT.glob("hop/**/*.py"), ROOT / "hop/py.typed"):
-        assert str(path.relative_to(ROOT)) in names
-    for folder in ("configs", "data", "pretrained"):
-        for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                assert f"hop/_share/{path.relative_to(ROOT)}" in names
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "import hop; from hop.share import share; print(share('configs')); " + (
-        "print(hop.load('burgers-steady', eps=0.1)([lambda x: x]).shape)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "site"
-    )
-    assert done.stdout.split("\n")[:2] == [str(tmp_path / "site/hop/_share/configs"), "(1, 1001)"]
-
-
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -287,7 +230,7 @@ def test_whatever_escapes_is_one_line(error, code, said, monkeypatch, capsys):
     def fails(argv):
         raise error
 
-    monkeypatch.setitem(cli._COMMANDS, "info", fails)
+    monkeypatch.setitem(cli.COMMANDS, "info", fails)
     assert main(["info"]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"hop: error: {said}")
@@ -316,7 +259,7 @@ def test_without_a_home_programs_are_not_kept(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
-    cli._settle()
+    cli.settle()
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
     assert os.environ["JAX_PLATFORMS"] == "cuda,cpu"  # references and datasets need the CPU
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/gone")  # as it was, when this is undone
@@ -352,7 +295,7 @@ def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch):
         def __del__(self):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys, "unraisablehook", cli._interrupt_again)
+    monkeypatch.setattr(sys, "unraisablehook", cli.interrupt_again)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     try:
         Dropping()  # gone at once

@@ -22,7 +22,7 @@ class Off(Operator):
     """The reference plus x, which leaves the residual x."""
 
     def __call__(self, x):
-        return PROBLEM.reference(None, x, LAM)[0] + x[:, 0]
+        return PROBLEM.reference({}, x, LAM)[0] + x[:, 0]
 
     def residual(self, x):
         return x[:, 0]
@@ -33,12 +33,12 @@ OFF = Off(Ansatz(PROBLEM, MLP((4,))), {"bias": np.zeros(1, np.float32)}, LAM)
 
 def test_errors_are_relative_and_in_l2():
     """∫x² = 1/3 beside ∫sin² = ½; in L1 it were π/4, by the largest value 1."""
-    found = Judge(PROBLEM, None, None).errors(OFF)
+    found = Judge(PROBLEM, {}, {}).errors(OFF)
     np.testing.assert_allclose(found, [math.sqrt((1 / 3) / (1 / 2))], rtol=1e-5)
 
 
 def test_the_loss_is_half_the_mean_square():
-    assert Judge(PROBLEM, None, None).loss(OFF) == pytest.approx(1 / 6, rel=1e-5)
+    assert Judge(PROBLEM, {}, {}).loss(OFF) == pytest.approx(1 / 6, rel=1e-5)
 
 
 def test_scores_are_mean_median_and_worst_over_the_functions():
@@ -46,7 +46,7 @@ def test_scores_are_mean_median_and_worst_over_the_functions():
         def errors(self, operator):
             return np.array([1.0, 6.0, 2.0])
 
-    scores = Known(PROBLEM, None, None).scores(OFF)
+    scores = Known(PROBLEM, {}, {}).scores(OFF)
     assert (scores["l2re"], scores["l2re_median"], scores["l2re_worst"]) == (3.0, 2.0, 6.0)
 
 

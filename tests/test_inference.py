@@ -22,7 +22,7 @@ def op() -> Operator:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(inference, "_SHARD", ROWS * X)
+    monkeypatch.setattr(inference, "SHARD", ROWS * X)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_an_output_would_spoil_or_a_shape_forbids(op, tmp_path):
 
 
 def test_a_dataset_by_its_name(op, tmp_path, monkeypatch):
-    there = datasets.examples(op.ansatz.problem.random_field, "test", 0, 70)["values"]
+    there = datasets.examples(op.ansatz.problem.inputs["u0"], "test", 0, 70)["values"]
     monkeypatch.setattr(datasets, "build", lambda law: None)
     monkeypatch.setattr(datasets, "load", lambda *_: {"values": there})
     for name in ("grf_burgers/unit:test", "grf_burgers/unit"):

@@ -49,8 +49,8 @@ def u0():
 def test_blocks_of_functions_and_of_points_change_nothing(op, u0, monkeypatch):
     x = np.linspace(0, 1, 50)[:, None]
     whole = op(u0, x)
-    monkeypatch.setattr(operators, "_ENTRIES", 128)
-    monkeypatch.setattr(operators, "_CHUNK", 8)
+    monkeypatch.setattr(operators, "ENTRIES", 128)
+    monkeypatch.setattr(operators, "CHUNK", 8)
     np.testing.assert_allclose(op(u0, x), whole, atol=2e-6)  # 16 functions × 8 points
     np.testing.assert_allclose(op(u0[:1], x), whole[:1], atol=2e-6)
 
@@ -108,7 +108,7 @@ def test_a_residual_is_that_of_the_derivatives_at_the_stage_s_own_place():
     x = np.linspace(0.1, 0.9, 9)[:, None]
     u0 = np.sin(np.pi * np.outer([1, 2, 3], op.sensors)).astype(np.float32)
     u, u_x, u_xx = (op.derivative(u0, x, order) for order in (0, 1, 2))
-    a = ansatz.inputs(jnp.asarray(u0))
+    a = ansatz.inputs({"u0": jnp.asarray(u0)})["u0"]
     a = np.asarray(Field(a.coefficients, "sine")(jnp.asarray(x[:, 0], jnp.float32)))
     f = np.pi * np.sin(np.pi * x.T) * np.cos(np.pi * x.T)
     h = 0.75 * (u * u_x - 0.1 * u_xx - f) + 0.25 * (u - a)
@@ -135,11 +135,11 @@ def test_values_do_not_depend_on_the_batch(op, u0):
 
 def test_values_do_not_depend_on_the_devices(op, u0, monkeypatch):
     spread = op(u0)
-    assert len(op._at_home[1].mesh.devices) == 8
+    assert len(op.at_home[1].mesh.devices) == 8
     monkeypatch.setattr(jax, "local_devices", lambda *a, **k: jax.devices()[:1])
     alone = copy.copy(op)
     np.testing.assert_allclose(alone(u0), spread, atol=2e-6)
-    assert len(alone._at_home[1].mesh.devices) == 1
+    assert len(alone.at_home[1].mesh.devices) == 1
 
 
 def test_many_shapes_share_few_programs(op, u0):
@@ -164,11 +164,11 @@ def test_many_shapes_share_few_programs(op, u0):
 
 def test_parts_of_points_are_few_and_full():
     for count in [1, 256, 257, 1001, 1500, 1537, 5000, 10201, 10**6]:
-        sizes = [len(part) for part in operators._parts(np.zeros((count, 1)), 2**17)]
+        sizes = [len(part) for part in operators.parts_of(np.zeros((count, 1)), 2**17)]
         assert sum(sizes[:-1]) < count <= sum(sizes) <= max(count + 255, 4 / 3 * count)
         assert {size.bit_count() for size in sizes} == {1}
         assert len(sizes) <= 4 + count // 2**17
-    assert len(operators._parts(np.zeros((1001, 1)), 2**17)) == 1  # a grid is one call
+    assert len(operators.parts_of(np.zeros((1001, 1)), 2**17)) == 1  # a grid is one call
 
 
 def test_it_travels_to_another_process_and_warns_there_once(op, u0, tmp_path):
@@ -197,7 +197,7 @@ np.save("u.npy", op(u0, x) + 0 * op.residual(0 * u0, x))
 @pytest.mark.parametrize("name", ["burgers-steady", "burgers-steady-unit", "burgers-time"])
 def test_functions_outside_of_the_law_are_warned_of(name, monkeypatch):
     op = hop.load(name, stage=0)
-    law, x = op.ansatz.problem.random_field, op.grid[:2]
+    law, x = op.ansatz.problem.inputs["u0"], op.grid[:2]
     inside = datasets.examples(law, "test", 0, 1000)["values"]
     few, rng, said = inside[:4], np.random.default_rng(0), set()
     with warnings.catch_warnings():
@@ -206,7 +206,7 @@ def test_functions_outside_of_the_law_are_warned_of(name, monkeypatch):
             op(fine, x)
         op.jets(few, x)
         jax.eval_shape(op, 1000 * few, x)
-    monkeypatch.setattr(operators, "_CHECKED", 3)  # and the last is seen
+    monkeypatch.setattr(operators, "CHECKED", 3)  # and the last is seen
     outside = [10 * few, 1000 * few, few + 0.1 * law.rms * rng.normal(size=few.shape)]
     if law.basis == "periodic":
         outside.append(law.rms * (op.sensors - 0.5)[None])  # it jumps at the ends
@@ -290,7 +290,7 @@ def test_numpy_and_jax_in_and_out(op, u0):
 
 
 def test_other_sensors_are_fitted(op):
-    law = op.ansatz.problem.random_field
+    law = op.ansatz.problem.inputs["u0"]
     field = Field(np.asarray(law.sample(jax.random.key(0), 3)), law.basis)
     places = np.linspace(0, 1, 301)
     at_sensors = np.asarray(field(jnp.asarray(op.sensors, jnp.float32)))
@@ -364,7 +364,7 @@ def test_a_problem_without_input(untrained, monkeypatch):
     with pytest.raises(hop.UserError, match=r"op\(x\)"):
         sol(x, x)
     whole = sol(x), sol.residual(x)
-    monkeypatch.setattr(operators, "_POINTS", 3)  # in blocks of points
+    monkeypatch.setattr(operators, "POINTS", 3)  # in blocks of points
     for one, other in zip(whole, (sol(x), sol.residual(x)), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
 

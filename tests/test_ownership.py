@@ -1,5 +1,6 @@
 """In a bucket, where neither locks nor flushes reach: one job a workdir, and metrics are kept."""
 
+import contextlib
 import fcntl
 import io
 import json
@@ -16,7 +17,7 @@ from hop.ownership import Owner
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
-    for name, seconds in {"_EVERY": 0.02, "_SILENCE": 0.3, "_LONGEST": 0.6}.items():
+    for name, seconds in {"EVERY": 0.02, "SILENCE": 0.3, "LONGEST": 0.6}.items():
         monkeypatch.setattr(ownership, name, seconds)
 
 
@@ -24,12 +25,6 @@ def elsewhere(root, host="pod-b"):
     other = Owner(root)
     other.here = (host, "another boot")
     return other
-
-
-def kill(owner):
-    """As SIGKILL or a lost node ends its job: the last word stays."""
-    owner._over.set()
-    owner._voice.join()
 
 
 def test_another_machine_is_kept_away_while_the_owner_lives(tmp_path, capfd):
@@ -49,14 +44,14 @@ def test_another_machine_is_kept_away_while_the_owner_lives(tmp_path, capfd):
     assert not (tmp_path / "owner").exists()
     one = Owner(tmp_path)
     assert not waits(one)
-    kill(one)
+    one.fall_silent()  # as SIGKILL or a lost node ends its job
     # On its own machine the lock tells that it was killed; elsewhere its silence does.
     two = Owner(tmp_path)
     assert not waits(two)
-    kill(two)
+    two.fall_silent()
     three = elsewhere(tmp_path)
     assert waits(three)
-    kill(three)
+    three.fall_silent()
     # A word cut short, as by a power cut, is waited for too, and no more.
     (tmp_path / "owner").write_text('{"host": "po')
     last = Owner(tmp_path)
@@ -69,15 +64,17 @@ def test_of_two_that_start_together_one_stops_before_its_next_save(tmp_path, mon
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
     with Workdir.open(tmp_path) as ours:
         theirs = elsewhere(tmp_path)
-        theirs._say()
+        theirs.say()
         deadline = time.monotonic() + 10
-        while not ours.owner._lost and time.monotonic() < deadline:
-            time.sleep(0.01)
+        with contextlib.suppress(hop.RunError):
+            while time.monotonic() < deadline:
+                ours.owner.check()
+                time.sleep(0.01)
         for save in (ours.save_rolling, ours.save_stage):
             words = (1, {}, {}) if save == ours.save_rolling else (1, {}, {}, {})
             with pytest.raises(hop.RunError, match=r"another job, on pod-b, trains in .* too"):
                 save(*words)
-        theirs._voice.start()
+        theirs.keep()
         with pytest.raises(hop.UserError, match="in use by"), Workdir.open(tmp_path):
             pass
     theirs.check()
@@ -94,10 +91,7 @@ def test_a_save_puts_the_metrics_into_the_bucket(tmp_path, monkeypatch):
                     bucket.write(self.getvalue())
             super().close()
 
-    def to_the_bucket(self):
-        self._lines = Uploaded()
-
-    monkeypatch.setattr(metrics.Metrics, "_open", to_the_bucket)
+    monkeypatch.setattr(metrics, "appending", lambda path: Uploaded())
     with Workdir.open(tmp_path) as folder, folder.metrics() as lines:
         lines.write({"kind": "window", "total_steps": 1})
         assert not (tmp_path / "metrics.jsonl").exists()

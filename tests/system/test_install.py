@@ -3,7 +3,9 @@
 import importlib.metadata
 import shutil
 import subprocess
+import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ np.save("expected.npy", op(np.load("u0.npy")))
 """
 
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GOOD = "exit 0"
 OLD = 'case "$2" in *version_info*) exit 1 ;; esac'
 BARE = 'case "$2" in *ensurepip*) echo "No module named ensurepip" >&2; exit 1 ;; esac'
@@ -115,3 +117,23 @@ def test_a_wheel_in_an_empty_environment(tmp_path):
         "-c",
         "import hop, pathlib as p; assert (p.Path(hop.__file__).parent/'py.typed').exists()",
     )
+
+
+def test_wheel_is_complete(tmp_path):
+    """Configs, data cards and pretrained models travel with the wheel, and are found there."""
+    wheel = build_wheel(tmp_path)
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (*ROOT.glob("hop/**/*.py"), ROOT / "hop/py.typed"):
+        assert str(path.relative_to(ROOT)) in names
+    for folder in ("configs", "data", "pretrained"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert f"hop/_share/{path.relative_to(ROOT)}" in names
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = "import hop; from hop.share import share; print(share('configs')); " + (
+        "print(hop.load('burgers-steady', eps=0.1)([lambda x: x]).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "site"
+    )
+    assert done.stdout.split("\n")[:2] == [str(tmp_path / "site/hop/_share/configs"), "(1, 1001)"]

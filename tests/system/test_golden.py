@@ -3,8 +3,15 @@
 import json
 
 import golden
+import jax
 import numpy as np
 import pytest
+
+from hop import config as config_lib
+from hop import datasets
+from hop.homotopy.terms import Stage
+from hop.problem import Lam
+from hop.training import Program, Window, check_batch, feed
 
 KEPT = json.loads(golden.FILE.read_text(encoding="utf-8"))
 CASES = dict(golden.cases())
@@ -36,6 +43,34 @@ def test_the_first_losses_of_two_stages(name, data_dir):
     assert found["last"].keys() == kept["last"].keys()
     for term, value in kept["last"].items():
         np.testing.assert_allclose(found["last"][term], value, rtol=1e-6, err_msg=term)
+
+
+OPERATORS = [
+    name
+    for name, case in CASES.items()
+    if golden.has_input(case["problem"]) and not case["changes"]
+    if case["solver"] == "first_order" and "refused" not in KEPT["training"][name]
+]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_strategy_traces_in_float32(name, data_dir):
+    """The numbers are of float64; the types of float32, which are never mixed, are seen here."""
+    case = CASES[name] | {"changes": {"train.precision": "float32"}}
+    experiment = config_lib.build(golden.config_of(case, data_dir))
+    layout = experiment.layout()
+    check_batch(experiment, layout)
+    for law in experiment.problem.inputs.values():
+        datasets.build(law.name, data_dir)
+    program = Program(experiment, layout)
+    lam = Lam(np.float32(0), np.float32(0.5))
+    stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(1), np.float32(9))
+    state = jax.eval_shape(program.init)
+    moved, losses, _ = jax.eval_shape(
+        program.dispatch, state, stage, window, *feed(experiment, layout)(0, 0, 1)
+    )
+    assert jax.tree.structure(moved) == jax.tree.structure(state)
+    assert losses["total"].dtype == np.float32
 
 
 @pytest.mark.parametrize(("model", "stage"), golden.pretrained())

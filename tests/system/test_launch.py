@@ -1,7 +1,7 @@
 """The launchers, with stubs in place of the tools of clusters.
 
-tests/golden/launch holds what dry runs print; after an intended change, write them again with
-HOP_GOLDEN=write .venv/bin/python -m pytest tests/test_launch.py -k dry_run
+dry_runs holds what dry runs print; after an intended change, write them again with
+HOP_GOLDEN=write .venv/bin/python -m pytest tests/system/test_launch.py -k dry_run
 """
 
 import ast
@@ -22,8 +22,8 @@ import yaml
 from conftest import needs
 from packaging.utils import canonicalize_name as canonical
 
-ROOT = Path(__file__).parent.parent
-GOLDEN = Path(__file__).parent / "golden" / "launch"
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "dry_runs"
 SCRIPTS = sorted(ROOT.glob("launch/**/*.sh"))
 INNER = {"common", "again", "slurm_job"}  # what launchers use or start
 LAUNCHERS = {path.stem: path for path in SCRIPTS if path.stem not in INNER}
@@ -841,3 +841,18 @@ def test_the_image_builds_from_what_the_package_has():
     asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
     for need in needs(*asked):
         assert need.specifier.contains(pins[canonical(need.name)]), need
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing to train"),
+        (["--processes", "none", "--", "x"], "not a positive number"),
+        (["--device", "2"], "unknown option"),
+    ],
+)
+def test_launch_script_refuses_nonsense(words, message):
+    done = subprocess.run([ROOT / "launch/local.sh", *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr

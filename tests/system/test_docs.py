@@ -75,10 +75,10 @@ def typed(line: str, monkeypatch) -> None:
     command, argv = words[1], words[2:]
     if argv or command != "info":
         with pytest.raises(Parsed):
-            cli._COMMANDS[command](argv)
+            cli.COMMANDS[command](argv)
     if command == "train":
         (config,) = (w.removeprefix("--config=") for w in argv if w.startswith("--config="))
-        config_files.read(config, cli._split(argv)[0])
+        config_files.read(config, cli.split(argv)[0])
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -116,10 +116,10 @@ def test_the_example_of_a_pde_trains_and_meets_its_reference(tmp_path, listener)
     assert records[-1]["l2re"] < 1e-3
     op = hop.load(tmp_path / "w", eps=0.2, problem=problem)
     # The reference solves the equation: second differences, O(h²) = 1e-6 / ε² / 12.
-    u = problem.reference(None, op.grid, op.lam)
+    u = problem.reference({}, op.grid, op.lam)
     h, second = 1 / (len(op.grid) - 1), u[:, 2:] - 2 * u[:, 1:-1] + u[:, :-2]
     jet = {"": u[:, 1:-1], "xx": second / h**2}
-    np.testing.assert_allclose(problem.residual(jet, None, None, op.lam), 0, atol=1e-5)
+    np.testing.assert_allclose(problem.residual(jet, None, {}, op.lam), 0, atol=1e-5)
     np.testing.assert_allclose(u[:, [0, -1]], 0, atol=1e-15)
     # The smallest singular value of 1 − ε² d²/dx² with u = 0 at the ends.
     np.testing.assert_allclose(hop.gauge(op).sigma, 1 + (0.2 * np.pi) ** 2, rtol=1e-6)

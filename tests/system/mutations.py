@@ -1,6 +1,6 @@
 """Shows that the tests bite: changes the code for the worse, one line at a time.
 
-    python tests/mutations.py [-j JOBS] [NAME …]      # make mutations: all of them
+    python tests/system/mutations.py [-j JOBS] [NAME …]      # make mutations: all of them
 
 Each mutation is made in a copy of the repository, where one of the few tests beside it must fail.
 Before that all of these tests must pass in a copy without any. Prints a line for each mutation;
@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMPILED = Path(".pytest_cache") / "compiled"  # as in conftest; all copies share that of ROOT
 LIMIT = 600  # seconds; a change that hangs its tests is noticed too
 
@@ -125,7 +125,7 @@ MUTATIONS = {
     "λ_k given for λ_{k−1}": Mutation(
         "training/loop.py",
         "self.experiment.path.at(mark.position.t) if mark.stage else lam", "lam",
-        "training::test_a_stage_follows_the_last_one"),
+        "loop::test_a_stage_follows_the_last_one"),
     "Euler's step from the tangent at λ_k": Mutation(
         "homotopy/predictors.py", "stage._replace(lam=stage.previous)", "stage",
         "predictors::test_the_tangent_is_that_of_where_the_last_stage_stands"),
@@ -219,34 +219,34 @@ MUTATIONS = {
         "path::test_eps_follows_s_down_to_its_target"),
     "train.goal ignored": Mutation(
         "training/records.py", "train.min_fall, train.goal,", "train.min_fall, 0.0,",
-        "training::test_a_goal_ends_a_stage"),
+        "loop::test_a_goal_ends_a_stage"),
     "stalls looked for while the tangent fades": Mutation(
         "training/records.py",
-        "math.ceil(weights.tangent_share * train.steps) if fades", "0 if fades",
-        "training::test_no_stall_is_looked_for_while_the_tangent_fades"),
+        "math.ceil(max(term.fades for term in experiment.plan.terms) * train.steps)", "0",
+        "records::test_no_stall_is_looked_for_while_the_tangent_fades"),
     "Jacobians of any size": Mutation(
         "solvers/__init__.py", "if count > _DENSE_LIMIT:", "if not count:",
         "solvers::test_what_least_squares_cannot_serve_is_refused"),
     # Training.
     "the same points at every step": Mutation(
         "training/program.py", "state.step if self.solver.redraws else 0", "0",
-        "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[uniform]"),
+        "program::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[uniform]"),
     "uniform points whatever the sampler": Mutation(
-        "training/program.py", "sample(key, count, sampler)", 'sample(key, count, "uniform")',
-        "training::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[stratified]"),
+        "config/schema.py", "(_SAMPLERS, self.sampler)()", '(_SAMPLERS, "uniform")()',
+        "program::test_every_step_has_points_of_its_own_from_the_sampler_asked_for[stratified]"),
     "one permutation for all epochs": Mutation(
         "training/feeds.py", "[seed, stage, epoch]", "[seed, stage]",
-        "training::test_draws_are_epochs_of_permutations"),
+        "feeds::test_draws_are_epochs_of_permutations"),
     "fresh functions that are the same at every step": Mutation(
         "training/feeds.py", "fold_in(root, step)", "fold_in(root, 0)",
-        "training::test_fresh_functions_are_a_function_of_the_step"),
+        "feeds::test_fresh_functions_are_a_function_of_the_step"),
     "the first stage's network as anchor for ever": Mutation(
         "training/program.py", "TrainState(state.params, state.params, solver",
         "TrainState(state.params, state.anchor, solver",
-        "training::test_a_stage_follows_the_last_one"),
+        "loop::test_a_stage_follows_the_last_one"),
     "a stage begun anew after an interrupt": Mutation(
         "training/loop.py", " if mark.progress is None else state), mark", "), mark",
-        "training::test_a_run_goes_on_within_a_stage"),
+        "loop::test_a_run_goes_on_within_a_stage"),
     # Checkpoints and what is made of them.
     "digests of bytes alone": Mutation(
         "checkpoints.py", "head + array.tobytes()", "array.tobytes()",
@@ -328,7 +328,7 @@ MUTATIONS = {
         "trust::test_a_report_holds_what_the_gauge_found"),
     "the whole loss for the residual in pictures": Mutation(
         "plotting.py", '[r["residual"] for r in mine]', '[r["total"] for r in mine]',
-        "structure::test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage"),
+        "plotting::test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage"),
     "means for medians in published tables": Mutation(
         "reproduce/parts.py", "np.median(values)", "np.mean(values)",
         "reproduce::test_pages_are_rendered_from_their_results"),
@@ -353,7 +353,7 @@ MUTATIONS = {
         "kernels::test_k_is_d_s_d_to_second_order_and_spectrally"),
     "parameters split by their first axis": Mutation(
         "sharding.py", "leaf.shape[-1] % size", "leaf.shape[0] % size",
-        "training::test_parameters_lie_along_the_model_axis_by_their_last_axis"),
+        "program::test_parameters_lie_along_the_model_axis_by_their_last_axis"),
 }
 # fmt: on
 

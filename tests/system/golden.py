@@ -1,10 +1,10 @@
-"""The numbers that a change of structure must keep: `tests/golden.json`.
+"""The numbers that a change of structure must keep: `golden.json`.
 
 For every problem, each strategy with a solver that serves both, and each solver with a strategy
 that serves both: the losses of the first steps of two stages, in float64. And values of the
 pretrained models. `test_golden.py` compares them. After a change of behaviour that is meant,
 
-    .venv/bin/python tests/golden.py
+    PYTHONPATH=tests .venv/bin/python tests/system/golden.py
 
 writes the file again; its diff then shows what the change touches.
 """
@@ -115,7 +115,7 @@ def losses(case: Case, data_dir: str) -> dict[str, Any]:
     """The total of every step, and the terms of the last; or why the three are refused."""
     heard = Listener()
     # Scores have tests of their own, and take their time.
-    unscored = mock.patch.object(evaluation.Judge, "scores", lambda *_: {"loss": 0.0})
+    unscored = mock.patch.object(evaluation.Judge, "scores", return_value={"loss": 0.0})
     with tempfile.TemporaryDirectory() as folder, unscored:
         try:
             train(config_of(case, data_dir), Path(folder) / "w", heard)
