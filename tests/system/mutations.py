@@ -110,12 +110,12 @@ MUTATIONS = {
         "datasets.py", "list(SPLITS).index(split)", "0",
         "datasets::test_splits_and_seeds_differ"),
     # The homotopy.
-    "w_c ignored after the first stage": Mutation(
-        "homotopy/terms/condition.py", "> 0, self.w, self.w or 1.0", "> 0, 0.0, self.w or 1.0",
+    "weights ignored after the first stage": Mutation(
+        "homotopy/terms/__init__.py", "jnp.asarray(self.w, float), alone", "0.0, alone",
         "terms::test_a_weight_serves_every_stage"),
-    "w_S ignored after the first stage": Mutation(
-        "homotopy/terms/slow.py", "jnp.asarray(self.w, float)", "self.w * (1.0 - stage.tangent)",
-        "terms::test_a_weight_serves_every_stage"),
+    "a first stage without residual": Mutation(
+        "homotopy/terms/__init__.py", "self.w or float(self.needed)", "self.w",
+        "terms::test_weights_of_the_loss"),
     "a tangent that never fades": Mutation(
         "homotopy/terms/tangent.py", "1 - done / self.share", "1.0",
         "terms::test_weights_of_the_loss"),
