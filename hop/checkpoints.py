@@ -128,12 +128,12 @@ class Store:
                 raise ValueError
             return values
         except (OSError, ValueError, RecursionError) as error:
-            if (place := self.latest()) is None:
+            if (found := self.latest()) is None:
                 raise RunError(f"{path} is damaged or missing; restore it from a copy") from error
-            name = _name(place.folder, place.step)
+            name = _name(found.folder, found.step)
             said = f"{path} is damaged or missing; the config that {name} holds is used"
             warnings.warn(said, stacklevel=2)
-            return dict(place.metadata["config"])
+            return dict(found.metadata["config"])
 
     def stages(self) -> list[StageInfo]:
         """The finished stages, in order.
@@ -147,10 +147,10 @@ class Store:
                 raise _vanished(self.stages_dir, k, self.stages_dir, step)
         return [StageInfo(k, _metadata(self.stages_dir, k)) for k in found]
 
-    def latest(self) -> "Place | None":
+    def latest(self) -> "Checkpoint | None":
         """The newest checkpoint, of a finished stage or within one."""
         found = [
-            Place(folder, step, _metadata(folder, step))
+            Checkpoint(folder, step, _metadata(folder, step))
             for folder in (self.stages_dir, self.rolling_dir)
             for step in _steps(folder)[-1:]
         ]
@@ -279,7 +279,7 @@ class Workdir(Store):
 
     def newest(
         self, like: PyTree, aside: Callable[[str], None] | None = None
-    ) -> tuple["Place", PyTree] | None:
+    ) -> tuple["Checkpoint", PyTree] | None:
         """The newest checkpoint and its state, NumPy arrays with digests verified; None if none.
 
         Args:
@@ -292,13 +292,13 @@ class Workdir(Store):
         """
         while True:
             try:
-                if (place := self.latest()) is None:
+                if (found := self.latest()) is None:
                     return None
-                before = set(range(place.metadata["bookmark"]["stage"]))
+                before = set(range(found.metadata["bookmark"]["stage"]))
                 if lost := before - set(_steps(self.stages_dir)):
-                    raise _vanished(self.stages_dir, min(lost), place.folder, place.step)
-                digests = place.metadata["digests"]["state"]
-                return place, _restore(place.folder, place.step, "state", like, digests)
+                    raise _vanished(self.stages_dir, min(lost), found.folder, found.step)
+                digests = found.metadata["digests"]["state"]
+                return found, _restore(found.folder, found.step, "state", like, digests)
             except DamagedError as error:
                 if aside is None:
                     raise
@@ -315,7 +315,7 @@ class Workdir(Store):
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Checkpoint:
     """A checkpoint on disk: `folder`/`step`, with its metadata."""
 
     folder: Path

@@ -313,9 +313,9 @@ def _train(argv: list[str]) -> None:
     )
     from hop import training
     from hop.config import files as config_files
-    from hop.config import placed
+    from hop.config import with_data_dir
 
-    config = placed(config_files.read(values["config"], fields), values["data_dir"])
+    config = with_data_dir(config_files.read(values["config"], fields), values["data_dir"])
     command = shlex.join(["hop", "train", f"--config={values['config']}", "--workdir=W", *fields])
     _run(training.train, config, values, command)
 
@@ -335,10 +335,10 @@ def _refine(argv: list[str]) -> None:
     )
     from hop import refinement
     from hop.config import files as config_files
-    from hop.config import placed
+    from hop.config import with_data_dir
 
     config = refinement.config_for(source, values["eps"], values["s"])
-    config = placed(config_files.override(config, fields), values["data_dir"])
+    config = with_data_dir(config_files.override(config, fields), values["data_dir"])
     named = [f"--{k}={values[k]}" for k in ("eps", "s") if values[k] is not None]
     command = shlex.join(["hop", "refine", Path(source).name, *named, "--workdir=W", *fields])
     _run(functools.partial(refinement.refine, source), config, values, command)

@@ -165,7 +165,7 @@ def evaluate(
     store = Store.find(source)
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
-    config = config_lib.placed(config_lib.stored(store.config()), data_dir)
+    config = config_lib.with_data_dir(config_lib.stored(store.config()), data_dir)
     experiment = config_lib.build(config)
     judge = Judge.of(experiment, "test", functions)
     rows = []

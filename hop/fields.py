@@ -60,7 +60,7 @@ class Field:
 
         Args:
           values: (n, m) values of n functions.
-          sensors: their m places in [0, 1].
+          sensors: their m points in [0, 1].
           basis: "sine" or "periodic".
           modes: the highest wave number sought; lowered where m sensors cannot resolve it.
         """
@@ -85,16 +85,16 @@ def eigenfunctions(basis: str, x: Array, count: int, order: int = 0) -> Float[Ar
 @functools.lru_cache(maxsize=16)
 def _fit_matrix(sensors: tuple[float, ...], basis: str, modes: int) -> np.ndarray:
     """The pseudo-inverse (K, m) of the eigenfunctions at the sensors, in float64."""
-    places = np.asarray(sensors)
+    points = np.asarray(sensors)
     # Ends where every sine vanishes, and the second end of a period, carry no information.
-    distinct = len(np.unique(places % 1.0))
+    distinct = len(np.unique(points % 1.0))
     resolved = distinct - 1 if basis == "sine" else (distinct - 1) // 2
     if resolved < 1:
         raise UserError(f"{len(sensors)} sensors cannot determine a field; give more")
     kept = min(modes, resolved)
     with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
         columns = kept if basis == "sine" else 2 * kept
-        matrix = np.asarray(eigenfunctions(basis, jnp.asarray(places), columns))
+        matrix = np.asarray(eigenfunctions(basis, jnp.asarray(points), columns))
     inverse = np.linalg.pinv(matrix, rcond=1e-10)
     if kept == modes:
         return inverse
@@ -157,12 +157,12 @@ class RandomField:
         """(∫ E[u₀²] dx)^½, the size of a typical sample."""
         return float(np.sqrt(self.spectrum.sum()))
 
-    def unresolved(self, places: np.ndarray) -> float:
-        """The share, in rms, of a typical sample that sensors at these places do not tell.
+    def unresolved(self, points: np.ndarray) -> float:
+        """The share, in rms, of a typical sample that sensors at these points do not tell.
 
         A wave of wave number k needs one in every half of its length: of gaps, the largest counts.
         """
-        inner = np.unique(places)
+        inner = np.unique(points)
         ends = [0.0, *inner, 1.0] if self.basis == "sine" else [*inner, inner[0] + 1]
         half_waves = 1 / max(np.diff(ends).max(), 1e-12)
         told = int(half_waves + 1e-6) if self.basis == "sine" else int(half_waves / 2 + 1e-6)

@@ -259,13 +259,13 @@ class Sink:
     def _store(self, create: bool = False) -> Any:
         import tensorstore
 
-        place = self.partial.parent.resolve() / self.partial.name  # TensorStore takes no ..
+        whole = self.partial.parent.resolve() / self.partial.name  # TensorStore takes no ..
         rows = max(1, min(self.shape[0], SHARD // max(1, int(np.prod(self.shape[1:])))))
         chunk = [1 << (rows.bit_length() - 1), *self.shape[1:]]
         return tensorstore.open(
             {
                 "driver": "zarr3",
-                "kvstore": {"driver": "file", "path": str(place)},
+                "kvstore": {"driver": "file", "path": str(whole)},
                 "metadata": {
                     "shape": list(self.shape),
                     "data_type": self.dtype.name,
@@ -362,11 +362,11 @@ def read(path: str) -> Any:
       UserError: no such file, or no array of real numbers in it.
     """
     name, _, split = path.partition(":")
-    place = files.path(path)
-    if name.startswith(f"{datasets.NAME}/") and not place.exists():
+    file = files.path(path)
+    if name.startswith(f"{datasets.NAME}/") and not file.exists():
         return datasets.values(name, split or "test")
     try:
-        array = _member(place) if path.endswith(".npz") else np.load(place, "r", allow_pickle=False)
+        array = _member(file) if path.endswith(".npz") else np.load(file, "r", allow_pickle=False)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError
     except FileNotFoundError as error:

@@ -214,7 +214,7 @@ class Operator:
 
         for first in range(0, n, most):
             some = {name: given[first : first + most] for name, given in values.items()}
-            params, block = self._placed(some)
+            params, block = self._on_devices(some)
             at = 0
             for part in parts:
                 made.append((first, at, program(params, block, part)))
@@ -225,7 +225,7 @@ class Operator:
             keep()
         return out
 
-    def _placed(self, block: Mapping[str, np.ndarray]) -> tuple[Params, Values]:
+    def _on_devices(self, block: Mapping[str, np.ndarray]) -> tuple[Params, Values]:
         """The parameters and a block of functions on the local devices, padded to few shapes."""
         if not block:
             return self.params, block
@@ -256,25 +256,25 @@ class Operator:
         return {name: self._values(u0, sensors, law) for name, law in self._laws.items()}
 
     def _values(self, u0: Any, sensors: Any, law: RandomField) -> Any:
-        places = law.sensors if sensors is None else np.asarray(_numbers(sensors, "sensors"))
-        u0 = _numbers(_sampled(u0, places), "u0")
+        points = law.sensors if sensors is None else np.asarray(_numbers(sensors, "sensors"))
+        u0 = _numbers(_sampled(u0, points), "u0")
         low, high = self.ansatz.problem.domain.lower[0], self.ansatz.problem.domain.upper[0]
-        if places.ndim != 1 or not np.all((places >= low) & (places <= high)):
+        if points.ndim != 1 or not np.all((points >= low) & (points <= high)):
             raise UserError(f"sensors must be a list of places in [{low:g}, {high:g}]")
-        if u0.ndim != 2 or u0.shape[1] != len(places):
+        if u0.ndim != 2 or u0.shape[1] != len(points):
             elsewhere = "; for values elsewhere than at op.sensors name the places, sensors=places"
             raise UserError(
-                f"u0 has shape {tuple(u0.shape)} and must be (n, {len(places)}): the values "
-                f"of n functions at the {len(places)} sensors" + elsewhere * (sensors is None)
+                f"u0 has shape {tuple(u0.shape)} and must be (n, {len(points)}): the values "
+                f"of n functions at the {len(points)} sensors" + elsewhere * (sensors is None)
             )
         values = finite(u0, self.dtype)
         if sensors is not None:
-            if (lost := law.unresolved(places)) > _UNRESOLVED:
+            if (lost := law.unresolved(points)) > _UNRESOLVED:
                 _warn(
                     f"sensors= leaves gaps: {100 * lost:.0f} % of a typical input function falls "
                     "through them, and the solution is as far off; give more, or more even ones"
                 )
-            values = self._fitted(u0 if isinstance(u0, np.ndarray) else values, places, law)
+            values = self._fitted(u0 if isinstance(u0, np.ndarray) else values, points, law)
         if _is_outside(values, law):
             size, bend = _limits(law)
             _warn(
@@ -285,13 +285,13 @@ class Operator:
             )
         return values
 
-    def _fitted(self, values: Any, places: np.ndarray, law: RandomField) -> Any:
+    def _fitted(self, values: Any, points: np.ndarray, law: RandomField) -> Any:
         """Values at the operator's sensors of the functions that fit values at other places."""
         if isinstance(values, Array):
-            fitted = Field.fit(values, places, law.basis, law.modes)
+            fitted = Field.fit(values, points, law.basis, law.modes)
             return fitted(jnp.asarray(law.sensors, self.dtype))
         with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
-            fitted = Field.fit(jnp.asarray(values, np.float64), places, law.basis, law.modes)
+            fitted = Field.fit(jnp.asarray(values, np.float64), points, law.basis, law.modes)
             return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
 
     def jets(
@@ -435,22 +435,22 @@ def finite(u0: Any, dtype: np.dtype, first: int = 0) -> Any:
     raise UserError(f"u0 holds NaN or infinity {at}; remove it")
 
 
-def _sampled(u0: Any, places: np.ndarray) -> Any:
+def _sampled(u0: Any, points: np.ndarray) -> Any:
     """The values (n, m) of a function, or of a list of them, at the places; else u0 itself."""
     functions = u0 if isinstance(u0, list | tuple) else [u0]
     if not functions or not all(callable(f) for f in functions):
         return u0
     try:
-        values = [_numbers(f(places), f"function {k} of u0") for k, f in enumerate(functions)]
+        values = [_numbers(f(points), f"function {k} of u0") for k, f in enumerate(functions)]
     except TypeError as error:
         raise UserError(
             f"a function of u0 does not take an array of places ({error}); give one that does, as "
             "numpy.sin and not math.sin"
         ) from error
     for k, value in enumerate(values):
-        if value.shape != places.shape:
+        if value.shape != points.shape:
             raise UserError(
-                f"function {k} of u0 gives shape {value.shape} for {len(places)} places; it must "
+                f"function {k} of u0 gives shape {value.shape} for {len(points)} places; it must "
                 "give a value for each, as numpy.sin does"
             )
     return np.stack(values)
@@ -517,8 +517,8 @@ def _limits(law: RandomField) -> tuple[float, float]:
     The same for all sensors, so that the rounding of coarser floats is no roughness.
     """
     with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
-        places = jnp.asarray(law.sensors)
-        waves = np.asarray(eigenfunctions(law.basis, places, len(law.spectrum))).T
+        points = jnp.asarray(law.sensors)
+        waves = np.asarray(eigenfunctions(law.basis, points, len(law.spectrum))).T
     size, bend = (
         _FAR * math.sqrt((law.spectrum @ part**2).max(initial=0))
         for part in (waves, _second_differences(waves, law.basis))

@@ -44,7 +44,7 @@ class Owner:
           UserError: the owner lives.
         """
         said = self._read()
-        if said is not None and _place(said) != self.here:
+        if said is not None and _machine(said) != self.here:
             self._watch(said)
         self.keep()
 
@@ -80,7 +80,7 @@ class Owner:
 
     def _watch(self, first: str) -> None:
         said: str | None = first
-        host, began = _place(first)[0], time.monotonic()
+        host, began = _machine(first)[0], time.monotonic()
         heard = began
         print(
             f"hop: workdir {self._root} was last used on {host}; waiting until nothing was heard "
@@ -102,7 +102,7 @@ class Owner:
             try:
                 said = self._read()
                 if said is not None and self._id not in said:
-                    self._lost = _place(said)[0]
+                    self._lost = _machine(said)[0]
                     return
                 self.say()
             except OSError:
@@ -122,7 +122,7 @@ class Owner:
             return None
 
 
-def _place(said: str) -> tuple[str, str]:
+def _machine(said: str) -> tuple[str, str]:
     """The host of an owner and its start of the kernel, which its containers share."""
     try:
         words = json.loads(said)

@@ -59,8 +59,8 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
             _fields(axes[:-1], last)
         else:
             shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
-            stays = len({_place(info) for info in stages}) < len(stages)
-            names = [f"stage {k}, " * stays + _place(stages[k]) for k in shown]
+            stays = len({_at(info) for info in stages}) < len(stages)
+            names = [f"stage {k}, " * stays + _at(stages[k]) for k in shown]
             opened = [open_stage(store, stages[k]) for k in shown]
             _lines(axes[0], dict(zip(names, opened, strict=True)), colors[shown])
         losses(axes[-1], store.root / "metrics.jsonl", colors)
@@ -103,7 +103,7 @@ def _fields(axes: np.ndarray, operator: Operator) -> None:
     problem = operator.ansatz.problem
     u, r = _example(operator, problem.domain.grid(PIXELS, PIXELS))
     name = _name(problem)
-    titles = (f"{name}, {_place(operator)}: u", "reference", "u − reference")
+    titles = (f"{name}, {_at(operator)}: u", "reference", "u − reference")
     top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
     shown = zip(axes, titles, (u, r, u - r), (top, top, off), strict=True)
     for panel, title, values, limit in shown:
@@ -119,7 +119,7 @@ def image(axes: plt.Axes, box: Box, u: np.ndarray, limit: float) -> Any:
     return axes.imshow(u, origin="lower", extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit)
 
 
-def _place(stage: Operator | StageInfo) -> str:
+def _at(stage: Operator | StageInfo) -> str:
     s, eps = stage.s, stage.eps
     return f"s = {s:.3g}, ε = {eps:.3g}" if s else f"ε = {eps:.3g}"
 
@@ -178,7 +178,7 @@ def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
         if moves:
             _animate(target, figure, axes[0], at, u, r)
         else:
-            figure.suptitle(f"{_name(problem)}, {_place(operator)}")
+            figure.suptitle(f"{_name(problem)}, {_at(operator)}")
             figure.savefig(target)
         plt.close(figure)
 

@@ -100,7 +100,7 @@ def _grown(
     new = [i for i in chosen if _place(i) not in map(_place, kept)]
     if not new:
         raise UserError(f"{home} holds every one of these stages already; nothing was written")
-    experiment = config_lib.build(config_lib.placed(config, data_dir))
+    experiment = config_lib.build(config_lib.with_data_dir(config, data_dir))
     judge = Judge.of(experiment, "test", functions)
     made = []
     for info in new:

@@ -96,11 +96,11 @@ class Layout:
     def put_as(self, tree: Any, shardings: Any) -> Any:
         """The same, each with a sharding of its own."""
 
-        def place(value: Any, sharding: NamedSharding) -> Array:
+        def put(value: Any, sharding: NamedSharding) -> Array:
             value = np.asarray(value)
             return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
 
-        return jax.tree.map(place, tree, shardings)
+        return jax.tree.map(put, tree, shardings)
 
     def check(self, what: str, count: int, axis: str) -> None:
         """Refuses a batch that does not split evenly over a mesh axis."""

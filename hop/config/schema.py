@@ -297,7 +297,7 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def placed(config: Config, data_dir: str) -> Config:
+def with_data_dir(config: Config, data_dir: str) -> Config:
     """The config with another folder of datasets, if one is given."""
     if not data_dir:
         return config

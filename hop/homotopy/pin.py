@@ -46,13 +46,13 @@ class Pin(NamedTuple):
     target: Any
 
     def project(
-        self, rows: Float[Array, "n q"], x: Float[Array, "q 1"], places: Float[Array, "m 1"]
+        self, rows: Float[Array, "n q"], x: Float[Array, "q 1"], points: Float[Array, "m 1"]
     ) -> Float[Array, "n q"]:
         """Residual rows at x with their part along ψ left out: min over c of |rows + c ψ|.
 
-        `places` are those of `grid`.
+        `points` are those of `grid`.
         """
-        psi = jnp.interp(x[:, 0], places[:, 0], self.psi)
+        psi = jnp.interp(x[:, 0], points[:, 0], self.psi)
         along = jnp.matmul(rows, psi) / jnp.sum(psi**2)
         return rows - self.on * along[:, None] * psi[None, :]
 
@@ -79,9 +79,9 @@ def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
     """
     with ambient.numerics(np.float64):
         params = _wide(params)
-        mode, places = _mode(ansatz, params, lam)
-        phi, psi = (_moved(places, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
-        u = np.asarray(ansatz.jet(params, {}, jnp.asarray(places - shift), ())[""][0])
+        mode, points = _mode(ansatz, params, lam)
+        phi, psi = (_moved(points, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
+        u = np.asarray(ansatz.jet(params, {}, jnp.asarray(points - shift), ())[""][0])
         return Pin(np.float64(1), psi, phi, np.mean(phi * u))
 
 
@@ -89,11 +89,11 @@ def shift(ansatz: Ansatz, before: Params, after: Params, lam: Lam) -> float:
     """How far the interface moved: the d with ⟨φ, u_k − u_{k−1}(· − d)⟩ = 0, by Newton's method."""
     with ambient.numerics(np.float64):
         before, after = _wide(before), _wide(after)
-        mode, places = _mode(ansatz, after, lam)
+        mode, points = _mode(ansatz, after, lam)
         phi, d = np.asarray(mode.phi[0]), 0.0
-        new = ansatz.jet(after, {}, jnp.asarray(places), ())[""]
+        new = ansatz.jet(after, {}, jnp.asarray(points), ())[""]
         for _ in range(_NEWTON_STEPS):
-            old = ansatz.jet(before, {}, jnp.asarray(places - d), ("x",))
+            old = ansatz.jet(before, {}, jnp.asarray(points - d), ("x",))
             d -= float(phi @ (new - old[""])[0] / (phi @ old["x"][0]))
         return d
 
@@ -105,9 +105,9 @@ def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
     """
     with ambient.numerics(np.float64):
         params = _wide(params)
-        mode, places = _mode(ansatz, params, lam)
-        h = ansatz.residual(params, {}, jnp.asarray(places), lam)[0]
-        width = places[1, 0] - places[0, 0]
+        mode, points = _mode(ansatz, params, lam)
+        h = ansatz.residual(params, {}, jnp.asarray(points), lam)[0]
+        width = points[1, 0] - points[0, 0]
         c = width * jnp.sum(mode.psi[0] * h)
         rest = width * jnp.sum((h - c * mode.psi[0]) ** 2)
         return abs(float(c)), float(jnp.sqrt(rest))
@@ -119,15 +119,15 @@ def _wide(params: Params) -> Params:
 
 
 def _mode(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[SlowMode, np.ndarray]:
-    places = grid(ansatz.problem)
-    return _solve(ansatz, params, Lam(*(np.float64(v) for v in lam)), jnp.asarray(places)), places
+    points = grid(ansatz.problem)
+    return _solve(ansatz, params, Lam(*(np.float64(v) for v in lam)), jnp.asarray(points)), points
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _solve(ansatz: Ansatz, params: Params, lam: Lam, places: Array) -> SlowMode:
-    return slow_mode(ansatz.problem, ansatz.jet(params, {}, places), {}, places, lam)
+def _solve(ansatz: Ansatz, params: Params, lam: Lam, points: Array) -> SlowMode:
+    return slow_mode(ansatz.problem, ansatz.jet(params, {}, points), {}, points, lam)
 
 
-def _moved(places: np.ndarray, mode: np.ndarray, shift: float) -> np.ndarray:
+def _moved(points: np.ndarray, mode: np.ndarray, shift: float) -> np.ndarray:
     """mode(x − shift); it has died out at the ends, and is continued by its value there."""
-    return np.interp(places[:, 0] - shift, places[:, 0], mode)
+    return np.interp(points[:, 0] - shift, points[:, 0], mode)

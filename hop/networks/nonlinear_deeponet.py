@@ -53,9 +53,9 @@ class NonlinearDeepONet(DeepONet):
         return params | {"decoder": self._decoder.init(decoder_key, jnp.zeros((1, seen)))["params"]}
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
-        places = y[:, 1:] if self.harmonics else y
-        places = jnp.broadcast_to(places.T[:, None, :], (places.shape[1], *features.shape[1:]))
-        seen = jnp.concatenate([features, *(there[None] for there in a.values()), places])
+        where = y[:, 1:] if self.harmonics else y
+        where = jnp.broadcast_to(where.T[:, None, :], (where.shape[1], *features.shape[1:]))
+        seen = jnp.concatenate([features, *(there[None] for there in a.values()), where])
         flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker
         u = evaluate(self._decoder, params["decoder"], flat)
         return u.reshape(features.shape[1:]) + params["bias"]

@@ -21,5 +21,5 @@ class Residual(Term):
     def together(self, rows: Array, view: View) -> Array:
         if view.stage.pin is None:
             return rows
-        places = jnp.asarray(pin.grid(view.ansatz.problem), view.x.dtype)
-        return view.stage.pin.project(rows, view.x, places)
+        points = jnp.asarray(pin.grid(view.ansatz.problem), view.x.dtype)
+        return view.stage.pin.project(rows, view.x, points)
