@@ -114,7 +114,7 @@ def no_reference(self, a, x, lam):
 @pytest.mark.parametrize("members", [{}, {"reference": no_reference}])
 def test_a_reference_is_optional(members, data_dir, tmp_path, listener):
     problem = made(**members)
-    config = config_lib.placed(experiment(problem).config, data_dir)
+    config = config_lib.with_data_dir(experiment(problem).config, data_dir)
     records = train(config, tmp_path / "w", listener(), problem=problem)
     assert [record["l2re"] for record in records] == [None, None]
     assert records[-1]["loss"] > 0

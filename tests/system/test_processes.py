@@ -101,7 +101,7 @@ def test_two_processes_hold_half_of_the_parameters_each(tmp_path, data_dir):
     """The losses are those of one process, and what the two save together is whole."""
     job = Job(tmp_path, data_dir, 20)
     config = config_files.read(str(job.config), [f"--config.train.steps={job.steps}", ADAM])
-    train(config_lib.placed(config, data_dir), tmp_path / "one", Listener())
+    train(config_lib.with_data_dir(config, data_dir), tmp_path / "one", Listener())
     folders = job.finish("split", 2, ADAM, "--config.mesh.model=2"), tmp_path / "one"
     seen = [[info.record["total"] for info in Store(folder).stages()] for folder in folders]
     np.testing.assert_allclose(*seen, rtol=2e-4)

@@ -94,7 +94,7 @@ def test_a_workdir_goes_on_elsewhere(tiny, tmp_path, listener):
     (tmp_path / "w/metrics.jsonl").open("ab").write(b'{"total_steps": 30, "to\xff')
     rest = listener()
     elsewhere = tiny(data__resident_mib=0, mesh__function=2, mesh__point=4, train__accumulate=2)
-    elsewhere = config_lib.placed(elsewhere, str(tmp_path / "other"))
+    elsewhere = config_lib.with_data_dir(elsewhere, str(tmp_path / "other"))
     with pytest.warns(UserWarning, match=r"config.json is damaged .* rolling checkpoint 20"):
         assert len(train(elsewhere, tmp_path / "w", rest)) == 2
     assert rest.windows[0]["total_steps"] == 30
