@@ -42,11 +42,11 @@ STYLE: Any = {
 DASHES: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}
 
 
-def functions(op: hop.Operator, count: int) -> tuple[Field, np.ndarray]:
+def functions(op: hop.Operator, count: int) -> tuple[dict[str, Field], np.ndarray]:
     """Input functions of the operator's own law, and their values (n, m) at its sensors."""
     law = op.ansatz.problem.inputs["u0"]
     field = Field(np.asarray(law.sample(jax.random.key(3), count), np.float64), law.basis)
-    return field, np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
+    return {"u0": field}, np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
 
 
 def homotopy() -> plt.Figure:
@@ -102,10 +102,10 @@ def stages() -> plt.Figure:
     colors = plt.get_cmap("plasma")(np.linspace(0, 0.85, len(times)))
     for panel, eps in zip(axes, (0.1, 0.01, 0.001), strict=True):
         op = hop.load("burgers-time", eps=eps)
-        field, u0 = functions(op, 1)
+        a, u0 = functions(op, 1)
         x = op.ansatz.problem.domain.grid(401, len(times))
         u = op(u0, x).reshape(len(times), -1)
-        truth = op.ansatz.problem.reference(field, x, op.lam).reshape(u.shape)
+        truth = op.ansatz.problem.reference(a, x, op.lam).reshape(u.shape)
         for mine, theirs, t, color in zip(u, truth, times, colors, strict=True):
             panel.plot(x[:401, 0], mine, color=color, lw=2, label=f"t = {t:g}")
             panel.plot(x[:401, 0], theirs, **DASHES)
@@ -185,8 +185,8 @@ def gauge() -> plt.Figure:
     x = np.linspace(0, 1, 4001)[:, None]
     for eps, color in ((0.5, "C0"), (0.1, "C1"), (0.05, "C3")):
         op = hop.load("burgers-steady", eps=eps)
-        field, u0 = functions(op, 1)
-        truth = op.ansatz.problem.reference(field, x, op.lam)[0]
+        a, u0 = functions(op, 1)
+        truth = op.ansatz.problem.reference(a, x, op.lam)[0]
         u, a = op.jets(u0, x, np.float64)
         with jax.enable_x64(True):
             lam = Lam(jnp.float64(0), jnp.float64(eps))

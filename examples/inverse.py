@@ -101,7 +101,8 @@ truths = rng.normal(size=(args.states, len(scales)))
 
 
 def classical(z: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return op.ansatz.problem.reference(Field(scales * z, law.basis), points, op.lam)
+    a = {"u0": Field(scales * z, law.basis)}
+    return op.ansatz.problem.reference(a, points, op.lam)
 
 
 def judge(truth: np.ndarray, data: np.ndarray, noise: float) -> tuple[float, ...]:

@@ -89,7 +89,7 @@ below the Monte Carlo error, more states help and a better solver does not.
 # %%
 few, last = min(1000, args.count), grid[-CELLS:]
 states = Field(draw(0).coefficients[:few], law.basis)
-exact = op.ansatz.problem.reference(states, last, op.lam)
+exact = op.ansatz.problem.reference({"u0": states}, last, op.lam)
 truth = quantities(exact)[..., 0]
 off = found[:, :few, -1] - truth
 row(f"{few:,} states, t = 1", "operator", "solver", "bias", f"MC {few:,}", f"MC {args.count:,}")

@@ -357,7 +357,9 @@ def _run(train: Callable[..., Any], config: Any, values: dict[str, Any], command
     with Console(speaks=sharding.is_chief()) as console:
         try:
             train(config, workdir, console, command=command, **safety)
-        except jax.errors.JaxRuntimeError as error:
+        except (jax.errors.JaxRuntimeError, ValueError) as error:
+            if isinstance(error, ValueError) and "Gloo" not in str(error):
+                raise  # but what JAX says of a peer that was lost while arrays were fetched
             what = str(error).splitlines()[0][:160]
             raise RunError(
                 f"the devices' runtime failed ({what}). Where a process of the job was lost, or "

@@ -174,7 +174,7 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
     reached = job.newest("w")
     one, two = job.start("w", 2, "--config.train.save_seconds=0.3")
     job.wait_for_a_checkpoint("w", reached)
-    time.sleep(0.3)  # some steps on; within a save the other waits for the heartbeats to cease
+    time.sleep(0.1)  # between two saves: within one, the other waits for the heartbeats to cease
     two.kill()
     code, said = end(one, 200)
     assert code == 1
