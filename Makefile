@@ -11,6 +11,7 @@ python_with_venv = $(or $(call whole,$(python)),$(error \
   $(python) has no venv; install it (Debian: apt install $(notdir $(python))-venv), $(other)))
 BIN := .venv/bin
 RUN := runs/quickstart
+PYTEST := $(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: install quickstart test test-slow mutations lint format tables bench bench-rivals \
@@ -33,7 +34,8 @@ quickstart: install
 	$(BIN)/hop evaluate --checkpoint=$(RUN)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
+	HOP_TEST_DEVICES=1 $(PYTEST) -m "not slow and not devices"
+	$(PYTEST) -m "devices and not slow"
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow

@@ -123,6 +123,7 @@ WRONG = {
 }
 
 
+@pytest.mark.devices
 @pytest.mark.parametrize("name", WRONG)
 def test_bad_input_is_one_line_and_changes_nothing(name, place, tmp_path, capfd):
     words, message = WRONG[name]
@@ -204,6 +205,7 @@ def _timed(f, *args):
     return time.monotonic() - began
 
 
+@pytest.mark.devices
 def test_values_do_not_depend_on_the_device_count(place, tmp_path):
     """The same file from one device as from the eight of this process."""
     one = tmp_path / "one.npy"

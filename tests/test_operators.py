@@ -133,6 +133,7 @@ def test_values_do_not_depend_on_the_batch(op, u0):
     np.testing.assert_allclose(many, np.tile(whole, (60, 1)), atol=2e-6)
 
 
+@pytest.mark.devices
 def test_values_do_not_depend_on_the_devices(op, u0, monkeypatch):
     spread = op(u0)
     assert len(op.at_home[1].mesh.devices) == 8
@@ -142,6 +143,7 @@ def test_values_do_not_depend_on_the_devices(op, u0, monkeypatch):
     assert len(alone.at_home[1].mesh.devices) == 1
 
 
+@pytest.mark.devices
 def test_many_shapes_share_few_programs(op, u0):
     """Of NumPy and of JAX, for values, derivatives and residuals: none compiles for its shape."""
     kinds = [op, lambda *a: op.derivative(*a, 1), op.residual]

@@ -5,27 +5,11 @@
 from hop.config.experiments import Experiment, build, check_problem, problem_class
 from hop.config.schema import (
     KINDS, Config, MeshConfig, PathConfig, TrainConfig, check_alike, completed, experiment, find,
-    modules, options_for, parse, with_data_dir, stored, to_json,
+    modules, options_for, parse, stored, to_json, with_data_dir,
 )
 
 __all__ = [
-    "KINDS",
-    "Config",
-    "Experiment",
-    "MeshConfig",
-    "PathConfig",
-    "TrainConfig",
-    "build",
-    "check_alike",
-    "check_problem",
-    "completed",
-    "experiment",
-    "find",
-    "modules",
-    "options_for",
-    "parse",
-    "problem_class",
-    "stored",
-    "to_json",
-    "with_data_dir",
+    "KINDS", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig", "build",
+    "check_alike", "check_problem", "completed", "experiment", "find", "modules", "options_for",
+    "parse", "problem_class", "stored", "to_json", "with_data_dir",
 ]

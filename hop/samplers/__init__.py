@@ -1,9 +1,7 @@
 """Samplers: where the collocation points of a step are, one file each.
 
-A sampler's module exports its class alone (`__all__`) and is found by name, `config.train.sampler`.
-A strategy may put another in its place.
-
-Shapes: n functions, q points, d coordinates.
+A sampler is a frozen dataclass, found by the name of its module: `config.train.sampler`.
+A strategy may put another in its place. Shapes: n functions, q points, d coordinates.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +13,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 
-Residual = Callable[[Array], Array]  # points (m, d) → H there (n, m), of the network as it is
+Rows = Callable[[Array], Array]  # points (m, d) → H there (n, m), of the network as it is
 Last = Callable[[Array, Sequence[str]], Jet]  # points, labels → the jet of the last stage's network
 
 
@@ -42,7 +40,7 @@ class Sampler(Protocol):
     def points(self, key: Array, count: int, domain: Box) -> Array:
         """Points (count, d), in the default float type."""
 
-    def pool(self, key: Array, count: int, domain: Box, residual: Residual) -> Any:
+    def pool(self, key: Array, count: int, domain: Box, residual: Rows) -> Any:
         """What all steps of one dispatch draw from, made at its start; None for most."""
         return None
 

@@ -10,6 +10,7 @@ too, where u_xx is large. (Equidistribution of a monitor function: Huang, Russel
 Mesh Methods*, Springer 2011, chapter 2.)
 """
 
+import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -26,6 +27,7 @@ __all__ = ["Adaptive"]
 _GRID = 4001  # where w is evaluated; four points per ε at ε = 0.001
 
 
+@dataclasses.dataclass(frozen=True)
 class Adaptive(Stratified):
     """No options."""
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from hop.domain import Box
 from hop.errors import UserError
-from hop.samplers import Last, Points, Residual, Sampler
+from hop.samplers import Last, Points, Rows, Sampler
 from hop.samplers.stratified import Stratified
 
 __all__ = ["ByResidual"]
@@ -71,7 +71,7 @@ class ByResidual(Sampler):
     def points(self, key: Array, count: int, domain: Box) -> Array:
         return self.candidates.points(key, count, domain)
 
-    def pool(self, key: Array, count: int, domain: Box, residual: Residual) -> Candidates:
+    def pool(self, key: Array, count: int, domain: Box, residual: Rows) -> Candidates:
         x = self.points(jax.random.fold_in(key, 1), self.ratio * count, domain)
         return Candidates(x, log_density(residual(x), self.power, self.floor))
 

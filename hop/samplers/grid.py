@@ -1,5 +1,6 @@
 """The same tensor grid at every step, ends included."""
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from hop.samplers import Sampler
 __all__ = ["Grid"]
 
 
+@dataclasses.dataclass(frozen=True)
 class Grid(Sampler):
     """No options."""
 

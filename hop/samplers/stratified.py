@@ -3,6 +3,7 @@
 In one dimension that is a jittered grid.
 """
 
+import dataclasses
 from typing import ClassVar
 
 import jax
@@ -15,6 +16,7 @@ from hop.samplers import Sampler
 __all__ = ["Stratified"]
 
 
+@dataclasses.dataclass(frozen=True)
 class Stratified(Sampler):
     """No options."""
 

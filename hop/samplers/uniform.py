@@ -1,5 +1,6 @@
 """Each point drawn independently."""
 
+import dataclasses
 from typing import ClassVar
 
 import jax
@@ -11,6 +12,7 @@ from hop.samplers import Sampler
 __all__ = ["Uniform"]
 
 
+@dataclasses.dataclass(frozen=True)
 class Uniform(Sampler):
     """No options."""
 

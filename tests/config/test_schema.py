@@ -6,6 +6,7 @@ import hop
 from hop import config as config_lib
 
 
+@pytest.mark.devices
 def test_without_input_functions_all_devices_split_the_points():
     for function, point, points in ((-1, 1, 8), (1, -1, 8), (4, 2, 8), (2, -1, 8)):
         layout = config_lib.MeshConfig(function, point).layout(functions=False)

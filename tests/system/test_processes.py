@@ -23,6 +23,8 @@ from hop.problem import Lam
 from hop.sharding import Layout
 from hop.training import Program, Window, feed, train
 
+pytestmark = pytest.mark.devices
+
 ROOT = Path(hop.__file__).parents[1]
 
 MESHES = [(1, 1), (8, 1), (2, 4), (4, 2), (1, 8)]

@@ -128,6 +128,7 @@ def test_numbers_depend_on_no_setting_of_the_process():
         assert "_text()" not in text, path
 
 
+@pytest.mark.devices
 def test_lazy_names_resolve():
     for name in hop.__all__:
         assert getattr(hop, name)

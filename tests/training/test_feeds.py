@@ -11,6 +11,8 @@ from hop.sharding import Layout
 from hop.training import feed, train
 from hop.training.feeds import draws, fresh
 
+pytestmark = pytest.mark.devices
+
 
 def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
     lbfgs = config_lib.to_json(tiny(train__accumulate=2)) | {"solver": {"name": "lbfgs"}}

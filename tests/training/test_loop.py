@@ -17,6 +17,8 @@ from hop.operators import Operator
 from hop.problem import Lam
 from hop.training import Program, train
 
+pytestmark = pytest.mark.devices
+
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 
 

@@ -16,6 +16,8 @@ from hop.sharding import Layout
 from hop.solvers import Solver
 from hop.training import Program, Window, check_batch, feed, train
 
+pytestmark = pytest.mark.devices
+
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 
 
