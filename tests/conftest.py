@@ -9,7 +9,10 @@ COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 # And what they compile runs for moments: it is not worth optimising.
-QUICK = "--xla_backend_optimization_level=0"
+QUICK = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1"
+)
 # Every test passes on eight devices. On few cores one is many times quicker, and most tests are no
 # less strict there: `make test` runs those that are marked "devices" on eight, the others on one.
 DEVICES = int(os.environ.get("HOP_TEST_DEVICES", "8"))
