@@ -325,7 +325,9 @@ class Sink:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)  # another machine may still write into it
+        if path.exists():
+            shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 

@@ -110,10 +110,11 @@ def _check_functions(made: Experiment) -> None:
     if made.config.data.fresh and not made.problem.inputs:
         raise UserError("config.data.fresh: this problem has no input functions; leave it out")
     parts = made.config.train.accumulate
-    if parts > 1 and made.accumulates_over == "functions" and not made.problem.inputs:
+    whole = [term.name for term in made.plan.terms if not term.pointwise]
+    if parts > 1 and whole and not made.problem.inputs:
         raise UserError(
-            f"config.train.accumulate={parts}: strategy.slow and strategy.pin weigh all points "
-            "together, and there are no functions to split; use 1"
+            f"config.train.accumulate={parts}: strategy.{whole[0]} weighs all points together, and "
+            "there are no functions to split; use 1"
         )
 
 

@@ -105,8 +105,8 @@ class TrainConfig:
       points: collocation points per step, shared by the functions.
       accumulate: the parts that a step is worked through in, one after the other: the same step in
         less memory. They are parts of its points; or of its functions, where the loss weighs a
-        function's points together (`strategy.slow`). What the parts share is evaluated for each: a
-        branch, or a trunk, and the soft conditions.
+        function's points together (`strategy.slow`, `strategy.pin`). What the parts share is
+        evaluated for each: a branch, or a trunk, and the soft conditions.
       sampler: "stratified", "uniform" or "grid"; on an interval also "adaptive", denser where the
         last stage's network is steep; or "by_residual" (`hop.samplers`).
       patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a

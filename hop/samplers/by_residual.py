@@ -95,3 +95,8 @@ class ByResidual(Sampler):
                 f"'{config.solver['name']}' keeps those of its first; use solver.name=first_order "
                 "or gauss_newton_cg"
             )
+        if not experiment.plan.pointwise:
+            raise UserError(
+                "points by the residual lie unevenly, and strategy.slow and strategy.pin weigh all "
+                "points together; set these to 0, or use config.train.sampler=stratified"
+            )

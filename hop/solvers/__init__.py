@@ -39,7 +39,7 @@ class Objective(Protocol):
         """r (m,) and ∂r/∂θ (m, P), the columns in the order of `ravel_pytree`."""
 
     def drawn(self, params: Params, key: Array, count: int) -> "Objective":
-        """The same on `count` of its points and of its soft conditions (all if there are fewer).
+        """The same on `count` of its points, and of each term's own (all if there are fewer).
 
         They are drawn without replacement, the density ∝ |row| / mean |row| + 1.
         """

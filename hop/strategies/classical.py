@@ -10,7 +10,7 @@ __all__ = ["Classical"]
 
 @dataclasses.dataclass(frozen=True)
 class Classical(Strategy):
-    """Attributes: condition: w_bc, of the soft conditions."""
+    """Attributes: condition: w_c, of the soft conditions."""
 
     condition: float = 1.0
 

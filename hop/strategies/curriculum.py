@@ -15,7 +15,7 @@ __all__ = ["Curriculum"]
 
 @dataclasses.dataclass(frozen=True)
 class Curriculum(Strategy):
-    """Attributes: condition: w_bc, of the soft conditions."""
+    """Attributes: condition: w_c, of the soft conditions."""
 
     condition: float = 1.0
 

@@ -22,7 +22,7 @@ __all__ = ["HomotopyLoss"]
 class HomotopyLoss(Strategy):
     """Attributes:
     residual: w_H. At 0 the first stage, which has no tangent yet, still uses 1.
-    condition: w_bc, of the soft conditions; likewise.
+    condition: w_c, of the soft conditions; likewise.
     tangent: w_T = α/Δp², of the tangent term.
     tangent_share: the share of a stage's steps over which w_T falls linearly to 0. The term pulls
       towards the Euler predictor, so it must vanish for the residual to decide; inf keeps it.
@@ -40,20 +40,20 @@ class HomotopyLoss(Strategy):
     pin: float = 0.0
 
     def __post_init__(self):
-        check_range("strategy", "not be negative", **dataclasses.asdict(self))
+        check_range("config.strategy", "not be negative", **dataclasses.asdict(self))
         if self.residual == 0 and self.tangent == 0:
             raise UserError(
-                "strategy.residual and strategy.tangent are both 0, so nothing is asked of the "
-                "network; raise one"
+                "config.strategy.residual and strategy.tangent are both 0, so nothing is asked of "
+                "the network; raise one"
             )
         if self.residual == 0 and math.isfinite(self.tangent_share):
             raise UserError(
-                "strategy.residual is 0 while the tangent term fades, so nothing is asked of the "
-                "network at a stage's end; set strategy.tangent_share=inf"
+                "config.strategy.residual is 0 while the tangent term fades, so nothing is asked "
+                "of the network at a stage's end; set strategy.tangent_share=inf"
             )
         if self.tangent_share == 0:
             raise UserError(
-                "strategy.tangent_share must be positive; to leave the tangent term "
+                "config.strategy.tangent_share must be positive; to leave the tangent term "
                 "out, set strategy.tangent=0"
             )
 

@@ -18,7 +18,7 @@ __all__ = ["Resampling"]
 @dataclasses.dataclass(frozen=True)
 class Resampling(Strategy):
     """Attributes:
-    condition: w_bc, of the soft conditions.
+    condition: w_c, of the soft conditions.
     pool: candidates for each point drawn.
     power, floor: k and c of p ∝ |H|^k / mean |H|^k + c.
     """

@@ -30,7 +30,7 @@ class SequenceToSequence(Strategy):
     horizon: the time T marched to. The transient falls like exp(−λ₀T), λ₀ the slowest eigenvalue.
     windows: how many, of equal length.
     initial: w_0, of the function that a window starts from.
-    condition: w_bc, of the soft conditions.
+    condition: w_c, of the soft conditions.
     """
 
     horizon: float = 10.0

@@ -59,6 +59,14 @@ def test_what_resampling_cannot_serve_is_refused(tiny, change, options, words):
         config_lib.build(with_strategy(tiny(**change), "resampling", **options))
 
 
+def test_terms_that_weigh_all_points_together_refuse_uneven_ones(tiny):
+    config = tiny(train__sampler="by_residual")
+    config_lib.build(config)
+    slow = with_strategy(config, "homotopy_loss", slow=1.0)
+    with pytest.raises(hop.UserError, match="lie unevenly.*use config.train.sampler=stratified"):
+        config_lib.build(slow)
+
+
 def test_resampling_refuses_a_solver_that_keeps_its_points(tiny):
     values = config_lib.to_json(with_strategy(tiny(), "resampling")) | {"solver": {"name": "lbfgs"}}
     with pytest.raises(hop.UserError, match="'lbfgs' keeps those of its first; use solver.name"):

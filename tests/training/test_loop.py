@@ -252,7 +252,7 @@ def test_a_stage_follows_the_last_one(tiny_mlp, tmp_path, listener, monkeypatch)
     """Its network and anchor are the last stage's end, and λ_{k−1} its place."""
     dry = Dry([1.0] * 4, monkeypatch)
     train(tiny_mlp(train__dispatch=20), tmp_path / "w", listener())
-    places = [(int(s.index), float(s.previous.eps), float(s.lam.eps), float(s.tangent))
+    places = [(int(s.index), float(s.previous.eps), float(s.lam.eps), float(s.follows))
               for s, _ in dry.asked[::2]]  # fmt: skip
     expected = [(0, 0.5, 0.5, 0), (1, 0.5, 0.3, 1)]
     np.testing.assert_allclose(places, expected, rtol=1e-6)

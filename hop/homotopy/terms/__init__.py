@@ -1,7 +1,7 @@
 """The terms of the loss, one file each.
 
 A term is a block of residual rows with a weight. A strategy lists the terms of its loss
-(`hop.strategies.Plan`), so a new term is one new file and a line in the strategy that wants it.
+(`hop.strategies.Plan`), so a new term is one new file, and an option of the strategy that wants it.
 
 Shapes: n functions, q points, d coordinates.
 """
@@ -32,14 +32,14 @@ class Stage(NamedTuple):
       index: k.
       lam: λ_k.
       previous: λ_{k−1}; λ_k itself at the first stage.
-      tangent: 1, or 0 at a stage that has no predecessor.
+      follows: 1, or 0 at a stage that has no predecessor.
       pin: of the slow mode; None in a run that never pins.
     """
 
     index: Any
     lam: Lam
     previous: Lam
-    tangent: Any
+    follows: Any
     pin: Pin | None = None
 
 
@@ -100,8 +100,8 @@ class Term(abc.ABC):
       w: the weight.
       name: of its column in the records.
       pointwise: whether there is a row for each point, and it depends on this point alone. Only
-        such terms are split over points, and drawn some of them (`hop.solvers.kaczmarz`).
-      needed: whether a stage without predecessor, which has no tangent, uses 1 where w is 0.
+        then can a step be worked through in parts of its points, or on a few of them.
+      needed: whether w = 0 counts as 1 at a stage without predecessor.
     """
 
     w: float = 1.0
@@ -118,7 +118,7 @@ class Term(abc.ABC):
     def weight(self, stage: Stage, done: ArrayLike) -> Array:
         """w, `done` of the stage's limit of steps being done, in [0, 1]."""
         alone = self.w or float(self.needed)
-        return jnp.where(stage.tangent > 0, jnp.asarray(self.w, float), alone)
+        return jnp.where(stage.follows > 0, jnp.asarray(self.w, float), alone)
 
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points | None:
         """The term's own points; None for the collocation points. Without any, it is left out."""

@@ -28,6 +28,6 @@ class Initial(Term):
         jets = view.ansatz.input_jet(view.inputs, start, ("",))
         a = {name: jet[""] for name, jet in jets.items()}
         given = jnp.where(
-            view.stage.tangent > 0, view.value(view.anchor, end), problem.initial(columns(start), a)
+            view.stage.follows > 0, view.value(view.anchor, end), problem.initial(columns(start), a)
         )
         return view.value(view.params, start) - jax.lax.stop_gradient(given)

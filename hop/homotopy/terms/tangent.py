@@ -44,7 +44,7 @@ class Tangent(Term):
         return self.share if math.isfinite(self.share) else 0.0
 
     def weight(self, stage: Stage, done: ArrayLike) -> Array:
-        return self.w * (jnp.maximum(0.0, 1 - done / self.share) * stage.tangent)
+        return self.w * (jnp.maximum(0.0, 1 - done / self.share) * stage.follows)
 
     def rows(self, view: View) -> Array:
         old = jax.lax.stop_gradient(view.ansatz.jet(view.anchor, view.inputs, view.x))
