@@ -69,7 +69,7 @@ def test_tangent_row_misses_the_residual_at_second_order():
 
 def weights(terms, follows, done=0.0):
     """The weights of some terms by their names, in a stage that follows another (1) or not (0)."""
-    at = stage(Lam(0.0, 0.1), Lam(0.0, 0.2))._replace(tangent=jnp.float32(follows))
+    at = stage(Lam(0.0, 0.1), Lam(0.0, 0.2))._replace(follows=jnp.float32(follows))
     points = Points(jnp.asarray(X[0].T), jnp.ones(11))
     loss = Loss(terms, Ansatz(PROBLEM, MLP()), {}, {}, points, at, jnp.float32(done))
     return {name: float(value) for name, value in loss.weights.items()}

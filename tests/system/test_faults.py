@@ -172,9 +172,9 @@ def test_two_processes_and_the_end_of_one(tmp_path, data_dir):
         assert code == 75
         assert re.search("hop: ended by SIGTERM in stage .*a checkpoint is saved", said)
     reached = job.newest("w")
-    one, two = job.start("w", 2, "--config.train.save_seconds=0.3")
-    job.wait_for_a_checkpoint("w", reached)
-    time.sleep(0.1)  # between two saves: within one, the other waits for the heartbeats to cease
+    one, two = job.start("w", 2, "--config.train.save_seconds=1")
+    job.wait_for_a_checkpoint("w", reached)  # after the first window, which compiles
+    time.sleep(0.2)  # between two saves: within one, the other waits for the heartbeats to cease
     two.kill()
     code, said = end(one, 200)
     assert code == 1
