@@ -14,6 +14,7 @@ Introduction to Computational Stochastic PDEs*, 2014, ch. 7).
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,11 @@ class Field:
         """
         pseudo_inverse = _fit_matrix(tuple(map(float, sensors)), basis, modes)
         return Field(jnp.matmul(values, jnp.asarray(pseudo_inverse, values.dtype).T), basis)
+
+
+def how_many(fields: Mapping[str, Field]) -> int:
+    """n, of a problem's input functions by name; 1 without any, for its one solution."""
+    return next((len(field.coefficients) for field in fields.values()), 1)
 
 
 def eigenfunctions(basis: str, x: Array, count: int, order: int = 0) -> Float[Array, "q K"]:

@@ -18,7 +18,7 @@ from hop import ambient, metrics
 from hop.checkpoints import StageInfo, Store
 from hop.domain import Box
 from hop.errors import RunError, UserError
-from hop.fields import Field
+from hop.fields import Field, how_many
 from hop.operators import Operator, open_stage
 from hop.problem import Problem, in_time, reference
 
@@ -223,8 +223,7 @@ def _reference(operator: Operator, fields: Mapping[str, Field], x: np.ndarray) -
     try:
         return reference(operator.ansatz.problem, fields, x, operator.lam)
     except (RunError, UserError):
-        count = next((len(field.coefficients) for field in fields.values()), 1)
-        return np.full((count, len(x)), np.nan)
+        return np.full((how_many(fields), len(x)), np.nan)
 
 
 def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
-from hop.fields import Field, RandomField
+from hop.fields import Field, RandomField, how_many
 
 
 class Lam(NamedTuple):
@@ -91,7 +91,7 @@ def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam)
       RunError: there is none, or its solver does not converge.
       UserError: it fails in another way, or gives no finite numbers of this shape.
     """
-    name, n = type(problem).__name__, next((len(f.coefficients) for f in a.values()), 1)
+    name, n = type(problem).__name__, how_many(a)
     try:
         if not isinstance(problem, Referenced):
             raise NotImplementedError

@@ -20,7 +20,7 @@ from scipy.interpolate import BarycentricInterpolator
 from hop import ambient
 from hop.derivatives import Jet, partials
 from hop.errors import RunError
-from hop.fields import Field
+from hop.fields import Field, how_many
 from hop.problem import Lam, Problem
 
 _NEWTON_STEPS = 50
@@ -68,7 +68,7 @@ def solve(
         places = jnp.asarray([[lam.s, lam.eps] for lam in walk], jnp.float64)
         x = lobatto(interval, nodes)
         values, sizes = [], []
-        count = next((len(f.coefficients) for f in a.values()), 1)
+        count = how_many(a)
         for first in range(0, count, _BATCH):
             numbers = jnp.arange(first, min(first + _BATCH, count))
             block = {

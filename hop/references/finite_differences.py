@@ -19,7 +19,7 @@ from jax import Array
 
 from hop import ambient
 from hop.derivatives import Jet
-from hop.fields import Field
+from hop.fields import Field, how_many
 from hop.problem import Lam, Problem
 
 
@@ -53,7 +53,7 @@ def march(
         count = math.ceil(math.log(1 / tolerance) / decay / step)
         x = jnp.asarray(grid)
         inner = {name: {"": field(x[1:-1, 0])} for name, field in a.items()}
-        start = jnp.zeros((next((len(f.coefficients) for f in a.values()), 1), points))
+        start = jnp.zeros((how_many(a), points))
         u = _march(problem, start, inner, x, jnp.asarray([lam.s, lam.eps]), step, count)
         return grid[:, 0], np.asarray(u), count
 

@@ -64,5 +64,5 @@ class Strategy(Protocol):
         return sampler
 
     def plan(self) -> Plan:
-        """What is done at each stage; by default, the residual and the conditions are lowered."""
+        """What is done at each stage: by default, residual and soft conditions are minimised."""
         return Plan((Residual(), Condition(self.condition)))

@@ -10,7 +10,6 @@ writes the file again; its diff then shows what the change touches.
 """
 
 import json
-import pkgutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -32,26 +31,20 @@ PRETRAINED = Path(hop.__file__).parents[1] / "pretrained"
 Case = dict[str, Any]
 
 
-def modules(kind: str) -> list[str]:
-    folder = Path(hop.__file__).parent / kind
-    return sorted(found.name for found in pkgutil.iter_modules([str(folder)]))
-
-
 def has_input(problem: str) -> bool:
     return bool(config_lib.find("problem", problem)().inputs)
 
 
 def cases() -> Iterator[tuple[str, Case]]:
     """name → problem, strategy, solver, and overrides FIELD → value."""
-    for problem in modules("problems"):
-        for strategy in modules("strategies"):
+    for problem in config_lib.modules("hop.problems"):
+        for strategy in config_lib.modules("hop.strategies"):
             serving = ("first_order", "levenberg_marquardt")
             dense = not has_input(problem) and strategy in ("euler", "predictor_corrector")
             yield _named(problem, strategy, serving[dense])
-        for solver in modules("solvers"):
-            strategy = "curriculum" if solver == "first_order" else "homotopy_loss"
-            if solver != "first_order":
-                yield _named(problem, strategy, solver)
+        for solver in config_lib.modules("hop.solvers"):
+            if solver != "first_order":  # which serves most strategies above
+                yield _named(problem, "homotopy_loss", solver)
     odd = {"problem.symmetry": "odd"}
     parts = {"train.accumulate": 4}
     yield _named("burgers_steady", "homotopy_loss", "first_order", slow={"strategy.slow": 1.0})
