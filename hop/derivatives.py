@@ -3,7 +3,8 @@
 A **jet** is the value of a function with some of its derivatives, as a dict from a label to an
 array. The label spells the derivative: `""` is the value, `"x"` is u_x, `"xx"` is u_xx, `"xt"` is
 u_xt. The letters x, y, z name the first, second and third column of the points, t the last.
-`LAPLACIAN` is Δu over all the columns, `GRADIENT` all first derivatives, (d, …).
+`LAPLACIAN` is Δu over space, `GRADIENT` the first derivatives in space, (d, …): all columns, but
+the last where a label beside them names t.
 
 For an operator u(a)(y) = Σ_p B_p(a) T_p(y) only the trunk T is differentiated (`jet`), and one
 matrix product per derivative carries it to every function. A pointwise map of such sums (a lift,
@@ -46,6 +47,11 @@ def spelled(labels: Iterable[str]) -> tuple[str, ...]:
     return closure(label for label in labels if label not in (LAPLACIAN, GRADIENT))
 
 
+def in_space(labels: Iterable[str], dim: int) -> int:
+    """How many of `dim` columns of the points ∇ and Δ are over."""
+    return dim - any("t" in label for label in labels)
+
+
 def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
     """Value and derivatives of `f` at `x`, by nested forward mode.
 
@@ -60,7 +66,8 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
     wanted, rest = closure(labels), spelled(labels)
     if rest != wanted:
         over_axes = {GRADIENT: gradient, LAPLACIAN: laplacian}
-        found = {k: of(f, x) for k, of in over_axes.items() if k in wanted}
+        space = in_space(wanted, x.shape[-1])
+        found = {k: of(f, x, space) for k, of in over_axes.items() if k in wanted}
         return jet(f, x, rest) | found
     letters = sorted({label[0] for label in wanted if label})
     if not letters:
@@ -74,17 +81,17 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
     return {label: out[label] for label in wanted}
 
 
-def gradient(f: Callable[[Array], Array], x: Array) -> Array:
-    """∇f at x (..., d), the axes first: (d, …)."""
+def gradient(f: Callable[[Array], Array], x: Array, space: int) -> Array:
+    """∇f at x (..., d) over its first `space` columns, the axes first: (space, …)."""
 
     def along(axis: Array) -> Array:
         return jax.jvp(f, (x,), (jnp.broadcast_to(axis, x.shape),))[1]
 
-    return jax.vmap(along)(jnp.eye(x.shape[-1], dtype=x.dtype))
+    return jax.vmap(along)(jnp.eye(space, x.shape[-1], dtype=x.dtype))
 
 
-def laplacian(f: Callable[[Array], Array], x: Array) -> Array:
-    """Δf at x: the sum of the second derivatives along the axes, one axis after the other.
+def laplacian(f: Callable[[Array], Array], x: Array, space: int | None = None) -> Array:
+    """Δf at x: the sum of the second derivatives along its axes, one axis after the other.
 
     It serves any f. The sum keeps one axis in memory at a time, and reverse mode computes each
     anew, which is three times as fast as all of them side by side in d = 20; where value, gradient
@@ -94,6 +101,7 @@ def laplacian(f: Callable[[Array], Array], x: Array) -> Array:
     Args:
       f: as in `jet`.
       x: points (..., d).
+      space: how many of the columns are summed over, from the first; all by default.
     """
 
     def add(total: Array, axis: Array) -> tuple[Array, None]:
@@ -104,7 +112,8 @@ def laplacian(f: Callable[[Array], Array], x: Array) -> Array:
 
         return total + jax.jvp(slope, (x,), (along,))[1], None
 
-    axes = jnp.eye(x.shape[-1], dtype=x.dtype).reshape(-1, *(1,) * (x.ndim - 1), x.shape[-1])
+    axes = jnp.eye(space or x.shape[-1], x.shape[-1], dtype=x.dtype)
+    axes = axes.reshape(-1, *(1,) * (x.ndim - 1), x.shape[-1])
     start = jax.eval_shape(f, x)
     step = jax.checkpoint(add, prevent_cse=False)
     return jax.lax.scan(step, jnp.zeros(start.shape, start.dtype), axes)[0]
@@ -144,7 +153,7 @@ def push(
 
         return jax.jvp(slope, (jnp.zeros((), x.dtype),), (jnp.ones((), x.dtype),))
 
-    axes = jnp.eye(x.shape[-1], dtype=x.dtype)
+    axes = jnp.eye(in_space(names, x.shape[-1]), x.shape[-1], dtype=x.dtype)
     first, second = jax.vmap(along)(axes, tuple(j[GRADIENT] for j in jets))
     if GRADIENT in labels:
         out[GRADIENT] = first
@@ -193,7 +202,8 @@ def rescale(jet: Mapping[str, Array], scale: np.ndarray) -> Jet:
 
     def factor(label: str, value: Array) -> Any:
         if label == GRADIENT:
-            return jnp.asarray(scale, value.dtype).reshape(-1, *(1,) * (value.ndim - 1))
+            space = jnp.asarray(scale[: len(value)], value.dtype)
+            return space.reshape(-1, *(1,) * (value.ndim - 1))
         if label == LAPLACIAN:
             return float(scale[0]) ** 2
         return math.prod(float(scale[_AXES[c]]) for c in label)

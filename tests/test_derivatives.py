@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hop.derivatives import closure, jet, laplacian, push, rescale
+from hop.derivatives import GRADIENT, LAPLACIAN, closure, jet, laplacian, push, rescale
 from hop.networks.mlp import MLP
 
 LABELS = st.lists(st.text("xt", min_size=1, max_size=3), min_size=1, max_size=3)
@@ -82,3 +82,21 @@ def test_laplacian_of_a_plane_wave(k):
         x = jax.random.uniform(jax.random.key(0), (3, len(k)))
         value = laplacian(lambda p: jnp.sin(p @ wave), x)
         np.testing.assert_allclose(value, -jnp.sum(wave**2) * jnp.sin(x @ wave), atol=1e-12)
+
+
+def test_laplacian_and_gradient_are_over_space_where_a_label_names_time():
+    def f(p):
+        x, y, t = p[..., 0], p[..., 1], p[..., 2]
+        return jnp.sin(x) * y**2 * t**3
+
+    with jax.enable_x64(True):
+        points = jax.random.uniform(jax.random.key(0), (5, 3), float)
+        x, y, t = points.T
+        found = jet(f, points, (LAPLACIAN, GRADIENT, "t"))
+        pushed = push(lambda F, p: F * p[:, 0], (found,), points, (LAPLACIAN, GRADIENT, "t"))
+        space = (2 - y**2) * jnp.sin(x) * t**3
+        np.testing.assert_allclose(found[LAPLACIAN], space, atol=1e-12)
+        assert found[GRADIENT].shape == (2, 5)
+        exact = x * space + 2 * jnp.cos(x) * y**2 * t**3
+        np.testing.assert_allclose(pushed[LAPLACIAN], exact, atol=1e-12)
+        np.testing.assert_allclose(found["t"], 3 * jnp.sin(x) * y**2 * t**2, atol=1e-12)
