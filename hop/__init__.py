@@ -4,15 +4,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hop.domain import Box
     from hop.errors import RunError, UserError
+    from hop.laws.gaussian_field import GaussianField
+    from hop.laws.log_uniform import LogUniform
+    from hop.laws.uniform import Uniform
     from hop.operators import Operator, load
+    from hop.problem import Condition, Problem
     from hop.training import train
     from hop.trust import Gauge, gauge
 
-__all__ = ["Gauge", "Operator", "RunError", "UserError", "gauge", "load", "train"]
+_HOMES = {
+    "Box": "domain",
+    "Condition": "problem",
+    "Gauge": "trust",
+    "GaussianField": "laws.gaussian_field",
+    "LogUniform": "laws.log_uniform",
+    "Operator": "operators",
+    "Problem": "problem",
+    "RunError": "errors",
+    "Uniform": "laws.uniform",
+    "UserError": "errors",
+    "gauge": "trust",
+    "load": "operators",
+    "train": "training",
+}
 
-_HOMES = {"Gauge": "trust", "Operator": "operators", "RunError": "errors", "UserError": "errors",
-          "gauge": "trust", "load": "operators", "train": "training"}  # fmt: skip
+__all__ = [
+    "Box", "Condition", "Gauge", "GaussianField", "LogUniform", "Operator", "Problem", "RunError",
+    "Uniform", "UserError", "gauge", "load", "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:  # JAX is imported on first use, so `hop --help` is quick

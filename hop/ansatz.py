@@ -1,7 +1,7 @@
 """The ansatz u_θ: a network inside a problem, as jets and residuals at collocation points."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,11 +11,13 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
-from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, jet, mirror, push, rescale
-from hop.errors import UserError
-from hop.fields import Field, RandomField
-from hop.networks import Network, Params, Propagating
-from hop.problem import Lam, Problem
+from hop.derivatives import Jet, closure, jet, mirror, pull, push, rescale
+from hop.errors import check_range
+from hop.laws import Field
+from hop.networks import Network, Params, Values
+from hop.problem import Featured, Knowing, Lam, Problem, Reduced, Traced
+
+Jets = list[Jet]
 
 
 class Functions(NamedTuple):
@@ -30,100 +32,166 @@ Inputs = Mapping[str, Functions]  # by name
 
 @dataclasses.dataclass(frozen=True)
 class Ansatz:
-    """u_θ(a)(x) = lift(N(a)(y), x, a(x)), y the place of x on the reference cube.
+    """u_θ(a)(x) = lift(N(a)(x), x, a(x), λ).
 
-    N = decode(F_θ(a)(y), y, a(x)), a in units of its law's rms; or its odd part where the problem
-    declares a symmetry: the mean of ±N over the reflections y ↦ ±y of the coordinates in
-    `problem.odd`, each a pointwise map of features at the reflected point.
+    N = decode(F_θ(a)(z), y, a(x)) with y the place of x on the reference cube, inputs in units of
+    their laws, and z what the layers see: cos πmy and sin πmy, m ≤ `harmonics`, of a periodic
+    coordinate y, so that u is periodic with all its derivatives; the other coordinates; and the
+    problem's trunk features. Where the problem declares a symmetry, N is made odd: the mean of ±N
+    over the reflections of the coordinates in `problem.odd`, each a pointwise map of features at
+    the reflected point.
+
+    Attributes:
+      problem: the PDE.
+      network: the network.
+      harmonics: M, of every periodic coordinate.
     """
 
     problem: Problem
     network: Network
+    harmonics: int = 4
+
+    def __post_init__(self):
+        check_range("config.ansatz", "be at least 1", harmonics=self.harmonics)
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The derivatives that the residual needs, closed."""
-        return closure(self.problem.labels)
+    def derivatives(self) -> tuple[str, ...]:
+        """Those that the residual needs, closed."""
+        return closure(self.problem.derivatives)
 
     def inputs(self, values: Mapping[str, Array]) -> Inputs:
         """Sensor values (n, m) with the coefficients of the fields that fit them best."""
-
-        def fitted(law: RandomField, seen: Array) -> Functions:
-            field = Field.fit(seen, law.sensors, law.basis, law.modes)
-            return Functions(seen, field.coefficients)
-
-        return {name: fitted(self.problem.inputs[name], seen) for name, seen in values.items()}
+        laws = self.problem.inputs
+        return {k: Functions(v, laws[k].fit(v).coefficients) for k, v in values.items()}
 
     def init(self, key: Array) -> Params:
-        sensors = {name: law.sensor_count for name, law in self.problem.inputs.items()}
-        return self.network.init(key, self.problem.domain.dim, sensors)
+        sensors = {name: law.width for name, law in self.problem.inputs.items()}
+        x = jnp.zeros((1, self.problem.domain.dim))
+        one = jnp.ones((), x.dtype)
+        seen = jax.eval_shape(self._embedding(Lam(one, one)), x)
+        plain = self._plain(x).shape[1]
+        return self.network.init(key, seen.shape[1], sensors, self.problem.outputs, plain)
 
     def check(self, experiment: Any) -> None:
-        """Refuses, before anything is compiled, a network that does not fit the problem.
-
-        On a circle no condition holds at the ends, so the network itself must be periodic.
-
-        Raises:
-          UserError: what does not fit, with the remedy.
-        """
-        if LAPLACIAN in self.labels:
-            self._check_laplacian()
+        """Refuses, with a UserError, a network that does not fit the problem, uncompiled."""
         jax.eval_shape(self.init, ambient.key(0))
-        circle = bool(self.problem.domain.periodic)
-        waves = experiment.config.network.get("harmonics", 0)
-        if circle and not waves:
-            raise UserError(
-                "this problem is periodic in x and the network is not; set "
-                "config.network.harmonics=4"
-            )
-        if waves and not circle:
-            raise UserError(
-                f"config.network.harmonics={waves} makes the network periodic in x, and this "
-                "problem is not; set it to 0, or declare the problem's domain periodic=('x',)"
-            )
 
     def jet(
         self,
         params: Params,
         inputs: Inputs,
         x: Float[Array, "q d"],
-        labels: Sequence[str] | None = None,
+        lam: Lam,
+        derivatives: Sequence[str] | None = None,
     ) -> Jet:
-        """u_θ and its derivatives: label → (n, q); n = 1 without input functions."""
-        labels = self.labels if labels is None else closure(labels)
-        problem, network, domain = self.problem, self.network, self.problem.domain
-        if LAPLACIAN in labels:
-            self._check_laplacian()
-            if np.ptp(domain.scale) or not isinstance(network, Propagating):
-                # Δ in y is Δ in x on a cube alone.
-                return jet(lambda p: self.jet(params, {}, p, ())[""], x, labels)
-        rms = {name: problem.inputs[name].rms for name in inputs}
-        values = {name: given.values / rms[name] for name, given in inputs.items()}
-        images = self._images()
-        features, seen = [], []
-        for signs in images:
-            y = domain.to_reference(x) * jnp.asarray(signs, x.dtype)[None, :]
-            if LAPLACIAN in labels:
-                assert isinstance(network, Propagating)
-                jets = network.propagate(params, y, (*labels, GRADIENT))
-            else:
-                jets = network.features(params, values, y, labels)
-            features.append(rescale(jets, signs * domain.scale))
-            jets_of = self.input_jet(inputs, domain.reflect(x, signs), labels)
-            seen += [rescale(jets, signs) for jets in jets_of.values()]
+        """u_θ and its derivatives: label → (n, q), or (c, n, q); n = 1 without inputs.
+
+        By default those that the residual needs.
+        """
+        labels = self.derivatives if derivatives is None else closure(derivatives)
+        problem, jets = self.problem, self._sources(params, inputs, x, lam, labels)
+        traces = problem.traces if isinstance(problem, Traced) else lambda x: ()
+        for i in range(len(traces(columns(x)))):
+
+            def there(points: Array, i: int = i) -> Array:
+                return rows(traces(columns(points))[i])
+
+            found = self._sources(params, inputs, there(x), lam, labels)
+            jets += [pull(source, there, x, labels) for source in found]
+        known = self.input_jet(inputs, x, lam, labels)
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
-            y, total, rest = domain.to_reference(points), jnp.zeros((), x.dtype), iter(at)
-            F_at = [next(rest) for _ in images]
-            a_at = [{name: next(rest) for name in inputs} for _ in images]
-            for signs, F, a in zip(images, F_at, a_at, strict=True):
-                there = y * jnp.asarray(signs, y.dtype)[None, :]
-                unit = {name: values / rms[name] for name, values in a.items()}
-                total = total + float(np.prod(signs)) * network.decode(params, F, there, unit)
-            return problem.lift(total / len(images), columns(points), a_at[0])
+            here, rest = columns(points), iter(at)
+            output = self._output(params, inputs, rest, points)
+            elsewhere = [
+                self._output(params, inputs, rest, rows(trace)) for trace in traces(here)
+            ]
+            a = {name: next(rest) for name in known}
+            return problem.lift(output, here, a, lam, *elsewhere)
 
-        return push(compose, (*features, *seen), x, labels)
+        return push(compose, (*jets, *known.values()), x, labels)
+
+    def outputs(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
+        """N and the derivatives that the residual needs: label → (n, q), or (k, n, q)."""
+
+        def compose(*arrays: Array) -> Array:
+            return self._output(params, inputs, iter(arrays[:-1]), arrays[-1])
+
+        labels = self.derivatives
+        return push(compose, tuple(self._sources(params, inputs, x, lam, labels)), x, labels)
+
+    def input_jet(
+        self,
+        inputs: Inputs,
+        x: Float[Array, "q d"],
+        lam: Lam,
+        derivatives: Sequence[str] | None = None,
+    ) -> Mapping[str, Jet]:
+        """The jet of every input, and of what the problem knows from them: name → label → (n, q).
+
+        By default with the derivatives that the residual needs.
+        """
+        labels = self.derivatives if derivatives is None else closure(derivatives)
+        fields, problem = self._fields(inputs), self.problem
+        found = {name: field.jet(x, labels) for name, field in fields.items()}
+        if not isinstance(problem, Knowing):
+            return found
+        names = jax.eval_shape(problem.known, fields, x, lam)
+        exact = {k: jet(lambda p, k=k: problem.known(fields, p, lam)[k], x, labels) for k in names}
+        return found | exact
+
+    def reads(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
+        """The jet that the residual is written in: that of u, or of N where the problem says so."""
+        of = self.outputs if isinstance(self.problem, Reduced) else self.jet
+        return of(params, inputs, x, lam)
+
+    def equation(
+        self, u: Jet, x: Float[Array, "q d"], a: Mapping[str, Jet], lam: Lam
+    ) -> Float[Array, "n q"] | Float[Array, "e n q"]:
+        """H from the jets of `reads` and of the inputs at the points."""
+        problem = self.problem
+        of = problem.reduced_residual if isinstance(problem, Reduced) else problem.residual
+        return of(u, columns(x), a, lam)
+
+    def residual(
+        self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam
+    ) -> Float[Array, "n q"] | Float[Array, "e n q"]:
+        """H(u_θ; s, ε) at the points."""
+        u, a = self.reads(params, inputs, x, lam), self.input_jet(inputs, x, lam)
+        return self.equation(u, x, a, lam)
+
+    def _fields(self, inputs: Inputs) -> Mapping[str, Field]:
+        laws = self.problem.inputs
+        return {name: laws[name].field(given.coefficients) for name, given in inputs.items()}
+
+    def _sources(
+        self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam, labels: Sequence[str]
+    ) -> Jets:
+        """The jets that N is a pointwise map of: features and inputs, for every reflection."""
+        laws, fields, domain = self.problem.inputs, self._fields(inputs), self.problem.domain
+        values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
+        images, features, seen = self._images(), [], []
+        for signs in images:
+            embed = self._embedding(lam, signs)
+            features.append(self.network.features(params, values, x, labels, embed))
+            there = domain.reflect(x, signs)
+            seen += [rescale(field.jet(there, labels), signs) for field in fields.values()]
+        return [*features, *seen]
+
+    def _output(
+        self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"]
+    ) -> Array:
+        """N from the values of `_sources`, taken from an iterator, at (displaced) points."""
+        laws, images = self.problem.inputs, self._images()
+        features = [next(arrays) for _ in images]
+        seen: list[Values] = [{name: next(arrays) for name in inputs} for _ in images]
+        total = jnp.zeros((), x.dtype)
+        for signs, F, a in zip(images, features, seen, strict=True):
+            y = self._plain(self.problem.domain.reflect(x, signs))
+            unit = {name: laws[name].normalise(values) for name, values in a.items()}
+            total = total + float(np.prod(signs)) * self.network.decode(params, F, y, unit)
+        return total / len(images)
 
     def _images(self) -> list[np.ndarray]:
         """The reflections that make N odd, each as signs (d,) of the axes; the identity first."""
@@ -132,35 +200,40 @@ class Ansatz:
             images += [signs * mirror(letter, len(signs)) for signs in images]
         return images
 
-    def _check_laplacian(self) -> None:
-        if self.problem.inputs:
-            raise UserError(
-                "the Laplacian 'Δ' is for problems without an input function; let problem.labels "
-                "name second derivatives, as 'xx' and 'yy'"
-            )
+    def _plain(self, x: Float[Array, "q d"]) -> Float[Array, "q p"]:
+        """The coordinates that are not periodic, on the reference cube."""
+        domain = self.problem.domain
+        kept = [i for i in range(domain.dim) if i not in domain.circles]
+        return domain.to_reference(x)[:, np.asarray(kept, int)]
 
-    def input_jet(
-        self, inputs: Inputs, x: Float[Array, "q d"], labels: Sequence[str] | None = None
-    ) -> Mapping[str, Jet]:
-        """The jet of every input function, by default with the labels that the residual needs."""
-        labels = self.labels if labels is None else tuple(labels)
-        fields = {
-            name: Field(given.coefficients, self.problem.inputs[name].basis)
-            for name, given in inputs.items()
-        }
-        return {name: field.jet(x, labels) for name, field in fields.items()}
+    def _embedding(self, lam: Lam, signs: np.ndarray | None = None) -> Callable[[Array], Array]:
+        """Points (q, d) → what the layers see of them (q, D); of their mirror images by `signs`."""
+        problem, domain = self.problem, self.problem.domain
 
-    def residual(
-        self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam
-    ) -> Float[Array, "n q"]:
-        """H(u_θ; s, ε) at the points."""
-        u, a = self.jet(params, inputs, x), self.input_jet(inputs, x)
-        return self.problem.residual(u, columns(x), a, lam)
+        def embed(x: Array) -> Array:
+            x = x if signs is None else domain.reflect(x, signs)
+            waves = jnp.asarray(np.pi * np.arange(1, self.harmonics + 1), x.dtype)
+            y, parts = domain.to_reference(x), []
+            for axis in domain.circles:
+                angle = y[:, axis : axis + 1] * waves[None, :]
+                parts += [jnp.cos(angle), jnp.sin(angle)]
+            parts.append(self._plain(x))
+            if isinstance(problem, Featured):
+                more = problem.trunk_features(columns(x), lam)
+                parts += [jnp.broadcast_to(f, (1, len(x))).T for f in more]
+            return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
+
+        return embed
 
 
 def columns(x: Float[Array, "q d"]) -> Float[Array, "d 1 q"]:
     """Points as a problem reads them: one (1, q) row per coordinate."""
     return jnp.swapaxes(x, -1, -2)[:, None, :]
+
+
+def rows(x: Float[Array, "d 1 q"]) -> Float[Array, "q d"]:
+    """Points as a problem gives them, one below the other."""
+    return jnp.swapaxes(jnp.asarray(x)[:, 0, :], -1, -2)
 
 
 def size(params: Params) -> int:

@@ -12,12 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from hop import ambient
-from hop.ansatz import Functions
+from hop.ansatz import Ansatz, Functions
 from hop.config import Experiment
-from hop.derivatives import GRADIENT, LAPLACIAN, closure
+from hop.derivatives import GRADIENT, LAPLACIAN, closure, in_space
 from hop.errors import RunError, UserError
-from hop.fields import Field
-from hop.problem import Condition, Lam, Problem, failing, letters, reference
+from hop.problem import (
+    Condition,
+    Knowing,
+    Lam,
+    Problem,
+    Reduced,
+    Traced,
+    failing,
+    letters,
+    reference,
+)
 
 _FUNCTIONS = 2
 _POINTS = (3, 1009)  # twice: an array that happens to fit as many does not fit both
@@ -31,24 +40,24 @@ def check(experiment: Experiment) -> None:
       UserError: what does not fit, with the remedy.
     """
     problem = experiment.problem
-    _check_labels(problem)
+    _check_derivatives(problem)
     with experiment.config.precision():
         for points in _POINTS:
             _check_residual(problem, points)
         for lam in (experiment.path.places[0], experiment.path.places[-1]):
             for condition in _called(problem, "conditions", lambda role: role(lam)):  # noqa: B023
-                _check_condition(problem, condition)
+                _check_condition(experiment.answer, condition, lam)
         _check_whole(experiment)
     if not type(problem).__module__.startswith("hop."):  # those that ship are tested, and take long
         _check_reference(problem, experiment.path.places[0])
 
 
-def _check_labels(problem: Problem) -> None:
+def _check_derivatives(problem: Problem) -> None:
     name, known = type(problem).__name__, letters(problem)
-    for label in problem.labels:
+    for label in problem.derivatives:
         if label not in (LAPLACIAN, GRADIENT) and set(label) - set(known):
             raise UserError(
-                f"{name}.labels names the derivative {label!r}, and the coordinates are "
+                f"{name}.derivatives names {label!r}, and the coordinates are "
                 f"{', '.join(known)}; use their letters, or add dimensions to the domain"
             )
     for letter in problem.odd:
@@ -56,77 +65,146 @@ def _check_labels(problem: Problem) -> None:
             raise UserError(
                 f"{name}.odd names the coordinate {letter!r}; there are {', '.join(known)}"
             )
+    for input, law in problem.inputs.items():
+        if law.domain is not None and set(law.axes) - set(known):
+            raise UserError(
+                f"{name}.inputs: the law of {input!r} lives on {law.axes!r}, and the coordinates "
+                f"are {', '.join(known)}; name some of them, axes='x'"
+            )
 
 
 def _check_residual(problem: Problem, points: int) -> None:
     """The shapes of `lift` and `residual`, given exactly the derivatives that are declared."""
     name, n = type(problem).__name__, _FUNCTIONS if problem.inputs else 1
-    values = jax.ShapeDtypeStruct((n, points), jnp.result_type(float))
-    at = jax.ShapeDtypeStruct((problem.domain.dim, 1, points), values.dtype)
-    gradient = jax.ShapeDtypeStruct((problem.domain.dim, n, points), values.dtype)
-    jet = {k: gradient if k == GRADIENT else values for k in closure(problem.labels)}
-    lam = Lam(*(jax.ShapeDtypeStruct((), values.dtype),) * 2)
-    lifted = _shape(problem, "lift", values, at, dict.fromkeys(problem.inputs, values))
-    if lifted != values.shape:
+    real, lam = jnp.result_type(float), _lam()
+    values = jax.ShapeDtypeStruct((n, points), real)
+    at = jax.ShapeDtypeStruct((problem.domain.dim, 1, points), real)
+    a = dict.fromkeys(problem.inputs, values)
+    if isinstance(problem, Knowing):
+        x = jax.ShapeDtypeStruct((points, problem.domain.dim), real)
+        fields = {
+            k: jax.eval_shape(law.field, jax.ShapeDtypeStruct((n, law.size), real))
+            for k, law in problem.inputs.items()
+        }
+        found = _called(problem, "known", lambda method: jax.eval_shape(method, fields, x, lam))
+        a |= dict.fromkeys(found, values)
+    output, unknowns = (_stacked(k, values) for k in (problem.outputs, len(problem.unknowns)))
+    elsewhere = []
+    if isinstance(problem, Traced):
+        traces = _called(problem, "traces", lambda method: jax.eval_shape(method, at))
+        elsewhere = [_stacked(problem.outputs, (n, trace.shape[-1])) for trace in traces]
+    lifted = _shape(problem, "lift", output, at, a, lam, *elsewhere)
+    if lifted != unknowns.shape:
         raise UserError(
-            f"{name}.lift gives shape {lifted} for a network's output of shape {values.shape}; it "
-            "must give as many values"
+            f"{name}.lift gives shape {lifted} for a network's output of shape {output.shape}; it "
+            f"must give {unknowns.shape}" + _outputs_hint(problem)
         )
+    role, u = ("reduced_residual", output) if isinstance(problem, Reduced) else ("residual", unknowns)
+    jet = _jet_shapes(problem, u)
+    a = {key: _jet_shapes(problem, values) for key in a}
     try:
-        h = _shape(problem, "residual", jet, at, dict.fromkeys(problem.inputs, jet), lam)
+        h = _shape(problem, role, jet, at, a, lam)
     except KeyError as error:
         raise UserError(
-            f"{name}.residual reads the derivative {error.args[0]!r}, and {name}.labels does not "
+            f"{name}.{role} reads {error.args[0]!r}, and neither {name}.derivatives nor its inputs "
             "name it; add it there"
         ) from error
-    if h != values.shape:
+    if h[-2:] != values.shape or len(h) > 3:
         raise UserError(
-            f"{name}.residual gives shape {h} for functions and points (n, q) = {values.shape}; it "
-            "must give a number for each"
+            f"{name}.{role} gives shape {h} for functions and points (n, q) = {values.shape}; it "
+            "must give a number for each, or stack one of these for each equation"
+        )
+    equations = h[0] if len(h) == 3 else 1
+    if problem.weights and len(problem.weights) != equations:
+        raise UserError(
+            f"{name}.weights holds {len(problem.weights)} numbers for {equations} equations; give "
+            "one for each, or () for 1"
         )
 
 
-def _check_condition(problem: Problem, condition: Condition) -> None:
-    name, dim = f"{type(problem).__name__}.conditions", problem.domain.dim
-    points = np.shape(condition.points)
-    if len(points) != 2 or points[1] != dim:
-        raise UserError(f"{name}: points of shape {points} must be (b, {dim})")
+def _stacked(count: int, like: Any) -> jax.ShapeDtypeStruct:
+    """(n, q), or (count, n, q) for more than one."""
+    shape = getattr(like, "shape", like)
+    return jax.ShapeDtypeStruct(shape if count == 1 else (count, *shape), jnp.result_type(float))
+
+
+def _outputs_hint(problem: Problem) -> str:
+    if problem.outputs == len(problem.unknowns):
+        return ""
+    return f", from {problem.outputs} outputs {len(problem.unknowns)} unknowns"
+
+
+def _jet_shapes(problem: Problem, values: jax.ShapeDtypeStruct) -> dict[str, jax.ShapeDtypeStruct]:
+    labels = closure(problem.derivatives)
+    space = in_space(labels, problem.domain.dim)
+    gradient = jax.ShapeDtypeStruct((space, *values.shape), values.dtype)
+    return {k: gradient if k == GRADIENT else values for k in labels}
+
+
+def _lam() -> Lam:
+    return Lam(*(jax.ShapeDtypeStruct((), jnp.result_type(float)),) * 2)
+
+
+def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
+    """Its points, and the shape of its rows."""
+    problem = ansatz.problem
+    name, dim, n = f"{type(problem).__name__}.conditions", problem.domain.dim, _FUNCTIONS
+    if not isinstance(condition, Condition):
+        raise UserError(f"{name} holds {condition!r}; give a tuple of hop.Condition")
     low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
-    given = np.asarray(condition.points)
-    if not np.all((given >= low - 1e-6) & (given <= high + 1e-6)):
-        raise UserError(f"{name}: points lie outside the domain, from {low} to {high}")
-    if condition.values is None:
-        if not problem.inputs:
-            raise UserError(
-                f"{name}: values=None asks for those of the input functions, and there are none; "
-                "give numbers of shape (1, b)"
-            )
-        return
-    values = np.shape(condition.values)
-    if values != (1, points[0]):
+    if not isinstance(condition.points, tuple) or not condition.points:
+        raise UserError(f"{name}: points must be a tuple of sets of points, as (wall,)")
+    for given in map(np.asarray, condition.points):
+        if given.ndim != 2 or given.shape[1] != dim:
+            raise UserError(f"{name}: points of shape {given.shape} must be (b, {dim})")
+        if not np.all((given >= low - 1e-6) & (given <= high + 1e-6)):
+            raise UserError(f"{name}: points lie outside the domain, from {low} to {high}")
+
+    def rows() -> Any:
+        real, n = jnp.result_type(float), _FUNCTIONS if problem.inputs else 1
+        sets = [jnp.asarray(x, real) for x in condition.points]
+        place = Lam(*(jnp.asarray(v, real) for v in lam))
+        inputs, params = _zeros(problem, n), ansatz.init(ambient.key(0))
+        u = [ansatz.jet(params, inputs, x, place, condition.derivatives) for x in sets]
+        a = ansatz.input_jet(inputs, sets[0], place, condition.derivatives)
+        return condition.rows(tuple(u), a, place)
+
+    try:
+        shape = jax.eval_shape(rows).shape
+    except UserError:
+        raise
+    except KeyError as error:
         raise UserError(
-            f"{name}: values of shape {values} must be (1, {points[0]}), the same for all "
-            "functions: every step draws other functions, and rows of values would not follow them"
+            f"{name}: rows read {error.args[0]!r}, and the condition's derivatives are "
+            f"{condition.derivatives}; add it there"
+        ) from error
+    except Exception as error:
+        raise failing(name, error) from error
+    n = _FUNCTIONS if problem.inputs else 1
+    if len(shape) not in (2, 3) or shape[-2] != n:
+        raise UserError(
+            f"{name}: rows of shape {shape} must be (n, b), a row for each of the n = {n} "
+            "functions and each point, or (e, n, b)"
         )
-    if not np.isfinite(np.asarray(condition.values)).all():
-        raise UserError(f"{name}: values hold NaN or infinity; give finite numbers")
+
+
+def _zeros(problem: Problem, n: int) -> dict[str, Functions]:
+    """n functions for each input, all 0."""
+    real = jnp.result_type(float)
+    return {
+        name: Functions(jnp.zeros((n, law.width), real), jnp.zeros((n, law.size), real))
+        for name, law in problem.inputs.items()
+    }
 
 
 def _check_whole(experiment: Experiment) -> None:
     """The residual of the whole ansatz traces: lift, network and residual fit each other."""
-    ansatz = experiment.ansatz
-    laws, real = ansatz.problem.inputs, jnp.result_type(float)
+    ansatz, real = experiment.ansatz, jnp.result_type(float)
 
     def residual() -> Any:
         x = jnp.zeros((_POINTS[0], ansatz.problem.domain.dim), real)
-        inputs = {
-            name: Functions(
-                jnp.zeros((_FUNCTIONS, law.sensor_count), real),
-                jnp.zeros((_FUNCTIONS, len(law.spectrum)), real),
-            )
-            for name, law in laws.items()
-        }
         lam = Lam(*(jnp.asarray(v, real) for v in experiment.path.places[0]))
+        inputs = _zeros(ansatz.problem, _FUNCTIONS)
         return ansatz.residual(ansatz.init(ambient.key(0)), inputs, x, lam)
 
     try:
@@ -141,8 +219,7 @@ def _check_reference(problem: Problem, lam: Lam) -> None:
     """A reference is optional; one that is there gives a row for each function."""
     with ambient.on_cpu():
         fields = {
-            name: Field(np.asarray(law.sample(ambient.key(0), _FUNCTIONS)), law.basis)
-            for name, law in problem.inputs.items()
+            name: law.sample(ambient.key(0), _FUNCTIONS) for name, law in problem.inputs.items()
         }
     points, _ = problem.domain.quadrature(_ALONG)
     try:

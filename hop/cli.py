@@ -293,7 +293,7 @@ def _data(argv: list[str]) -> None:
     from hop import datasets
     from hop.console import Console
 
-    law = datasets.law_of(name)
+    law = datasets.named(name)
     there = datasets.is_built(law, values["data_dir"])
     with Console() as console:
         path = datasets.build(law, values["data_dir"], console.building(name))

@@ -5,11 +5,12 @@ so `tfds.builder("grf_burgers/paper")` works after it.
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,57 +22,79 @@ from google.protobuf import json_format
 
 from hop import ambient, files
 from hop.errors import RunError, UserError, check_choice
-from hop.fields import RANDOM_FIELDS, Field, RandomField
+from hop.laws import Law
+from hop.laws.gaussian_field import GaussianField
+from hop.laws.named import NAMED
 from hop.share import share
 
 NAME = "grf_burgers"
 SPLITS = {"train": 10_000, "validation": 1_000, "test": 1_000}
 _BLOCK = 500
+_INFO = "dataset_info.json"
 
 
-def examples(
-    field: RandomField, split: str, start: int, stop: int, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """Examples start … stop − 1 of a split, each a function of (field, seed, split, index) alone.
+def examples(law: Law, split: str, start: int, stop: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Examples start … stop − 1 of a split, each a function of (law, seed, split, index) alone.
 
     Returns:
-      "coefficients" (n, K) and "values" (n, m) at the field's sensors, float64.
+      "coefficients" (n, K) and "values" (n, m) at the law's sensors, float64.
     """
     with ambient.on_cpu():
         root = jax.random.fold_in(ambient.key(seed), list(SPLITS).index(split))
         keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(start, stop))
-        coefficients = np.asarray(jax.vmap(field.sample)(keys))
-        modes = np.asarray(
-            Field(jnp.eye(coefficients.shape[1]), field.basis)(jnp.asarray(field.sensors))
-        )
-    # Summed term by term in a fixed order, so that no example depends on its neighbours.
-    values = np.zeros((len(coefficients), field.sensor_count))
-    for mode, column in zip(modes, coefficients.T, strict=True):
-        values += column[:, None] * mode[None, :]
-    return {"coefficients": coefficients, "values": values}
+        coefficients = np.asarray(jax.vmap(lambda key: law.sample(key, 1).coefficients[0])(keys))
+        if isinstance(law, GaussianField):
+            return {"coefficients": coefficients, "values": _summed(law, coefficients)}
+        # One after the other, so that no example depends on its neighbours.
+        values = jax.lax.map(lambda c: law.values(law.field(c[None]))[0], jnp.asarray(coefficients))
+        return {"coefficients": coefficients, "values": np.asarray(values)}
+
+
+def _summed(law: GaussianField, coefficients: np.ndarray) -> np.ndarray:
+    """Values at the sensors, summed term by term in a fixed order: those of one row alone."""
+    mean = np.asarray(law.values(law.field(jnp.zeros((1, law.size)))))
+    waves = np.asarray(law.values(law.field(jnp.eye(law.size)))) - mean
+    out = np.empty((len(coefficients), law.width))
+    for first in range(0, len(coefficients), _BLOCK):
+        values = np.zeros_like(out[first : first + _BLOCK])
+        part = coefficients[first : first + _BLOCK]
+        for wave, column in zip(waves, part.T, strict=True):
+            values += column[:, None] * wave[None, :]
+        out[first : first + _BLOCK] = values + mean
+    return out
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class LawConfig(tfds.core.BuilderConfig):
+    """The law of a dataset, under its name."""
+
+    law: Law | None = None
+
+    @classmethod
+    def of(cls, law: Law) -> "LawConfig":
+        return cls(name=law.name, law=law)
 
 
 class GrfBurgers(tfds.core.GeneratorBasedBuilder):
-    """Gaussian random fields as initial conditions of Burgers' equation."""
+    """Samples of the laws of inputs: random initial conditions of Burgers' equation, and others."""
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [tfds.core.BuilderConfig(name=name) for name in RANDOM_FIELDS]
+    BUILDER_CONFIGS: ClassVar = [LawConfig.of(law) for law in NAMED.values()]
 
     advance: Callable[[int, int], None] = staticmethod(lambda done, total: None)
     _done = 0
 
     def _info(self) -> tfds.core.DatasetInfo:
-        field = RANDOM_FIELDS[self.builder_config.name]
-        card = share("data") / NAME
+        law, card = self.builder_config.law, share("data") / NAME
         # zlib keeps all 64 bits; without an encoding float64 is stored as float32.
-        lengths = {"coefficients": len(field.spectrum), "values": field.sensor_count}
+        lengths = {"coefficients": law.size, "values": law.width}
         features = {
             name: tfds.features.Tensor(shape=(length,), dtype=np.float64, encoding="zlib")
             for name, length in lengths.items()
         }
         return tfds.core.DatasetInfo(
             builder=self,
-            description=(card / "README.md").read_text(encoding="utf-8"),
+            description=_description(law),
             citation=(card / "CITATIONS.bib").read_text(encoding="utf-8"),
             features=tfds.features.FeaturesDict(features),
             disable_shuffling=True,
@@ -83,39 +106,60 @@ class GrfBurgers(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         for start in range(0, SPLITS[split], _BLOCK):
             stop = min(start + _BLOCK, SPLITS[split])
-            block = examples(RANDOM_FIELDS[self.builder_config.name], split, start, stop)
+            block = examples(self.builder_config.law, split, start, stop)
             for i in range(stop - start):
                 yield start + i, {name: array[i] for name, array in block.items()}
             self._done += stop - start
             self.advance(self._done, sum(SPLITS.values()))
 
 
-def folder(law: str, data_dir: str = "") -> Path:
+def _description(law: Law) -> str:
+    """What a dataset says of itself: for a law of your own, its numbers."""
+    if NAMED.get(law.name) != law:
+        return repr(law)
+    return (share("data") / NAME / "README.md").read_text(encoding="utf-8")
+
+
+def named(name: str) -> GaussianField:
+    """The law of the dataset "grf_burgers/NAME", or "NAME".
+
+    Raises:
+      UserError: there is none.
+    """
+    head, _, law = name.partition("/")
+    law = law if head == NAME else name
+    if law not in NAMED:
+        known = ", ".join(f"{NAME}/{law}" for law in NAMED)
+        raise UserError(f"no dataset {NAME}/{law}; use one of {known}")
+    return NAMED[law]
+
+
+def folder(law: Law, data_dir: str = "") -> Path:
     """Where the dataset of a law lies, or would lie."""
-    _check_law(law)
     root = files.path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    return root / NAME / law / str(GrfBurgers.VERSION)
+    return root / NAME / law.name / str(GrfBurgers.VERSION)
 
 
-def is_built(law: str, data_dir: str = "") -> bool:
-    return (folder(law, data_dir) / "dataset_info.json").exists()
+def is_built(law: Law, data_dir: str = "") -> bool:
+    return has_files(law) and (folder(law, data_dir) / _INFO).exists()
 
 
 def build(
-    law: str, data_dir: str = "", advance: Callable[[int, int], None] = lambda done, total: None
+    law: Law, data_dir: str = "", advance: Callable[[int, int], None] = lambda done, total: None
 ) -> Path:
-    """Builds the dataset of a law, unless it is there; returns its folder.
+    """Builds the dataset of a law that has a name, unless it is there; returns its folder.
 
     Args:
-      law: "paper", "unit" or "periodic".
+      law: the law.
       data_dir: the datasets' folder; empty for TensorFlow Datasets' own.
       advance: hears (examples done, of all).
 
     Raises:
-      UserError: unknown law, or a folder that cannot be written.
+      UserError: a folder that cannot be written, or that holds another law of this name.
     """
     target = folder(law, data_dir)
     if is_built(law, data_dir):
+        _check_law(target, law)
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +168,7 @@ def build(
                 return target
             for leftover in target.parent.glob("incomplete.*"):  # of a build that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
-            builder = GrfBurgers(config=law, data_dir=str(target.parents[2]))
+            builder = GrfBurgers(config=LawConfig.of(law), data_dir=str(target.parents[2]))
             builder.advance = advance
             tfds.disable_progress_bar()
             with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
@@ -138,13 +182,32 @@ def build(
     return target
 
 
-def has_files(field: RandomField) -> bool:
-    """Whether a law's dataset is kept on disk: the named ones are, others are drawn as needed."""
-    return RANDOM_FIELDS.get(field.name) == field
+def has_files(law: Law) -> bool:
+    """Whether a law's dataset is kept on disk: of those with a name; others are drawn as needed."""
+    return bool(law.name)
+
+
+def load_all(
+    laws: Mapping[str, Law], split: str, data_dir: str = "", count: int | None = None
+) -> dict[str, dict[str, np.ndarray]]:
+    """The first `count` examples of a split, of several inputs together: name → as by `load`.
+
+    The second input, the third … come in an order of their own, fixed for all time: so they are
+    independent of the first, even of the same law.
+    """
+    found = {}
+    for k, (name, law) in enumerate(laws.items()):
+        if k == 0:
+            found[name] = load(law, split, data_dir, count)
+            continue
+        order = np.random.default_rng([k, list(SPLITS).index(split)]).permutation(SPLITS[split])
+        data = load(law, split, data_dir)
+        found[name] = {key: array[order[:count]] for key, array in data.items()}
+    return found
 
 
 def load(
-    field: RandomField, split: str, data_dir: str = "", count: int | None = None
+    law: Law, split: str, data_dir: str = "", count: int | None = None
 ) -> dict[str, np.ndarray]:
     """The first `count` examples of a split (all by default), float64: "coefficients", "values".
 
@@ -152,13 +215,15 @@ def load(
 
     Raises:
       RunError: the stored dataset is damaged; the message names the folder to delete.
+      UserError: it is one of another law of this name.
     """
     wanted = SPLITS[split] if count is None else min(count, SPLITS[split])
-    if not (has_files(field) and is_built(field.name, data_dir)):
-        return examples(field, split, 0, wanted)
-    path = folder(field.name, data_dir)
+    if not is_built(law, data_dir):
+        return examples(law, split, 0, wanted)
+    path = folder(law, data_dir)
+    _check_law(path, law)
     try:
-        builder = GrfBurgers(config=field.name, data_dir=str(path.parents[2]))
+        builder = GrfBurgers(config=LawConfig.of(law), data_dir=str(path.parents[2]))
         _check_features(path, builder.info.features)
         source = builder.as_data_source(split)
         whole = len(source) == SPLITS[split]
@@ -183,25 +248,23 @@ def values(name: str, split: str) -> np.ndarray:
     Raises:
       UserError: no such dataset or split.
     """
-    law = law_of(name)
+    law = named(name)
     check_choice("the split", split, SPLITS)
     build(law)
-    return load(RANDOM_FIELDS[law], split)["values"]
+    return load(law, split)["values"]
 
 
-def law_of(name: str) -> str:
-    """ "paper" from "grf_burgers/paper"."""
-    head, _, law = name.partition("/")
-    if head != NAME:
-        law = name
-    _check_law(law)
-    return law
-
-
-def _check_law(law: str) -> None:
-    if law not in RANDOM_FIELDS:
-        known = ", ".join(f"{NAME}/{law}" for law in RANDOM_FIELDS)
-        raise UserError(f"no dataset {NAME}/{law}; use one of {known}")
+def _check_law(path: Path, law: Law) -> None:
+    """Refuses a dataset of another law that has the same name."""
+    try:
+        found = json.loads((path / _INFO).read_text(encoding="utf-8"))["description"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, f"{_INFO} cannot be read") from error
+    if NAMED.get(law.name) != law and found != _description(law):
+        raise UserError(
+            f"the dataset {path} is of another law with the name {law.name!r}; give this law "
+            "another name, or delete that folder"
+        )
 
 
 def _check_features(path: Path, features: Any) -> None:

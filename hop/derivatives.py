@@ -21,6 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from hop.errors import UserError
+
 Jet = dict[str, Array]
 
 LAPLACIAN, GRADIENT = "Δ", "∇"
@@ -164,6 +166,36 @@ def push(
     return out
 
 
+def pull(
+    jet_there: Mapping[str, Array],
+    there: Callable[[Array], Array],
+    x: Array,
+    labels: Iterable[str],
+) -> Jet:
+    """The jet of x ↦ F(τ(x)) from that of F at the points τ(x), by the chain rule.
+
+    Args:
+      jet_there: of F, at the points τ(x) (q, d), or at one point for all; as `push` asks for.
+      there: τ, which takes points (q, d) row by row.
+      x: points (q, d).
+      labels: the derivatives asked for, without Δ and ∇.
+
+    Raises:
+      UserError: Δ or ∇ is asked for.
+    """
+    names, start = spelled(labels), there(x)
+    if closure(labels) != names:
+        raise UserError(
+            "a lift that reads the network elsewhere (`traces`) has no Δ or ∇; let derivatives "
+            "name second derivatives, as 'xx' and 'yy'"
+        )
+
+    def displaced(h: Array) -> Array:
+        return _taylor({k: jet_there[k] for k in names}, (there(x + h[None, :]) - start).T)
+
+    return jet(displaced, jnp.zeros(x.shape[-1], x.dtype), names)
+
+
 def activate(f: Callable[[Array], Array], jet: Jet, x: Array) -> Jet:
     """The jet of x ↦ f(F(x)) from that of F, an f of one array; as `push`, but quicker for Δ.
 
@@ -219,7 +251,10 @@ def mirror(letter: str, dim: int) -> np.ndarray:
 
 
 def _taylor(jet: Mapping[str, Array], h: Array) -> Array:
-    """Σ_label jet[label] h^label / label!, the polynomial with the jet's derivatives at h = 0."""
+    """Σ_label jet[label] h^label / label!, the polynomial with the jet's derivatives at h = 0.
+
+    h is one displacement (d,), or one for each point (d, q).
+    """
     total = jet[""]
     for label, value in jet.items():
         if label:

@@ -19,7 +19,7 @@ class Box:
 
     Attributes:
       lower, upper: its corners.
-      periodic: the coordinates, by their letters, whose ends are one: ("x",), or none.
+      periodic: the coordinates, by their letters, whose ends are one, as ("x",) or ("x", "y").
     """
 
     lower: tuple[float, ...]
@@ -35,14 +35,20 @@ class Box:
         for low, high in zip(self.lower, self.upper, strict=True):
             if not (np.isfinite([low, high]).all() and low < high):
                 raise UserError(f"a Box goes from a lower to a higher end, not {low} to {high}")
-        if self.periodic not in ((), ("x",)):
+        if not set(self.periodic) <= set("xyz"[: self.dim]):
             raise UserError(
-                f"a Box can be periodic in its first coordinate, ('x',), not {self.periodic!r}"
+                f"a Box of {self.dim} dimensions can be periodic in "
+                f"{', '.join('xyz'[: self.dim])}, by letter, not in {self.periodic!r}"
             )
 
     @property
     def dim(self) -> int:
         return len(self.lower)
+
+    @property
+    def circles(self) -> tuple[int, ...]:
+        """The numbers of the periodic coordinates."""
+        return tuple("xyz".index(letter) for letter in sorted(self.periodic))
 
     @property
     def scale(self) -> np.ndarray:
@@ -88,6 +94,8 @@ class Box:
 
     def reflect(self, x: Array, signs: np.ndarray) -> Array:
         """Points (q, d) mirrored about the middle of the box along the axes where `signs` is −1."""
+        if np.all(signs > 0):
+            return x
         signs_, total = jnp.asarray(signs, x.dtype), np.add(self.lower, self.upper)
         return signs_[None, :] * x + jnp.asarray((1 - signs) / 2 * total, x.dtype)[None, :]
 

@@ -17,7 +17,7 @@ from hop.checkpoints import Store
 from hop.config import Experiment
 from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
-from hop.fields import Field
+from hop.laws import Field
 from hop.operators import Operator, open_stage, select
 from hop.problem import Lam, Problem, in_time, reference
 from hop.trust import gauge
@@ -52,10 +52,10 @@ class Judge:
     @classmethod
     def of(cls, experiment: Experiment, split: str, count: int | None = None) -> "Judge":
         """A judge with the first `count` functions of a split (all by default)."""
-        problem, values, fields = experiment.problem, {}, {}
-        for name, law in problem.inputs.items():
-            data = datasets.load(law, split, experiment.config.data.data_dir, count)
-            values[name], fields[name] = data["values"], Field(data["coefficients"], law.basis)
+        problem, laws = experiment.problem, experiment.problem.inputs
+        data = datasets.load_all(laws, split, experiment.config.data.data_dir, count)
+        values = {name: found["values"] for name, found in data.items()}
+        fields = {name: laws[name].field(found["coefficients"]) for name, found in data.items()}
         return cls(problem, values, fields)
 
     @property
@@ -66,7 +66,7 @@ class Judge:
     def loss(self, operator: Operator) -> float:
         """L_H = ½ mean |H|² on held-out functions and quadrature points."""
         points, weights = self.quadrature(operator.eps, _PER_EPS_OF_LOSS)
-        h = operator.residual(*self.values.values(), points).astype(np.float64)
+        h = operator.residual(*self._given, points).astype(np.float64)
         return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))
 
     def scores(self, operator: Operator) -> dict[str, float | None]:
@@ -74,30 +74,52 @@ class Judge:
 
         Returns:
           "loss", "l2re", "l2re_median", "l2re_worst"; the errors are None where there is no
-          reference, or where its solver does not converge.
+          reference, or where its solver does not converge. Of several unknowns the errors are the
+          mean of theirs, and "l2re_NAME" are the means of each.
         """
         loss: dict[str, float | None] = {"loss": self.loss(operator)}
         try:
-            errors = self.errors(operator)
+            by_unknown = self.errors_by_unknown(operator)
         except (RunError, UserError) as error:
             if isinstance(error, UserError):  # a reference of the user's own that fails just here
                 warnings.warn(str(error), stacklevel=2)
             return loss | dict.fromkeys(_ERRORS)
-        return loss | {name: float(of(errors)) for name, of in _ERRORS.items()}
+        errors = np.mean(list(by_unknown.values()), axis=0)
+        scores = loss | {name: float(of(errors)) for name, of in _ERRORS.items()}
+        if len(by_unknown) == 1:
+            return scores
+        return scores | {f"l2re_{name}": float(e.mean()) for name, e in by_unknown.items()}
 
     def errors(self, operator: Operator) -> np.ndarray:
-        """‖u − r‖/‖r‖ in L2 for each function, by a fixed quadrature.
+        """‖u − r‖/‖r‖ in L2 for each function, (n,), by a fixed quadrature.
+
+        Of several unknowns it is the mean of theirs.
 
         It has 20 points per ε or more along each axis, in one and two dimensions, and fixed
         numbers in time.
         """
+        return np.mean(list(self.errors_by_unknown(operator).values()), axis=0)
+
+    def errors_by_unknown(self, operator: Operator) -> dict[str, np.ndarray]:
+        """The same for each unknown, by its name."""
         points, weights = self.quadrature(operator.eps)
-        r = self.reference(operator.lam)
-        u = np.atleast_2d(operator(*self.values.values(), points))
-        return np.sqrt((u.astype(np.float64) - r) ** 2 @ weights / (r**2 @ weights))
+        names, r = self.problem.unknowns, self.reference(operator.lam)
+        u = operator(*self._given, points)
+        found = u if len(names) > 1 else {names[0]: u}
+        return {
+            name: np.sqrt((np.atleast_2d(found[name]).astype(np.float64) - part) ** 2 @ weights)
+            / np.sqrt(part**2 @ weights)
+            for name, part in zip(names, r.reshape(len(names), -1, len(points)), strict=True)
+        }
+
+    @property
+    def _given(self) -> tuple[Any, ...]:
+        """The inputs as a call of an operator takes them: none, or all by name."""
+        numbers = {k: v[:, 0] if self.problem.inputs[k].domain is None else v for k, v in self.values.items()}
+        return (numbers,) if numbers else ()
 
     def reference(self, lam: Lam) -> np.ndarray:
-        """The reference solutions (n, q) at the quadrature points."""
+        """The reference solutions, (n, q) or (c, n, q), at the quadrature points."""
         return _reference(self, Lam(float(lam.s), float(lam.eps)))
 
     def trust(self, operator: Operator) -> dict[str, float | bool | None] | None:
@@ -109,7 +131,8 @@ class Judge:
           no gauge.
         """
         try:
-            found = gauge(operator, next((v[:_GAUGED] for v in self.values.values()), None))
+            given = {name: values[:_GAUGED] for name, values in self.values.items()}
+            found = gauge(operator, given or None)
         except UserError:
             return None
         middles = {k: float(np.median(getattr(found, k))) for k in ("sigma", "shift", "error")}

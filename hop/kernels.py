@@ -46,7 +46,7 @@ from hop.ansatz import Ansatz, columns
 from hop.derivatives import LAPLACIAN, partials
 from hop.domain import sobol
 from hop.errors import UserError
-from hop.fields import Field
+from hop.laws import Field
 from hop.homotopy.loss import by_point
 from hop.networks import Params
 from hop.operators import Operator
@@ -222,7 +222,7 @@ def kernel(ansatz: Ansatz, params: Params, lam: Lam, x: Float[np.ndarray, "n d"]
         lam = Lam(*(np.float64(v) for v in lam))
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
         made = _jacobians(ansatz, params, lam, jnp.asarray(x, np.float64))
-        return Kernel(np.asarray(made["residual"]), np.asarray(made["value"]))
+        return Kernel(*(np.asarray(made[name])[:, 0] for name in ("residual", "value")))
 
 
 class Bounds(NamedTuple):
@@ -301,11 +301,11 @@ def _largest(problem: Problem, lam: Lam, n: int) -> float:
         f"in more than one dimension λ_max is known for constants times u and Δu, and "
         f"{type(problem).__name__} is no sum of these; use Helmholtz, or a problem on an interval"
     )
-    if set(problem.labels) != {"", LAPLACIAN} or problem.inputs:
+    if set(problem.derivatives) != {"", LAPLACIAN} or problem.inputs:
         raise refused
     low, high = np.asarray(domain.lower), np.asarray(domain.upper)
     x = low + (high - low) * sobol(domain.dim, 16)
-    jet = dict.fromkeys(problem.labels, reference(problem, {}, x, lam))
+    jet = dict.fromkeys(problem.derivatives, reference(problem, {}, x, lam))
     slopes = _slopes(problem, jet, x, lam)
     if any(np.ptp(h) for h in slopes.values()):
         raise refused
@@ -340,11 +340,12 @@ def slowest(problem: Problem, lam: Lam, count: int = 2, nodes: int = _NODES) -> 
 
 
 def _check_interval(problem: Problem) -> None:
-    if problem.domain.dim > 1 or not set(problem.labels) <= {"", "x", "xx", LAPLACIAN}:
+    known = set(problem.derivatives) <= {"", "x", "xx", LAPLACIAN}
+    if problem.domain.dim > 1 or len(problem.unknowns) > 1 or not known:
         raise UserError(
-            f"the matrix D needs an interval and derivatives up to u_xx, and "
+            f"the matrix D needs one unknown on an interval and derivatives up to u_xx, and "
             f"{type(problem).__name__} has {problem.domain.dim} dimensions and the derivatives "
-            f"{problem.labels}; use a problem on an interval, as AllenCahn1D"
+            f"{problem.derivatives}; use a problem on an interval, as AllenCahn1D"
         )
 
 
@@ -363,9 +364,8 @@ def _interval(problem: Problem, axis: int = 0) -> tuple[float, float]:
 
 
 def _zero(problem: Problem) -> dict[str, Field]:
-    """Input functions that are 0."""
-    laws = problem.inputs.items()
-    return {name: Field(np.zeros((1, len(law.spectrum))), law.basis) for name, law in laws}
+    """Inputs whose coefficients are 0."""
+    return {name: law.field(np.zeros((1, law.size))) for name, law in problem.inputs.items()}
 
 
 def _slopes(
@@ -374,8 +374,8 @@ def _slopes(
     """∂H/∂(each entry of the jet) of one function, an input function being 0."""
     with ambient.on_cpu():
         at = jnp.asarray(x)
-        a = {name: zero.jet(at, problem.labels) for name, zero in _zero(problem).items()}
-        jet = {label: jnp.asarray(u[label]) for label in problem.labels}
+        a = {name: zero.jet(at, problem.derivatives) for name, zero in _zero(problem).items()}
+        jet = {label: jnp.asarray(u[label]) for label in problem.derivatives}
         made = partials(lambda j: problem.residual(j, columns(at), a, lam), jet)
         return {label: np.broadcast_to(h[0], len(x)) for label, h in made.items()}
 
@@ -383,10 +383,10 @@ def _slopes(
 @functools.partial(jax.jit, static_argnums=0)
 def _jacobians(
     ansatz: Ansatz, params: Params, lam: Lam, x: Float[Array, "n d"]
-) -> dict[str, Float[Array, "n P"]]:
+) -> dict[str, Float[Array, "n 1 P"]]:
     def rows(params: Params, x: Array) -> dict[str, Array]:
         return {
-            "value": ansatz.jet(params, {}, x, ())[""],
+            "value": ansatz.jet(params, {}, x, lam, ())[""],
             "residual": ansatz.residual(params, {}, x, lam),
         }
 

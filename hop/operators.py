@@ -25,7 +25,7 @@ from hop.config import Config
 from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
-from hop.fields import Field, RandomField, eigenfunctions
+from hop.laws import Law
 from hop.networks import Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
@@ -38,10 +38,6 @@ _FEWEST = 256  # points per call at least, so that few of them share a program
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 _UNRESOLVED = 0.01  # of a typical input function, that goes untold
-# Standard deviations beyond which an input is none of its law's: the largest of 1e8 normal values
-# is at 5.7, and one of them in 4,000 times as many is beyond this.
-_FAR = 7
-CHECKED = 4096  # functions looked at at once, which a cache holds
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
 Program = Callable[[Params, Values, Array], Array]  # θ, sensor values, points → (n, q)
@@ -77,12 +73,18 @@ class Operator:
         return np.dtype(jax.tree.leaves(self.params)[0].dtype)
 
     @property
-    def sensors(self) -> np.ndarray | None:
-        """The places (m,) at which an input function is given; None without one."""
-        return next((law.sensors for law in self._laws.values()), None)
+    def sensors(self) -> Any:
+        """The places (m,) at which an input function is given, (m, d′) in several coordinates.
+
+        None without inputs, and for a number; of several inputs a dict, by name.
+        """
+        if len(self.laws) > 1:
+            return {name: places(law) for name, law in self.laws.items()}
+        return next(map(places, self.laws.values()), None)
 
     @property
-    def _laws(self) -> Mapping[str, RandomField]:
+    def laws(self) -> Mapping[str, Law]:
+        """The laws of the inputs, by name."""
         return self.ansatz.problem.inputs
 
     @property
@@ -97,18 +99,21 @@ class Operator:
 
         Args:
           u0: (n, m) values of n functions at `op.sensors`, of any real dtype; or a function of
-            places (m,), or a list of n such functions.
+            places (m,), of f(x, y) in two coordinates, or a list of n such functions; (n,) for a
+            number; of several inputs a dict of these, by name.
           x: query points (q, d) inside the domain; `op.grid` by default.
-          sensors: the places (m,) of other sensors; the functions are then fitted spectrally, with
-            a warning where the places are too few or too uneven for that.
+          sensors: the places (m,) or (m, d′) of other sensors, of several inputs a dict by name;
+            the functions are then fitted spectrally, with a warning where the places are too few
+            or too uneven for that.
 
         Returns:
-          (n, q), or (q,) without an input function: NumPy for NumPy input, JAX for JAX.
+          (n, q), or (q,) without an input: NumPy for NumPy input, JAX for JAX. Of several unknowns
+          a dict of these, by name.
 
         Raises:
           UserError: wrong shapes, no plain array of finite real numbers, points outside the domain.
         """
-        return self._evaluate(self._derivative(""), args, x, sensors)
+        return self._named(self._evaluate(self._derivative(""), args, x, sensors))
 
     def derivative(
         self, *args: Any, order: int | str = "", x: Any = None, sensors: Any = None
@@ -129,7 +134,7 @@ class Operator:
         if order == "" and args:
             *args, order = args  # type: ignore
         label = _label(self.ansatz.problem, order)
-        return self._evaluate(self._derivative(label), tuple(args), x, sensors)
+        return self._named(self._evaluate(self._derivative(label), tuple(args), x, sensors))
 
     def residual(self, *args: Any, x: Any = None, sensors: Any = None) -> Any:
         """H(u_θ; s, ε) at the stage's own (s, ε), zero for an exact solution: `op.residual(u0, x)`.
@@ -141,33 +146,43 @@ class Operator:
           u0, x, sensors: as in a call of the operator.
 
         Returns:
-          As a call of the operator.
+          As a call of the operator; of several equations (e, n, q).
 
         Raises:
           UserError: as in a call.
         """
-        lam = Lam(*(np.asarray(v, self.dtype) for v in self.lam))
+        lam = self._lam
 
         def program(params: Params, values: Values, x: Array) -> Array:
             return _residual(self.ansatz, params, values, x, lam)
 
         return self._evaluate(program, args, x, sensors)
 
+    @property
+    def _lam(self) -> Lam:
+        return Lam(*(np.asarray(v, self.dtype) for v in self.lam))
+
     def _derivative(self, label: str) -> Program:
-        return lambda params, values, x: apply(self.ansatz, label, params, values, x)
+        lam = self._lam
+        return lambda params, values, x: apply(self.ansatz, label, params, values, x, lam)
+
+    def _named(self, u: Any) -> Any:
+        """The unknowns by name, where there are several."""
+        names = self.ansatz.problem.unknowns
+        return dict(zip(names, u, strict=True)) if len(names) > 1 else u
 
     def _evaluate(self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
         """What a program makes of the arguments of a call."""
-        takes = 1 + len(self._laws)
+        takes = 1 + bool(self.laws)
         if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
             raise UserError(f"call op({'x' if takes == 1 else 'u0, x'})")
         if takes == 2 and not args:
-            raise UserError("this operator needs input functions; call op(u0) or op(u0, x)")
+            raise UserError(f"this operator needs {self._called()}")
         u0 = args[0] if takes == 2 else None
         x = args[-1] if len(args) == takes else x
         x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
-        in_jax = isinstance(u0, Array) or isinstance(x, Array)
-        u0, x = _at_hand(u0), _at_hand(x)
+        in_jax = any(isinstance(given, Array) for given in (*_each(u0), x))
+        u0, x = jax.tree.map(_at_hand, u0), _at_hand(x)
         with ambient.numerics(self.dtype):
             values = self._checked(u0, sensors)
             traced = any(map(_is_traced, jax.tree.leaves(self.params)))
@@ -176,26 +191,26 @@ class Operator:
             else:
                 u = self._in_blocks(program, values, x.astype(self.dtype))
                 u = jax.device_put(u) if in_jax else u
-            return u[0] if takes == 1 else u
+            return u[..., 0, :] if takes == 1 else u
 
     @property
     def _longest(self) -> int:
         """The most points of a call, a power of two."""
-        rows = self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.labels else 1
+        rows = self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.derivatives else 1
         return 1 << (POINTS // rows).bit_length() - 1
 
     def _in_place(self, program: Program, values: Values, x: Any) -> Array:
-        """A program's (n, q) as JAX makes it of tracers, or of arrays that lie on accelerators."""
+        """A program's (…, n, q) as JAX makes it of tracers, or of arrays on accelerators."""
         values = {name: jnp.asarray(given, self.dtype) for name, given in values.items()}
         x, size = jnp.asarray(x, self.dtype), self._longest
         parts = [x[i : i + size] for i in range(0, max(1, len(x)), size)]
         made = [program(self.params, values, part) for part in parts]
-        return made[0] if len(made) == 1 else jnp.concatenate(made, axis=1)
+        return made[0] if len(made) == 1 else jnp.concatenate(made, axis=-1)
 
     def _in_blocks(
         self, program: Program, values: Mapping[str, np.ndarray], x: np.ndarray
     ) -> np.ndarray | Array:
-        """A program's (n, q) by blocks of functions and of points, padded to few shapes.
+        """A program's (…, n, q) by blocks of functions and of points, padded to few shapes.
 
         The functions of a block are split over the local devices.
         """
@@ -205,12 +220,14 @@ class Operator:
         parts = parts_of(x, min(self._longest, max(1, ENTRIES // most)))
         if any(map(_is_traced, parts)):  # within jit, where even constants are
             return self._in_place(program, values, x)
-        out, made = np.empty((n, q), x.dtype), collections.deque[tuple[int, int, Array]]()
+        some = {name: given[:1] for name, given in values.items()}
+        lead = jax.eval_shape(program, self.params, some, x[:1]).shape[:-2]
+        out, made = np.empty((*lead, n, q), x.dtype), collections.deque[tuple[int, int, Array]]()
 
         def keep() -> None:
             first, at, u = made.popleft()
-            place = out[first : first + most, at : at + u.shape[1]]
-            place[:] = np.asarray(u)[: place.shape[0], : place.shape[1]]
+            place = out[..., first : first + most, at : at + u.shape[-1]]
+            place[:] = np.asarray(u)[..., : place.shape[-2], : place.shape[-1]]
 
         for first in range(0, n, most):
             some = {name: given[first : first + most] for name, given in values.items()}
@@ -251,71 +268,106 @@ class Operator:
         whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
         return jax.device_put(self.params, whole), split
 
-    def _checked(self, u0: Any, sensors: Any) -> dict[str, Any]:
-        """Values at the operator's own sensors, in its float type, by the name of the input."""
-        return {name: self._values(u0, sensors, law) for name, law in self._laws.items()}
+    def _called(self) -> str:
+        """How inputs are given, in words."""
+        if len(self.laws) == 1:
+            return "input functions; call op(u0) or op(u0, x)"
+        names = ", ".join(f'"{name}": …' for name in self.laws)
+        return f"{len(self.laws)} inputs by name; call op({{{names}}}, x)"
 
-    def _values(self, u0: Any, sensors: Any, law: RandomField) -> Any:
-        points = law.sensors if sensors is None else np.asarray(_numbers(sensors, "sensors"))
-        u0 = _numbers(_sampled(u0, points), "u0")
-        low, high = self.ansatz.problem.domain.lower[0], self.ansatz.problem.domain.upper[0]
-        if points.ndim != 1 or not np.all((points >= low) & (points <= high)):
-            raise UserError(f"sensors must be a list of places in [{low:g}, {high:g}]")
-        if u0.ndim != 2 or u0.shape[1] != len(points):
+    def _checked(self, given: Any, sensors: Any) -> dict[str, Any]:
+        """Values at the operator's own sensors, in its float type, by the name of the input."""
+        if not self.laws:
+            return {}
+        names = list(self.laws)
+        if not isinstance(given, Mapping) and len(names) == 1:
+            given, sensors = {names[0]: given}, {names[0]: sensors}
+        if not isinstance(given, Mapping) or set(given) != set(names):
+            raise UserError(f"this operator needs {self._called()}")
+        elsewhere = sensors if isinstance(sensors, Mapping) else dict.fromkeys(names, sensors)
+        values = {k: self._values(k, given[k], elsewhere.get(k)) for k in names}
+        counts = {name: len(found) for name, found in values.items()}
+        n = max(counts.values())
+        for name, count in counts.items():
+            if count == 1 and np.ndim(given[name]) == 0 and not callable(given[name]):
+                values[name] = values[name].repeat(n, axis=0)  # one number for all functions
+            elif count != n:
+                said = ", ".join(f"{k} holds {c}" for k, c in counts.items())
+                raise UserError(f"the inputs are of different numbers of functions: {said}")
+        return values
+
+    def _values(self, name: str, given: Any, sensors: Any) -> Any:
+        """The checked values (n, m) of one input."""
+        law = self.laws[name]
+        if law.domain is None:
+            return self._scalars(name, given, law)
+        own = places(law)
+        points = own if sensors is None else np.asarray(_numbers(sensors, "sensors"))
+        values = _numbers(_sampled(given, points, name), name)
+        low, high = np.asarray(law.domain.lower), np.asarray(law.domain.upper)
+        columns = points[:, None] if points.ndim == 1 else points
+        if columns.shape[1:] != low.shape or not np.all((columns >= low) & (columns <= high)):
+            box = " × ".join(f"[{a:g}, {b:g}]" for a, b in zip(low, high, strict=True))
+            raise UserError(f"sensors must be a list of places in {box}")
+        if values.ndim != 2 or values.shape[1] != len(points):
             elsewhere = "; for values elsewhere than at op.sensors name the places, sensors=places"
             raise UserError(
-                f"u0 has shape {tuple(u0.shape)} and must be (n, {len(points)}): the values "
+                f"{name} has shape {tuple(values.shape)} and must be (n, {len(points)}): the values "
                 f"of n functions at the {len(points)} sensors" + elsewhere * (sensors is None)
             )
-        values = finite(u0, self.dtype)
+        found = finite(values, self.dtype, name=name)
         if sensors is not None:
             if (lost := law.unresolved(points)) > _UNRESOLVED:
                 _warn(
                     f"sensors= leaves gaps: {100 * lost:.0f} % of a typical input function falls "
                     "through them, and the solution is as far off; give more, or more even ones"
                 )
-            values = self._fitted(u0 if isinstance(u0, np.ndarray) else values, points, law)
-        if _is_outside(values, law):
-            size, bend = _limits(law)
-            _warn(
-                f"u0 lies outside the law '{law.name}' that this operator was trained on: its "
-                f"functions stay within ±{size:.2g}, their second differences between sensors "
-                f"within ±{bend:.2g}; solutions may be far off, so scale or smooth u0, or train "
-                "on a law that holds it"
-            )
-        return values
+            found = self._fitted(values if isinstance(values, np.ndarray) else found, points, law)
+        _warn_outside(name, found, law, "so scale or smooth it, or train on a law that holds it")
+        return found
 
-    def _fitted(self, values: Any, points: np.ndarray, law: RandomField) -> Any:
+    def _scalars(self, name: str, given: Any, law: Law) -> Any:
+        """The checked values (n, 1) of an input that is a number."""
+        values = _numbers(given, name)
+        if values.ndim > 1:
+            raise UserError(
+                f"{name} has shape {tuple(values.shape)} and must be (n,): a number for each function"
+            )
+        found = finite(values.reshape(-1, 1), self.dtype, name=name)
+        _warn_outside(name, found, law, "or train on a law that holds it")
+        return found
+
+    def _fitted(self, values: Any, points: np.ndarray, law: Law) -> Any:
         """Values at the operator's sensors of the functions that fit values at other places."""
         if isinstance(values, Array):
-            fitted = Field.fit(values, points, law.basis, law.modes)
-            return fitted(jnp.asarray(law.sensors, self.dtype))
+            return law.values(law.fit(values, points))
         with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
-            fitted = Field.fit(jnp.asarray(values, np.float64), points, law.basis, law.modes)
-            return np.asarray(fitted(jnp.asarray(law.sensors))).astype(self.dtype)
+            fitted = law.fit(jnp.asarray(values, np.float64), points)
+            return np.asarray(law.values(fitted)).astype(self.dtype)
 
     def jets(
         self, u0: Any, x: np.ndarray, dtype: Any = None, sensors: Any = None
     ) -> tuple[Jet, Mapping[str, Jet]]:
-        """The jets of u_θ and of the input functions by name at x (q, d): label → (n, q).
+        """The jets of u_θ and of the inputs by name at x (q, d): label → (n, q).
 
         Args:
-          u0, sensors: as in a call of the operator; u0 is None without an input function.
+          u0, sensors: as in a call of the operator; u0 is None without inputs.
           x: points inside the domain.
           dtype: where to compute, with θ and u0 as they are; by default the operator's own.
 
         Raises:
           UserError: wrong shapes, or values that are no finite real numbers.
         """
-        if (u0 is None) != (self.sensors is None):
-            takes = "takes no input function; leave u0 out"
-            raise UserError(f"this operator {'needs input functions u0' if u0 is None else takes}")
+        if u0 is None and self.laws:
+            raise UserError(f"this operator needs {self._called()}")
+        if u0 is not None and not self.laws:
+            raise UserError("this operator takes no input function; leave u0 out")
         dtype = np.dtype(dtype or self.dtype)
         with ambient.numerics(dtype):
             values = {k: v.astype(dtype) for k, v in self._checked(u0, sensors).items()}
             params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
             x = _checked_points(x, self.ansatz.problem).astype(dtype)
-            return _jets(self.ansatz, params, values, x)
+            return _jets(self.ansatz, params, values, x, Lam(*(np.asarray(v, dtype) for v in self.lam)))
 
 
 def load(
@@ -411,13 +463,13 @@ def _label(problem: Problem, order: Any) -> str:
     return "".join(sorted(label))
 
 
-def finite(u0: Any, dtype: np.dtype, first: int = 0) -> Any:
+def finite(u0: Any, dtype: np.dtype, first: int = 0, name: str = "u0") -> Any:
     """Values (n, m) in an operator's float type, where they must be finite.
 
     Args:
       u0: values of any real dtype; traced ones pass unseen.
       dtype: the float type.
-      first: the number of the first function, for the message.
+      first, name: the number of the first function and the input's name, for the message.
 
     Raises:
       UserError: NaN, infinity, or a value beyond that type.
@@ -431,27 +483,28 @@ def finite(u0: Any, dtype: np.dtype, first: int = 0) -> Any:
     at = f"(first in function {first + row})"
     if np.isfinite(np.asarray(u0[row])).all():
         what = f"values beyond {dtype.name}, in which this operator computes {at}"
-        raise UserError(f"u0 holds {what}; scale it down")
-    raise UserError(f"u0 holds NaN or infinity {at}; remove it")
+        raise UserError(f"{name} holds {what}; scale it down")
+    raise UserError(f"{name} holds NaN or infinity {at}; remove it")
 
 
-def _sampled(u0: Any, points: np.ndarray) -> Any:
-    """The values (n, m) of a function, or of a list of them, at the places; else u0 itself."""
-    functions = u0 if isinstance(u0, list | tuple) else [u0]
+def _sampled(given: Any, points: np.ndarray, name: str) -> Any:
+    """The values (n, m) of a function, or of a list of them, at the places; else what is given."""
+    functions = given if isinstance(given, list | tuple) else [given]
     if not functions or not all(callable(f) for f in functions):
-        return u0
+        return given
+    along = (points,) if points.ndim == 1 else tuple(points.T)
     try:
-        values = [_numbers(f(points), f"function {k} of u0") for k, f in enumerate(functions)]
+        values = [_numbers(f(*along), f"function {k} of {name}") for k, f in enumerate(functions)]
     except TypeError as error:
         raise UserError(
-            f"a function of u0 does not take an array of places ({error}); give one that does, as "
-            "numpy.sin and not math.sin"
+            f"a function of {name} does not take an array of places for each coordinate ({error}); "
+            "give one that does, as numpy.sin and not math.sin"
         ) from error
     for k, value in enumerate(values):
-        if value.shape != points.shape:
+        if value.shape != along[0].shape:
             raise UserError(
-                f"function {k} of u0 gives shape {value.shape} for {len(points)} places; it must "
-                "give a value for each, as numpy.sin does"
+                f"function {k} of {name} gives shape {value.shape} for {len(points)} places; it "
+                "must give a value for each, as numpy.sin does"
             )
     return np.stack(values)
 
@@ -495,42 +548,26 @@ def _at_hand(value: Any) -> Any:
     return np.asarray(value) if near else value
 
 
-def _is_outside(values: Any, law: RandomField) -> bool:
-    """Whether functions are larger or rougher than those of a law; of traced ones, none are."""
+def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> None:
+    """Warns of inputs that are none of the law's; of traced ones, none are."""
     if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
-        return False
-    values, (size, bend) = np.asarray(values), _limits(law)
-    for first in range(0, len(values), CHECKED):
-        part = values[first : first + CHECKED]
-        if max(part.max(initial=0), -part.min(initial=0)) > size:
-            return True
-        bends = _second_differences(part, law.basis)
-        if max(bends.max(initial=0), -bends.min(initial=0)) > bend:
-            return True
-    return False
+        return
+    if clause := law.outside(np.asarray(values)):
+        what = f"the law '{law.name}'" if law.name else "the law"
+        _warn(
+            f"{name} lies outside {what} that this operator was trained on: {clause}; solutions "
+            f"may be far off, {remedy}"
+        )
 
 
-@functools.lru_cache(maxsize=16)
-def _limits(law: RandomField) -> tuple[float, float]:
-    """What the values of a law's functions at its sensors, and their second differences, keep to.
-
-    The same for all sensors, so that the rounding of coarser floats is no roughness.
-    """
-    with jax.ensure_compile_time_eval(), ambient.numerics(np.float64):
-        points = jnp.asarray(law.sensors)
-        waves = np.asarray(eigenfunctions(law.basis, points, len(law.spectrum))).T
-    size, bend = (
-        _FAR * math.sqrt((law.spectrum @ part**2).max(initial=0))
-        for part in (waves, _second_differences(waves, law.basis))
-    )
-    return size, bend
+def places(law: Law) -> np.ndarray | None:
+    """A law's sensors as they are shown: (m,) on a line, (m, d′), or None for a number."""
+    sensors = law.sensors
+    return sensors[:, 0] if sensors is not None and sensors.shape[1] == 1 else sensors
 
 
-def _second_differences(values: np.ndarray, basis: str) -> np.ndarray:
-    """Those of (n, m) values at sensors; where the last is the first again, around the end too."""
-    if basis == "periodic":
-        values = np.concatenate([values, values[:, 1:2]], axis=1)
-    return values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
+def _each(given: Any) -> list[Any]:
+    return list(given.values()) if isinstance(given, Mapping) else [given]
 
 
 def _warn(text: str) -> None:
@@ -578,11 +615,16 @@ def _numbers(values: Any, name: str) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def apply(ansatz: Ansatz, label: str, params: Params, values: Values, x: Array) -> Array:
-    """A derivative (n, q) of the solutions, by its label, at x (q, d) for sensor values (n, m)."""
+def apply(
+    ansatz: Ansatz, label: str, params: Params, values: Values, x: Array, lam: Lam
+) -> Array:
+    """A derivative of the solutions, by its label, (n, q) or (c, n, q).
+
+    At x (q, d), for sensor values (n, m) by the names of the inputs.
+    """
     with jax.default_matmul_precision("highest"):
         # Where the problem does not read the fitted coefficients, the compiler drops the fit.
-        return ansatz.jet(params, ansatz.inputs(values), x, (label,))[label]
+        return ansatz.jet(params, ansatz.inputs(values), x, lam, (label,))[label]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -593,8 +635,8 @@ def _residual(ansatz: Ansatz, params: Params, values: Values, x: Array, lam: Lam
 
 @functools.partial(jax.jit, static_argnums=0)
 def _jets(
-    ansatz: Ansatz, params: Params, values: Values, x: Array
+    ansatz: Ansatz, params: Params, values: Values, x: Array, lam: Lam
 ) -> tuple[Jet, Mapping[str, Jet]]:
     with jax.default_matmul_precision("highest"):
         inputs = ansatz.inputs(values)
-        return ansatz.jet(params, inputs, x), ansatz.input_jet(inputs, x)
+        return ansatz.jet(params, inputs, x, lam), ansatz.input_jet(inputs, x, lam)

@@ -18,7 +18,7 @@ from hop import ambient, metrics
 from hop.checkpoints import StageInfo, Store
 from hop.domain import Box
 from hop.errors import RunError, UserError
-from hop.fields import Field, how_many
+from hop.laws import Field, how_many
 from hop.operators import Operator, open_stage
 from hop.problem import Problem, in_time, reference
 
@@ -160,7 +160,7 @@ def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
     with ambient.numerics(np.float64):
         values = jnp.asarray(u0, np.float64)
         fields = {
-            name: Field.fit(values, law.sensors, law.basis, law.modes)
+            name: law.fit(values)
             for name, law in problem.inputs.items()
         }
     shape = (len(u0), times, -1)
@@ -212,9 +212,9 @@ def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     fields, values = {}, []
     with ambient.numerics(np.float32):
         for name, law in operator.ansatz.problem.inputs.items():
-            coefficients = np.asarray(law.sample(ambient.key(0), 1), np.float64)
-            fields[name] = Field(coefficients, law.basis)
-            values.append(np.asarray(fields[name](jnp.asarray(law.sensors, jnp.float32))))
+            drawn = law.sample(ambient.key(0), 1)
+            fields[name] = law.field(np.asarray(drawn.coefficients, np.float64))
+            values.append(np.asarray(law.values(drawn)))
     return np.atleast_2d(operator(*values, x))[0], _reference(operator, fields, x)[0]
 
 

@@ -1,11 +1,14 @@
-"""What a problem is: a PDE with a small parameter, its conditions and its input functions.
+"""What a problem is: a PDE with a small parameter, its conditions and its inputs.
 
-Shapes: n functions, q points, d coordinates. Every array is (n, q), or (1, q) where it is the
-same for all functions; `x` is (d, 1, q), so `(x,) = x` or `x, t = x` unpacks it.
+Shapes: n functions, q points, d coordinates, c unknowns, k outputs of the network, e equations.
+Every array is (n, q), or (1, q) where it is the same for all functions; several unknowns, outputs
+or equations put an axis before: (c, n, q). `x` is (d, 1, q), so `(x,) = x` or `x, t = x` unpacks
+it, and so does `p, q = u[""]` the unknowns of a system.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+import abc
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -14,7 +17,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
-from hop.fields import Field, RandomField, how_many
+from hop.laws import Field, Law, how_many
 
 
 class Lam(NamedTuple):
@@ -28,70 +31,137 @@ class Lam(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """A soft condition u = values at points on the boundary or at the initial time.
+    """A soft condition: rows that should vanish, of u at some points and of the inputs there.
+
+    A wall where ∂u/∂x = 0, and ∫u = 1 by a quadrature with weights (b,):
+
+        Condition((wall,), ("", "x"), lambda u, a, lam: u[0]["x"])
+        Condition((nodes,), ("",), lambda u, a, lam: u[0][""] @ weights[:, None] - 1)
 
     Attributes:
-      points: (b, d).
-      values: (1, b), the same for all functions, and traced where they depend on the place on the
-        path; None for those of the input functions.
+      points: sets of points (b, d); two for a condition between ends, as u(0) = u(1).
+      derivatives: what `rows` reads of u.
+      rows: (u, a, lam) → (n, b), a row for each point; or (n, 1) where one row takes all points,
+        or several blocks of either stacked, (e, n, b). `u` holds a jet for each set of points,
+        `a` the jets of the inputs at the first set.
     """
 
-    points: np.ndarray
-    values: Array | np.ndarray | None
+    points: tuple[Any, ...]
+    derivatives: tuple[str, ...]
+    rows: Callable[[tuple[Jet, ...], Mapping[str, Jet], Lam], Array]
 
 
-@runtime_checkable
-class Problem(Protocol):
-    """What the rest of `hop` asks of a PDE H(u; s, ε) = 0. Problems are hashable.
+class Problem(abc.ABC):
+    """A PDE H(u; s, ε) = 0: what is its own, and defaults for the rest. Hashable.
 
-    The input functions `a` are given by name: a Jet each in `residual`, values (n, q) in `lift`.
+    The inputs `a` are given by name: a Jet each in `residual`, values (n, q) in `lift`.
 
     Attributes:
-      domain: the box it lives on.
-      labels: the derivatives its residual reads, e.g. ("", "x", "xx"), or ("", LAPLACIAN).
+      domain: the box it lives on; its periodic coordinates are built into u.
+      unknowns: their names.
+      outputs: k, how many the network has; by default one for each unknown.
+      derivatives: those that the residual reads, e.g. ("", "x", "xx"), or ("", LAPLACIAN).
+      inputs: the law of every input by its name, as {"u0": law}.
+      weights: of the equations in the loss, one each; () for 1.
       odd: the coordinates, e.g. ("x",), about whose middle the network's output is made odd: it is
-        replaced by ½(N(x) − N(Rx)) before `lift` sees it. Usually ().
-      inputs: the law of every input function by its name, as {"u0": law}; {} without any.
+        replaced by ½(N(x) − N(Rx)) before `lift` sees it.
     """
 
-    @property
-    def domain(self) -> Box: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    @property
-    def odd(self) -> tuple[str, ...]: ...
-    @property
-    def inputs(self) -> Mapping[str, RandomField]: ...
+    domain: Box
+    unknowns: ClassVar[tuple[str, ...]] = ("u",)
+    derivatives: tuple[str, ...] = ("",)
+    inputs: Mapping[str, Law] = {}
+    weights: tuple[float, ...] = ()
+    odd: tuple[str, ...] = ()
 
+    @property
+    def outputs(self) -> int:
+        return len(self.unknowns)
+
+    @abc.abstractmethod
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
-        """H(u; s, ε) at the points, (n, q)."""
+        """H(u; s, ε) at the points, (n, q), or (e, n, q)."""
 
-    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
-        """u from the network's output, pointwise: exact conditions and symmetries, (n, q)."""
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
+        """u from the network's output, pointwise: exact conditions, symmetries and layers.
+
+        (n, q) → (n, q), several outputs (k, n, q), several unknowns (c, n, q).
+        """
+        return network
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
-        """The conditions that `lift` does not already satisfy; as many at every (s, ε)."""
+        """The conditions that `lift` does not already satisfy; as many rows at every (s, ε)."""
+        return ()
 
 
 @runtime_checkable
-class Referenced(Problem, Protocol):
+class Referenced(Protocol):
     """A problem that knows what its solutions should be. It is scored, and trained no differently.
 
-    Its input functions `a` are a `hop.fields.Field` each.
+    Its inputs `a` are a `hop.laws.Field` each.
     """
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-        """A converged solution at the points x (q, d) by a classical method, float64, (n, q)."""
+        """A converged solution at the points x (q, d) by a classical method, (n, q), (c, n, q)."""
+
+
+@runtime_checkable
+class Evolving(Protocol):
+    """A problem whose solution is where u_t + H(u; s, ε) = 0 tends to from a u₀ that it knows."""
+
+    def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
+        """u₀ at the points, (n, q) or (1, q), from the values of the inputs as in `lift`."""
+
+
+@runtime_checkable
+class Featured(Protocol):
+    """A problem that shows its network functions of the place beside the coordinates."""
+
+    def trunk_features(self, x: Array, lam: Lam) -> tuple[Array, ...]:
+        """Arrays (1, q), pointwise, of about unit size, as e^(−d/ε) at the distance d of a wall."""
+
+
+@runtime_checkable
+class Traced(Protocol):
+    """A problem whose `lift` also reads the network elsewhere, as u = x N(x) − N(1) E(x)."""
+
+    def traces(self, x: Array) -> tuple[Array, ...]:
+        """Points (d, 1, q) for each x, or (d, 1, 1) for all; pointwise and differentiable.
+
+        `lift` is given the network's outputs there, one array more for each of them.
+        """
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A problem with a part that follows exactly from the whole inputs, as e^(εtΔ)u₀."""
+
+    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
+        """Its values (n, q) at the points x (q, d), by name: entries of `a` from here on.
+
+        Row i of x decides on column i alone; forward mode makes the jets.
+        """
+
+
+@runtime_checkable
+class Reduced(Protocol):
+    """A problem whose residual is written in the network's outputs, N, and not in u = lift(N).
+
+    There terms in 1/ε cancel on paper, and in float32 they do not.
+    """
+
+    def reduced_residual(self, N: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
+        """What `residual` gives of u = lift(N), from the jet of N: (n, q) or (k, n, q) each."""
 
 
 def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-    """The problem's reference at the points x (q, d), (n, q), checked.
+    """The problem's reference at the points x (q, d), (n, q) or (c, n, q), checked.
 
     Raises:
       RunError: there is none, or its solver does not converge.
       UserError: it fails in another way, or gives no finite numbers of this shape.
     """
-    name, n = type(problem).__name__, how_many(a)
+    name, c = type(problem).__name__, len(problem.unknowns)
     try:
         if not isinstance(problem, Referenced):
             raise NotImplementedError
@@ -103,10 +173,12 @@ def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam)
         raise RunError(f"{name} has no reference solutions") from error
     except Exception as error:  # the user's code: it can fail in any way
         raise failing(f"{name}.reference", error) from error
-    if values.shape != (n, len(x)):
+    wanted = (how_many(a), len(x)) if c == 1 else (c, how_many(a), len(x))
+    if values.shape != wanted:
+        axes = "(n, q)" if c == 1 else "(c, n, q)"
         raise UserError(
-            f"{name}.reference gives shape {values.shape} and must give (n, q) = {(n, len(x))}: a "
-            "row for each function, a column for each point"
+            f"{name}.reference gives shape {values.shape} and must give {axes} = {wanted}: a row "
+            "for each function, a column for each point"
         )
     if not np.isfinite(values).all():
         raise UserError(f"{name}.reference holds NaN or infinity at s={lam.s:g}, eps={lam.eps:g}")
@@ -122,17 +194,9 @@ def failing(what: str, error: Exception) -> UserError:
     return UserError(f"{what} fails: {type(error).__name__}: {said}; {remedy}")
 
 
-@runtime_checkable
-class Evolving(Problem, Protocol):
-    """A problem whose solution is where u_t + H(u; s, ε) = 0 tends to from a u₀ that it knows."""
-
-    def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
-        """u₀ at the points, (n, q) or (1, q), from the input functions' values as in `lift`."""
-
-
 def in_time(problem: Problem) -> bool:
     """Whether the last coordinate of a problem is the time t."""
-    return any("t" in label for label in problem.labels)
+    return any("t" in label for label in problem.derivatives)
 
 
 def letters(problem: Problem) -> str:

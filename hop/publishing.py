@@ -202,7 +202,7 @@ def card(name: str, store: Store) -> str:
     ]
     facts = [
         f"* Problem: {named(config.problem)}",
-        *(f"* Input functions: `{law.name}`, {law.sensor_count} sensors" for law in laws.values()),
+        *(f"* Input `{name}`: {told(law)}" for name, law in laws.items()),
         f"* Network: {named(config.network)}; {count:,} parameters, {config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),

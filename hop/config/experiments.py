@@ -7,16 +7,13 @@ from hop.ansatz import Ansatz
 from hop.config.schema import Config, make
 from hop.domain import Box
 from hop.errors import UserError
-from hop.fields import RandomField
 from hop.homotopy.path import Path
+from hop.laws import Law
 from hop.problem import Problem
 from hop.samplers import Sampler
 from hop.sharding import Layout
 from hop.solvers import Solver
 from hop.strategies import Plan, Strategy
-
-_ROLES = ("domain", "labels", "odd", "inputs", "residual", "lift", "conditions")
-
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -65,16 +62,17 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     """
     if problem is None:
         problem = make("problem", config.problem)
-    elif isinstance(problem, type) or not isinstance(problem, Problem):
-        lacks = [m for m in _ROLES if not hasattr(problem, m)] or ["instance: give an object"]
-        raise UserError(f"problem={problem!r} has no {', '.join(lacks)}; see hop.problem.Problem")
+    elif not isinstance(problem, Problem):
+        raise UserError(
+            f"problem={problem!r} must be an object of a class that derives from hop.Problem"
+        )
     _check_roles(problem)
     try:
         hash(problem)
     except TypeError as error:
         raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
     network, strategy = make("network", config.network), make("strategy", config.strategy)
-    ansatz, answer = strategy.ansatz(problem, network)
+    ansatz, answer = strategy.trained(Ansatz(problem, network, config.ansatz.harmonics))
     made = Experiment(
         config,
         ansatz,
@@ -93,16 +91,17 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
 
 
 def _check_roles(problem: Problem) -> None:
-    name, laws = type(problem).__name__, problem.inputs
-    if not isinstance(problem.domain, Box):
-        raise UserError(f"{name}.domain is {problem.domain!r} and must be a hop.domain.Box")
-    if not isinstance(laws, Mapping) or not all(isinstance(v, RandomField) for v in laws.values()):
+    name, laws, domain = type(problem).__name__, problem.inputs, getattr(problem, "domain", None)
+    if not isinstance(domain, Box):
+        raise UserError(f"{name}.domain is {domain!r} and must be a hop.Box")
+    if not isinstance(laws, Mapping) or not all(isinstance(v, Law) for v in laws.values()):
         raise UserError(
-            f"{name}.inputs is {laws!r} and must be a hop.fields.RandomField by name, as "
-            '{"u0": law}, or {}'
+            f"{name}.inputs is {laws!r} and must be a law by name, as "
+            '{"u0": hop.GaussianField(…)}, or {}'
         )
-    if len(laws) > 1:
-        raise UserError(f"{name}.inputs names {', '.join(laws)}; one input function is served")
+    for what, names in (("unknowns", problem.unknowns), ("derivatives", problem.derivatives)):
+        if not names or isinstance(names, str) or len(set(names)) < len(names):
+            raise UserError(f"{name}.{what} is {names!r} and must be a tuple of different names")
 
 
 def _check_functions(made: Experiment) -> None:

@@ -165,6 +165,20 @@ class TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class AnsatzConfig:
+    """How a network stands in a problem (`hop.ansatz.Ansatz`).
+
+    Attributes:
+      harmonics: of every periodic coordinate that the network sees in its place.
+    """
+
+    harmonics: int = 4
+
+    def __post_init__(self):
+        check_range("config.ansatz", "be at least 1", harmonics=self.harmonics)
+
+
+@dataclasses.dataclass(frozen=True)
 class MeshConfig:
     """The device mesh: functions × points × model; −1 takes the devices that the others leave.
 
@@ -220,6 +234,7 @@ class Config:
     train: TrainConfig
     mesh: MeshConfig
     data: DataConfig
+    ansatz: AnsatzConfig = AnsatzConfig()
     seed: int = 0
 
     def __post_init__(self):
@@ -250,7 +265,13 @@ def experiment(
 
     named = {"problem": problem, "network": network, "strategy": strategy, "solver": solver}
     fields = {kind: _options(kind, name) if name else {} for kind, name in named.items()}
-    groups = {"path": PathConfig, "train": TrainConfig, "mesh": MeshConfig, "data": DataConfig}
+    groups = {
+        "ansatz": AnsatzConfig,
+        "path": PathConfig,
+        "train": TrainConfig,
+        "mesh": MeshConfig,
+        "data": DataConfig,
+    }
     fields |= {name: dataclasses.asdict(group()) for name, group in groups.items()}
     return config_dict.ConfigDict(fields | {"seed": 0})
 
@@ -264,7 +285,17 @@ def parse(values: Mapping[str, Any]) -> Config:
     Raises:
       UserError: an unknown or missing key, or a value of the wrong type.
     """
-    return _parse(Config, values, "config")
+    return _parse(Config, _renewed(values), "config")
+
+
+def _renewed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values of an older version, where the network and not the ansatz had the harmonics."""
+    network = values.get("network") if isinstance(values, Mapping) else None
+    if not isinstance(network, Mapping) or "harmonics" not in network:
+        return values
+    ansatz = {"harmonics": network["harmonics"]} if network["harmonics"] else {}
+    network = {key: value for key, value in network.items() if key != "harmonics"}
+    return {**values, "network": network, "ansatz": {**values.get("ansatz", {}), **ansatz}}
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -305,7 +336,7 @@ def with_data_dir(config: Config, data_dir: str) -> Config:
 
 
 def check_alike(one: Config, other: Config, message: str) -> None:
-    """Refuses two configs that are not of one operator: same problem, network and precision.
+    """Refuses two configs that are not of one operator: problem, network, ansatz, precision.
 
     Args:
       one, other: the configs.
@@ -314,6 +345,7 @@ def check_alike(one: Config, other: Config, message: str) -> None:
     for what, mine, theirs in (
         ("problem", one.problem, other.problem),
         ("network", one.network, other.network),
+        ("ansatz", one.ansatz, other.ansatz),
         ("precision", one.train.precision, other.train.precision),
     ):
         if mine != theirs:

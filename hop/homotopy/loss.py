@@ -12,7 +12,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 3.2.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -45,7 +45,6 @@ class Loss:
       done: steps done of the stage's limit, in [0, 1].
       parts: that `gradient` is the mean of: of the points, or of the functions where a term is not
         pointwise.
-      some: by term, some of its own points in place of all.
     """
 
     terms: tuple[Term, ...]
@@ -56,10 +55,9 @@ class Loss:
     stage: Stage
     done: ArrayLike = 0.0
     parts: int = 1
-    some: Mapping[str, Points] = dataclasses.field(default_factory=dict)
 
     def rows(self, params: Params) -> dict[str, Array]:
-        """The rows of every term: (n, q), (n, b) at points of its own, (n, 1) for one row."""
+        """The rows of every term: (n, q), or (e, n, q); (n, b) at points of its own."""
         blocks: dict[str, Array] = {}
         for points, terms in self._by_points():
             view = self._view(params, points)
@@ -101,7 +99,7 @@ class Loss:
         return self._flat(self.rows(params))
 
     def jacobian(self, params: Params) -> tuple[Float[Array, " m"], Float[Array, "m P"]]:
-        """r and ∂r/∂θ of a problem without input functions.
+        """r and ∂r/∂θ of a problem without inputs.
 
         Pointwise terms go point by point, the few single rows by one reverse pass each.
         """
@@ -111,11 +109,11 @@ class Loss:
             view = self._view(params, points)
             if pointwise := [term for term in terms if term.pointwise]:
                 made = by_point(functools.partial(self._apart, pointwise), params, points)
-                slopes |= {t.name: t.together(made[t.name].T, view).T for t in pointwise}
+                slopes |= {t.name: _through(t, made[t.name], view) for t in pointwise}
             if single := [term for term in terms if not term.pointwise]:
                 rows = functools.partial(self._apart, single)
                 of = jax.jacrev(lambda t: rows(unravel(t), points))(theta)  # noqa: B023
-                slopes |= {name: block[:, 0] for name, block in of.items()}
+                slopes |= {name: block[0] for name, block in of.items()}
         found = self.rows(params)
         return self._flat(found), self._weigh({name: slopes[name] for name in found})
 
@@ -125,19 +123,22 @@ class Loss:
         They are drawn by the size of the rows of the first term that is there
         (`hop.samplers.by_residual`, k = c = 1).
         """
-        rows, made = self.rows(params), self
+        rows, points, drawn = self.rows(params), self.points, {}
         sets = [(points, terms[0]) for points, terms in self._by_points() if terms[0].pointwise]
         keys = jax.random.split(key, max(2, len(sets)))
-        for key, (points, term) in zip(keys, sets, strict=False):
-            if len(points.x) <= count:
+        for key, (of, term) in zip(keys, sets, strict=False):
+
+            def chosen(rows: Array, key: Array = key) -> Array:
+                return draw(key, log_density(rows), count)
+
+            if len(of.x) <= count:
                 continue
-            at = draw(key, log_density(rows[term.name]), count)
-            some = jax.tree.map(lambda a: a[at], points)  # noqa: B023
-            if points is self.points:
-                made = dataclasses.replace(made, points=some)
+            if of is self.points:
+                points = jax.tree.map(lambda a: a[chosen(rows[term.name])], of)  # noqa: B023
             else:
-                made = dataclasses.replace(made, some={**made.some, term.name: some})
-        return made
+                drawn[term.name] = term.drawn(rows[term.name], self._view(params, of), chosen)
+        terms = tuple(drawn.get(term.name, term) for term in self.terms)
+        return dataclasses.replace(self, points=points, terms=terms)
 
     @property
     def weights(self) -> dict[str, Array]:
@@ -146,10 +147,7 @@ class Loss:
 
     def _by_points(self) -> Iterator[tuple[Points, list[Term]]]:
         """The collocation points with the terms on them, then each term that has its own."""
-        own = {
-            t.name: self.some.get(t.name, t.points(self.ansatz, self.inputs, self.stage))
-            for t in self.terms
-        }
+        own = {t.name: t.points(self.ansatz, self.inputs, self.stage) for t in self.terms}
         yield self.points, [term for term in self.terms if own[term.name] is None]
         for term in self.terms:
             points = own[term.name]
@@ -178,9 +176,9 @@ class Loss:
 
 
 def by_point(
-    rows: Callable[[Params, Any], dict[str, Array]], params: Params, points: Any
-) -> dict[str, Float[Array, "q P"]]:
-    """∂/∂θ of blocks (1, q) of rows, each of which depends on its own point alone.
+    rows: Callable[[Params, Any], dict[str, Any]], params: Params, points: Any
+) -> dict[str, Any]:
+    """∂/∂θ of arrays (…, 1, q) of which column i depends on point i alone: (q, …, P) each.
 
     So a row's gradient is one reverse pass over its point: q passes over one point each, not q
     over all of them. The columns are in the order of `ravel_pytree`.
@@ -191,5 +189,15 @@ def by_point(
         alone = jax.tree.map(lambda a: a[None], one)
         return jax.jacrev(lambda t: jax.tree.map(jnp.ravel, rows(unravel(t), alone)))(theta)
 
-    made = jax.lax.map(gradients, points, batch_size=_BATCH)
-    return {name: block[:, 0] for name, block in made.items()}
+    return jax.lax.map(gradients, points, batch_size=_BATCH)
+
+
+def _through(term: Term, slopes: Any, view: View) -> Float[Array, "m P"]:
+    """∂/∂θ of a term's rows, from that of the arrays (…, 1, q) which it makes them of."""
+    at = term.rows(view)
+    along = jax.tree.map(lambda s, v: s.T.reshape(-1, *v.shape), slopes, at)
+
+    def moved(change: Any) -> Array:
+        return jax.jvp(lambda r: term.together(r, view), (at,), (change,))[1].ravel()
+
+    return jax.vmap(moved)(along).T

@@ -11,86 +11,111 @@ that all windows are the same problem but for the function that they start from.
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from hop.derivatives import LAPLACIAN, Jet
+from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
-from hop.fields import RandomField
+from hop.laws import Law
 from hop.networks import Network, Params, Values
-from hop.problem import Condition, Evolving, Lam
+from hop.problem import Condition, Evolving, Featured, Knowing, Lam, Problem, Reduced, Traced
 
 _CONDITIONS = 64  # rows of a soft condition at least: each of its points at so many times
 _GOLDEN = (math.sqrt(5) - 1) / 2
+_UNSERVED: dict[Any, str] = {
+    Featured: "trunk_features",
+    Traced: "traces",
+    Knowing: "known parts",
+    Reduced: "a reduced_residual",
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Evolution:
+class Evolution(Problem):
     """The evolution of a problem on one window: the columns of the points are (x, t).
 
     Attributes:
-      problem: the problem.
+      problem: the problem, which is `Evolving`.
       window: the length of the window.
     """
 
-    problem: Evolving
+    problem: Problem
     window: float
 
     def __post_init__(self):
-        if LAPLACIAN in self.problem.labels:
-            raise UserError(
-                f"{type(self.problem).__name__} reads Δu, which would count time as a coordinate; "
-                "let problem.labels name second derivatives, as 'xx' and 'yy'"
-            )
+        for role, what in _UNSERVED.items():
+            if isinstance(self.problem, role):
+                raise UserError(
+                    f"{type(self.problem).__name__} has {what}, which time marching does not "
+                    "serve; use strategy.name=curriculum"
+                )
 
     @property
     def domain(self) -> Box:
         box = self.problem.domain
-        return Box((*box.lower, 0.0), (*box.upper, self.window))
+        return Box((*box.lower, 0.0), (*box.upper, self.window), box.periodic)
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        return (*self.problem.labels, "t")
+    def unknowns(self) -> tuple[str, ...]:
+        return self.problem.unknowns
+
+    @property
+    def outputs(self) -> int:
+        return self.problem.outputs
+
+    @property
+    def derivatives(self) -> tuple[str, ...]:
+        return (*self.problem.derivatives, "t")
+
+    @property
+    def inputs(self) -> Mapping[str, Law]:
+        return self.problem.inputs
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return self.problem.weights
 
     @property
     def odd(self) -> tuple[str, ...]:
         return self.problem.odd
-
-    @property
-    def inputs(self) -> Mapping[str, RandomField]:
-        return self.problem.inputs
 
     def ends(self, x: Float[Array, "q d"]) -> tuple[Float[Array, "q d"], Float[Array, "q d"]]:
         """The points moved to the start and to the end of the window."""
         return x.at[:, -1].set(0.0), x.at[:, -1].set(self.window)
 
     def initial(self, x: Array, a: Values) -> Array:
+        assert isinstance(self.problem, Evolving)
         return self.problem.initial(x[:-1], a)
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return u["t"] + self.problem.residual(u, x[:-1], a, lam)
 
-    def lift(self, network: Array, x: Array, a: Values) -> Array:
-        return self.problem.lift(network, x[:-1], a)
+    def lift(self, network: Array, x: Array, a: Values, lam: Lam) -> Array:
+        return self.problem.lift(network, x[:-1], a, lam)
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
-        return tuple(map(self._over_time, self.problem.conditions(lam)))
+        return tuple(c for of in self.problem.conditions(lam) for c in self._over_time(of))
 
-    def _over_time(self, given: Condition) -> Condition:
+    def _over_time(self, given: Condition) -> list[Condition]:
         """A condition of the problem at times spread over the window.
 
         They are multiples of the golden ratio modulo 1: even for every point, and from one to the
         next.
         """
-        times = math.ceil(_CONDITIONS / len(given.points))
-        points = np.repeat(given.points, times, axis=0)
-        t = self.window * (_GOLDEN * np.arange(len(points))[:, None] % 1)
-        values = jnp.repeat(jnp.asarray(given.values), times, axis=1)
-        return Condition(np.concatenate([points, t], axis=1), values)
+        count = len(given.points[0])
+        times = math.ceil(_CONDITIONS / count)
+
+        def at(k: int) -> Condition:
+            t = self.window * (_GOLDEN * (times * np.arange(count) + k)[:, None] % 1)
+            sets = tuple(np.concatenate([x, t[: len(x)]], axis=1) for x in given.points)
+            return given._replace(points=sets)
+
+        return [at(k) for k in range(times)]
 
     def reference(self, a: object, x: np.ndarray, lam: Lam) -> np.ndarray:
         raise RunError("the way to a steady state has no reference solution, only its end")
@@ -105,11 +130,23 @@ class AtEnd:
 
     network: Network
 
-    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
-        return self.network.init(key, dim + 1, sensors)
+    def init(
+        self,
+        key: Array,
+        dim: int,
+        sensors: Mapping[str, int],
+        outputs: int = 1,
+        plain: int | None = None,
+    ) -> Params:
+        return self.network.init(key, dim + 1, sensors, outputs, (plain or dim) + 1)
 
-    def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
-        return self.network.features(params, values, _at_end(y), labels)
+    def features(
+        self, params: Params, values: Values, y: Array, labels: Sequence[str], embed: Any = None
+    ) -> Jet:
+        def ended(y: Array) -> Array:
+            return _at_end(y if embed is None else embed(y))
+
+        return self.network.features(params, values, y, labels, ended)
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         return self.network.decode(params, features, _at_end(y), a)

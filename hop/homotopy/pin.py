@@ -71,29 +71,32 @@ def off() -> Pin:
     return Pin(np.float64(0), np.ones(_GRID), np.ones(_GRID), np.float64(0))
 
 
-def pin(ansatz: Ansatz, params: Params, lam: Lam, shift: float) -> Pin:
-    """The pin of a stage at λ_k from the network u_{k−1} of the last.
+def pin(ansatz: Ansatz, params: Params, last: Lam, lam: Lam, shift: float) -> Pin:
+    """The pin of a stage at λ_k from the network u_{k−1} of the last, at λ_{k−1}.
 
     The problem is one that `slow_mode.serves`, without input functions; `shift` is ẋ Δp, how far
     the interface is to move.
     """
     with ambient.numerics(np.float64):
         params = _wide(params)
-        mode, points = _mode(ansatz, params, lam)
+        mode, points = _mode(ansatz, params, last, lam)
         phi, psi = (_moved(points, np.asarray(v[0]), shift) for v in (mode.phi, mode.psi))
-        u = np.asarray(ansatz.jet(params, {}, jnp.asarray(points - shift), ())[""][0])
+        u = np.asarray(ansatz.jet(params, {}, jnp.asarray(points - shift), last, ())[""][0])
         return Pin(np.float64(1), psi, phi, np.mean(phi * u))
 
 
-def shift(ansatz: Ansatz, before: Params, after: Params, lam: Lam) -> float:
-    """How far the interface moved: the d with ⟨φ, u_k − u_{k−1}(· − d)⟩ = 0, by Newton's method."""
+def shift(ansatz: Ansatz, before: Params, after: Params, last: Lam, lam: Lam) -> float:
+    """How far the interface moved from λ_{k−1} to λ_k.
+
+    It is the d with ⟨φ, u_k − u_{k−1}(· − d)⟩ = 0, by Newton's method.
+    """
     with ambient.numerics(np.float64):
         before, after = _wide(before), _wide(after)
-        mode, points = _mode(ansatz, after, lam)
+        mode, points = _mode(ansatz, after, lam, lam)
         phi, d = np.asarray(mode.phi[0]), 0.0
-        new = ansatz.jet(after, {}, jnp.asarray(points), ())[""]
+        new = ansatz.jet(after, {}, jnp.asarray(points), lam, ())[""]
         for _ in range(_NEWTON_STEPS):
-            old = ansatz.jet(before, {}, jnp.asarray(points - d), ("x",))
+            old = ansatz.jet(before, {}, jnp.asarray(points - d), last, ("x",))
             d -= float(phi @ (new - old[""])[0] / (phi @ old["x"][0]))
         return d
 
@@ -105,7 +108,7 @@ def multiplier(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[float, float]:
     """
     with ambient.numerics(np.float64):
         params = _wide(params)
-        mode, points = _mode(ansatz, params, lam)
+        mode, points = _mode(ansatz, params, lam, lam)
         h = ansatz.residual(params, {}, jnp.asarray(points), lam)[0]
         width = points[1, 0] - points[0, 0]
         c = width * jnp.sum(mode.psi[0] * h)
@@ -118,14 +121,18 @@ def _wide(params: Params) -> Params:
     return jax.tree.map(lambda a: np.asarray(a, np.float64), params)
 
 
-def _mode(ansatz: Ansatz, params: Params, lam: Lam) -> tuple[SlowMode, np.ndarray]:
+def _mode(
+    ansatz: Ansatz, params: Params, at: Lam, lam: Lam
+) -> tuple[SlowMode, Float[np.ndarray, "m 1"]]:
+    """The slow mode of H at λ about a network of λ_at, and its grid."""
     points = grid(ansatz.problem)
-    return _solve(ansatz, params, Lam(*(np.float64(v) for v in lam)), jnp.asarray(points)), points
+    at, lam = (Lam(*map(np.float64, place)) for place in (at, lam))
+    return _solve(ansatz, params, at, lam, jnp.asarray(points)), points
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _solve(ansatz: Ansatz, params: Params, lam: Lam, points: Array) -> SlowMode:
-    return slow_mode(ansatz.problem, ansatz.jet(params, {}, points), {}, points, lam)
+def _solve(ansatz: Ansatz, params: Params, at: Lam, lam: Lam, points: Array) -> SlowMode:
+    return slow_mode(ansatz.problem, ansatz.jet(params, {}, points, at), {}, points, lam)
 
 
 def _moved(points: np.ndarray, mode: np.ndarray, shift: float) -> np.ndarray:

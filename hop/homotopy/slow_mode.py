@@ -50,9 +50,10 @@ class SlowMode(NamedTuple):
 
 
 def serves(problem: Problem) -> bool:
-    """Whether a problem is of second order, on an interval, with u fixed at its ends."""
+    """Whether one unknown is sought, of second order on an interval, and fixed at its ends."""
     interval = problem.domain.dim == 1 and not problem.conditions(Lam(0.0, 1.0))
-    return interval and set(problem.labels) == {"", "x", "xx"}
+    scalar = len(problem.unknowns) == 1 and not problem.domain.periodic
+    return interval and scalar and set(problem.derivatives) == {"", "x", "xx"}
 
 
 def check_serves(problem: Problem, option: str) -> None:

@@ -5,14 +5,13 @@ module exports that class alone (`__all__`) and is found by name, so a new PDE i
 """
 
 import dataclasses
-from typing import ClassVar
 
-from hop.domain import Box
 from hop.errors import check_choice
+from hop.problem import Problem
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dirichlet:
+class Dirichlet(Problem):
     """What problems share whose values are given on the whole boundary of a box.
 
     Attributes:
@@ -22,8 +21,6 @@ class Dirichlet:
 
     conditions_by: str = "lift"
     symmetry: str = "none"
-
-    domain: ClassVar[Box]
 
     def __post_init__(self):
         check_choice("config.problem.conditions_by", self.conditions_by, ("lift", "loss"))

@@ -14,13 +14,14 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
-from hop.fields import Field, RandomField
+from hop.laws import Field
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev, double_well
@@ -43,8 +44,7 @@ class AllenCahn1D(Dirichlet):
     right: float = 1.0
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
-    labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
-    inputs: ClassVar[Mapping[str, RandomField]] = {}
+    derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx")
 
     def __post_init__(self):
         super().__post_init__()
@@ -61,7 +61,7 @@ class AllenCahn1D(Dirichlet):
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return lam.eps**2 * u["xx"] + u[""] - u[""] ** 3
 
-    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         (x,) = x
         if self.conditions_by == "loss":
             return network
@@ -70,7 +70,8 @@ class AllenCahn1D(Dirichlet):
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         if self.conditions_by == "lift":
             return ()
-        return (Condition(np.array([[0.0], [1.0]]), np.array([[self.left, self.right]])),)
+        ends, g = np.array([[0.0], [1.0]]), jnp.array([[self.left, self.right]], float)
+        return (Condition((ends,), ("",), lambda u, a, lam: u[0][""] - g),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         eps = float(lam.eps)

@@ -24,7 +24,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError
-from hop.fields import Field, RandomField
+from hop.laws import Field
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev_2d
@@ -49,8 +49,7 @@ class AllenCahn2D(Dirichlet):
     symmetry: str = dataclasses.field(default="odd", kw_only=True)
 
     domain: ClassVar[Box] = Box((-1.0, -1.0), (1.0, 1.0))
-    labels: ClassVar[tuple[str, ...]] = ("", "xx", "yy")
-    inputs: ClassVar[Mapping[str, RandomField]] = {}
+    derivatives: ClassVar[tuple[str, ...]] = ("", "xx", "yy")
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         steady = -(lam.eps**2) * (u["xx"] + u["yy"]) + u[""] ** 3 - u[""]
@@ -59,7 +58,7 @@ class AllenCahn2D(Dirichlet):
     def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
         return -jnp.sin(math.pi * x[0]) * jnp.sin(math.pi * x[1])
 
-    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         x, y = x
         return (1 - x**2) * (1 - y**2) * network if self.conditions_by == "lift" else network
 
@@ -69,7 +68,7 @@ class AllenCahn2D(Dirichlet):
         along, end = np.linspace(-1, 1, _ON_SIDE), np.ones(_ON_SIDE)
         sides = ((-end, along), (end, along), (along, -end), (along, end))
         points = np.concatenate([np.stack(side, axis=1) for side in sides])
-        return (Condition(points, np.zeros((1, len(points)))),)
+        return (Condition((points,), ("",), lambda u, a, lam: u[0][""]),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         s, eps = float(lam.s), float(lam.eps)

@@ -20,7 +20,8 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
-from hop.fields import RANDOM_FIELDS, Field, RandomField
+from hop.laws import Field, Law
+from hop.laws.named import NAMED
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev
@@ -42,19 +43,19 @@ class BurgersSteady(Dirichlet):
     field: str = "paper"
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
-    labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
+    derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx")
 
     def __post_init__(self):
         super().__post_init__()
-        if self.field not in RANDOM_FIELDS or RANDOM_FIELDS[self.field].basis != "sine":
+        if self.field not in NAMED or NAMED[self.field].ends != ("zero",):
             raise UserError(
                 f"problem.field={self.field!r} does not vanish at x = 0 and 1, as "
                 "steady Burgers needs; use 'paper' or 'unit'"
             )
 
     @property
-    def inputs(self) -> Mapping[str, RandomField]:
-        return {"u0": RANDOM_FIELDS[self.field]}
+    def inputs(self) -> Mapping[str, Law]:
+        return {"u0": NAMED[self.field]}
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         (x,) = x
@@ -65,14 +66,14 @@ class BurgersSteady(Dirichlet):
     def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
         return a["u0"]
 
-    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         (x,) = x
         return x * (1 - x) * network if self.conditions_by == "lift" else network
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         if self.conditions_by == "lift":
             return ()
-        return (Condition(np.array([[0.0], [1.0]]), np.zeros((1, 2))),)
+        return (Condition((np.array([[0.0], [1.0]]),), ("",), lambda u, a, lam: u[0][""]),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         s, eps = float(lam.s), float(lam.eps)

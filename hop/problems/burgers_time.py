@@ -21,15 +21,16 @@ from hop import ambient
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import check_choice
-from hop.fields import RANDOM_FIELDS, Field, RandomField
-from hop.problem import Condition, Lam
+from hop.laws import Field, Law
+from hop.laws.named import NAMED
+from hop.problem import Condition, Lam, Problem
 from hop.references import spectral
 
 __all__ = ["BurgersTime"]
 
 
 @dataclasses.dataclass(frozen=True)
-class BurgersTime:
+class BurgersTime(Problem):
     """Options of the problem. `Lam.s` is not used. The network makes u periodic.
 
     Attributes:
@@ -40,9 +41,8 @@ class BurgersTime:
     conditions_by: str = "lift"
 
     domain: ClassVar[Box] = Box((0.0, 0.0), (1.0, 1.0), periodic=("x",))
-    labels: ClassVar[tuple[str, ...]] = ("", "x", "t", "xx")
-    odd: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[Mapping[str, RandomField]] = {"u0": RANDOM_FIELDS["periodic"]}
+    derivatives: ClassVar[tuple[str, ...]] = ("", "x", "t", "xx")
+    inputs: ClassVar[Mapping[str, Law]] = {"u0": NAMED["periodic"]}
 
     def __post_init__(self):
         check_choice("config.problem.conditions_by", self.conditions_by, ("lift", "loss"))
@@ -50,7 +50,7 @@ class BurgersTime:
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return u["t"] + u[""] * u["x"] - lam.eps * u["xx"]
 
-    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         _, t = x
         return a["u0"] + t * network if self.conditions_by == "lift" else network
 
@@ -58,7 +58,8 @@ class BurgersTime:
         if self.conditions_by == "lift":
             return ()
         x = self.inputs["u0"].sensors
-        return (Condition(np.stack([x, np.zeros_like(x)], axis=1), None),)
+        start = np.concatenate([x, np.zeros_like(x)], axis=1)
+        return (Condition((start,), ("",), lambda u, a, lam: u[0][""] - a["u0"][""]),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         # A shock of jump Δ is 4ε/Δ wide, and its spectrum falls like exp(−4π²kε/Δ), to 1e-6 at

@@ -20,14 +20,14 @@ from jax import Array
 from hop.derivatives import LAPLACIAN, Jet
 from hop.domain import Box, sobol
 from hop.errors import UserError, check_range
-from hop.fields import Field, RandomField
-from hop.problem import Condition, Lam
+from hop.laws import Field
+from hop.problem import Condition, Lam, Problem
 
 __all__ = ["Helmholtz"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Helmholtz:
+class Helmholtz(Problem):
     """Options of the problem. `Lam.s` is not used.
 
     Attributes:
@@ -39,9 +39,7 @@ class Helmholtz:
     dim: int = 20
     boundary_points: int = 1000
 
-    labels: ClassVar[tuple[str, ...]] = ("", LAPLACIAN)
-    odd: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[Mapping[str, RandomField]] = {}
+    derivatives: ClassVar[tuple[str, ...]] = ("", LAPLACIAN)
 
     def __post_init__(self):
         check_range("problem", "be at least 1", dim=self.dim)
@@ -58,13 +56,11 @@ class Helmholtz:
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return -(lam.eps**2) * u[LAPLACIAN] - u[""] / self.dim
 
-    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
-        return network
-
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         points = _on_faces(self.dim, self.boundary_points)
         sums = jnp.asarray(points.sum(axis=1)[None, :], jnp.result_type(lam.eps))
-        return (Condition(points, jnp.sin(sums / (self.dim * lam.eps))),)
+        g = jnp.sin(sums / (self.dim * lam.eps))
+        return (Condition((points,), ("",), lambda u, a, lam: u[0][""] - g),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         return np.sin(np.asarray(x, np.float64).sum(axis=1) / (self.dim * float(lam.eps)))[None, :]

@@ -17,30 +17,22 @@ from jax import Array
 
 from hop.derivatives import Jet
 from hop.domain import Box
-from hop.fields import Field, RandomField
-from hop.problem import Condition, Lam
+from hop.laws import Field
+from hop.problem import Lam, Problem
 
 __all__ = ["HighFrequency"]
 
 
 @dataclasses.dataclass(frozen=True)
-class HighFrequency:
+class HighFrequency(Problem):
     """No options. `Lam.s` is not used."""
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
-    labels: ClassVar[tuple[str, ...]] = ("",)
-    odd: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[Mapping[str, RandomField]] = {}
+    derivatives: ClassVar[tuple[str, ...]] = ("",)
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         (x,) = x
         return u[""] - jnp.sin(math.pi * x / lam.eps)
-
-    def lift(self, network: Array, x: Array, a: Mapping[str, Array]) -> Array:
-        return network
-
-    def conditions(self, lam: Lam) -> tuple[Condition, ...]:
-        return ()
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         return np.sin(math.pi * x.T / float(lam.eps))

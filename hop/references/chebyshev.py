@@ -20,7 +20,7 @@ from scipy.interpolate import BarycentricInterpolator
 from hop import ambient
 from hop.derivatives import Jet, partials
 from hop.errors import RunError
-from hop.fields import Field, how_many
+from hop.laws import Field, how_many
 from hop.problem import Lam, Problem
 
 _NEWTON_STEPS = 50
@@ -71,10 +71,7 @@ def solve(
         count = how_many(a)
         for first in range(0, count, _BATCH):
             numbers = jnp.arange(first, min(first + _BATCH, count))
-            block = {
-                name: Field(jnp.asarray(f.coefficients[first : first + _BATCH], float), f.basis)
-                for name, f in a.items()
-            }
+            block = jax.tree.map(lambda c: jnp.asarray(c[first : first + _BATCH], float), dict(a))  # noqa: B023
             inputs = {name: field(jnp.asarray(x)) for name, field in block.items()}
             u, size = _walk(problem, interval, ends, nodes, numbers, inputs, places)
             values.append(np.asarray(u))

@@ -98,7 +98,7 @@ def _newton(
     x = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")])
     d = {
         label: jnp.asarray(np.kron(powers[0][label.count("x")], powers[1][label.count("y")]))
-        for label in problem.labels
+        for label in problem.derivatives
     }
 
     def rows(u: Array) -> tuple[Array, Array]:

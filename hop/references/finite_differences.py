@@ -19,7 +19,7 @@ from jax import Array
 
 from hop import ambient
 from hop.derivatives import Jet
-from hop.fields import Field, how_many
+from hop.laws import Field, how_many
 from hop.problem import Lam, Problem
 
 

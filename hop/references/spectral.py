@@ -22,7 +22,7 @@ from scipy import fft
 
 from hop import ambient
 from hop.errors import RunError
-from hop.fields import Field, eigenfunctions
+from hop.laws import Field
 
 Nonlinear = Callable[[Array, Array], Array]  # û (n, K + 1), ω (K + 1,) → the transform of N(u)
 
@@ -126,8 +126,9 @@ def _march(
         here = np.flatnonzero(which == i)
         if not np.array_equal(x[here], places):
             places = x[here]
-            waves = eigenfunctions("periodic", jnp.asarray(places), 2 * modes)
-        values[:, here] = _values(spectrum, waves)
+            angles = places[:, None] * omega[None, 1:]
+            waves = math.sqrt(2) * np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
+        values[:, here] = _values(spectrum, jnp.asarray(waves))
     return values
 
 

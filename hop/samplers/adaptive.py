@@ -38,7 +38,7 @@ class Adaptive(Stratified):
         low, width = domain.lower[0], domain.upper[0] - domain.lower[0]
         grid = jnp.asarray(domain.grid(_GRID), x.dtype)
         slope = last(grid, ("x",))["x"]
-        steep = jax.lax.stop_gradient(jnp.mean(jnp.sqrt(jnp.abs(slope)), axis=0))
+        steep = jax.lax.stop_gradient(jnp.mean(jnp.sqrt(jnp.abs(slope)), axis=tuple(range(slope.ndim - 1))))
         floor = jnp.finfo(x.dtype).tiny
         weight = 1 + steep / jnp.maximum(jnp.mean(steep), floor)
         total = jnp.cumsum((weight[1:] + weight[:-1]) / 2)

@@ -29,10 +29,10 @@ _EVEN = Stratified()
 
 
 def log_density(
-    residual: Float[Array, "n m"], power: float = 1.0, floor: float = 1.0
+    residual: Float[Array, "*n m"], power: float = 1.0, floor: float = 1.0
 ) -> Float[Array, " m"]:
     """ln p up to a constant, from H or any other rows at m points."""
-    size = jnp.mean(jnp.abs(residual) ** power, axis=0)
+    size = jnp.mean(jnp.abs(residual) ** power, axis=tuple(range(residual.ndim - 1)))
     tiny = jnp.finfo(size.dtype).tiny
     return jnp.log(size / jnp.maximum(jnp.mean(size), tiny) + floor)
 

@@ -12,8 +12,6 @@ from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms import Term
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.residual import Residual
-from hop.networks import Network
-from hop.problem import Problem
 from hop.samplers import Sampler
 
 
@@ -50,13 +48,12 @@ class Strategy(Protocol):
         """The path actually walked, from the one the config gives."""
         return path
 
-    def ansatz(self, problem: Problem, network: Network) -> tuple[Ansatz, Ansatz]:
+    def trained(self, ansatz: Ansatz) -> tuple[Ansatz, Ansatz]:
         """What is trained, and what it answers: a solution of the problem, of the same parameters.
 
         Raises:
           UserError: the problem does not have what the strategy needs.
         """
-        ansatz = Ansatz(problem, network)
         return ansatz, ansatz
 
     def sampler(self, sampler: Sampler) -> Sampler:

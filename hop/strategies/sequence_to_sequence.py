@@ -17,8 +17,7 @@ from hop.homotopy.path import Path
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.initial import Initial
 from hop.homotopy.terms.residual import Residual
-from hop.networks import Network
-from hop.problem import Evolving, Problem
+from hop.problem import Evolving
 from hop.strategies import Plan, Strategy
 
 __all__ = ["SequenceToSequence"]
@@ -45,14 +44,16 @@ class SequenceToSequence(Strategy):
     def path(self, path: Path) -> Path:
         return Path(path.end().places * self.windows)
 
-    def ansatz(self, problem: Problem, network: Network) -> tuple[Ansatz, Ansatz]:
+    def trained(self, ansatz: Ansatz) -> tuple[Ansatz, Ansatz]:
+        problem, network = ansatz.problem, ansatz.network
         if not isinstance(problem, Evolving):
             raise UserError(
                 "strategy 'sequence_to_sequence' marches from an initial function, and "
                 f"{type(problem).__name__} has no method `initial`; use strategy.name=curriculum"
             )
         window = Evolution(problem, self.horizon / self.windows)
-        return Ansatz(window, network), Ansatz(problem, AtEnd(network))
+        march = dataclasses.replace(ansatz, problem=window)
+        return march, dataclasses.replace(ansatz, network=AtEnd(network))
 
     def plan(self) -> Plan:
         return Plan((Residual(), Initial(self.initial), Condition(self.condition)))

@@ -13,7 +13,7 @@ from hop import ambient, datasets
 from hop.ansatz import Functions, Inputs
 from hop.config import Experiment
 from hop.errors import UserError
-from hop.fields import Field, RandomField
+from hop.laws import Law
 from hop.sharding import FUNCTION, POINT, Layout, is_chief, wait_for_all
 from hop.training.program import real
 from hop.training.records import Reporter
@@ -45,10 +45,8 @@ def feed(experiment: Experiment, layout: Layout) -> Feed:
             return sample(np.int32(stage), taken.astype(np.int32)), None
 
         return from_law
-    inputs, total = {}, datasets.SPLITS["train"]
-    for name, law in laws.items():
-        data = datasets.load(law, "train", config.data.data_dir)
-        inputs[name] = Functions(real(data["values"]), real(data["coefficients"]))
+    total, loaded = datasets.SPLITS["train"], datasets.load_all(laws, "train", config.data.data_dir)
+    inputs = {k: Functions(real(v["values"]), real(v["coefficients"])) for k, v in loaded.items()}
     if sum(a.nbytes for a in jax.tree.leaves(inputs)) <= config.data.resident_mib * 2**20:
         pool = layout.put(inputs)
 
@@ -73,7 +71,7 @@ def feed(experiment: Experiment, layout: Layout) -> Feed:
 
 
 def fresh(
-    laws: Mapping[str, RandomField], count: int, seed: int, stage: Any, steps: Array
+    laws: Mapping[str, Law], count: int, seed: int, stage: Any, steps: Array
 ) -> Inputs:
     """`count` new functions for each of some steps of a stage: arrays (steps, count, …).
 
@@ -81,9 +79,9 @@ def fresh(
     """
     root = jax.random.fold_in(jax.random.fold_in(ambient.key(seed), _FRESH), stage)
 
-    def drawn(law: RandomField, key: Array) -> Functions:
-        functions = Field(law.sample(key, count), law.basis)
-        return Functions(functions(jnp.asarray(real(law.sensors))), functions.coefficients)
+    def drawn(law: Law, key: Array) -> Functions:
+        functions = law.sample(key, count)
+        return Functions(law.values(functions), functions.coefficients)
 
     def of(step: Array) -> Inputs:
         first = jax.random.fold_in(root, step)
@@ -116,10 +114,10 @@ def provide(experiment: Experiment, reporter: Reporter) -> None:
     """Builds datasets that are missing, in one process of the job, and says so."""
     data_dir = experiment.config.data.data_dir
     for law in filter(datasets.has_files, experiment.problem.inputs.values()):
-        if is_chief() and not datasets.is_built(law.name, data_dir):
-            folder = datasets.folder(law.name, data_dir)
+        if is_chief() and not datasets.is_built(law, data_dir):
+            folder = datasets.folder(law, data_dir)
             reporter.message(f"building the dataset {datasets.NAME}/{law.name} in {folder}")
-            datasets.build(law.name, data_dir, reporter.building(law.name))
+            datasets.build(law, data_dir, reporter.building(law.name))
         wait_for_all("dataset")
 
 

@@ -41,7 +41,8 @@ class Fronts:
         shift = mark.front.corrected
         if shift is None:
             shift = mark.front.velocity * self._change(mark, lam)
-        return pinning.pin(self.program.ansatz, on_host(state.anchor), lam, shift)
+        last = self._last(mark)
+        return pinning.pin(self.program.ansatz, on_host(state.anchor), last, lam, shift)
 
     def settle(self, outcome: Outcome, lam: Lam) -> Outcome:
         """Finds a solved stage's interface, or else carries it on from the last stage.
@@ -63,7 +64,7 @@ class Fronts:
             if not uncertain < 0.5 * nearest:
                 break
             best, nearest = outcome, uncertain
-            corrected = self._moved(state, lam) - float(found.offset[0])
+            corrected = self._moved(state, mark, lam) - float(found.offset[0])
             outcome = self.correct(state, _at(mark, True, corrected), lam, dict(record))
             if outcome.failure is not None:
                 return outcome
@@ -78,7 +79,7 @@ class Fronts:
         record |= {"place": "computed", "shift": uncertain if math.isfinite(uncertain) else None}
         if mark.stage:
             # Less than the uncertainty of the two positions would be carried on, and grow.
-            moved = self._moved(state, lam)
+            moved = self._moved(state, mark, lam)
             moved *= abs(moved) > uncertain + mark.front.uncertain
             front = dataclasses.replace(front, velocity=moved / self._change(mark, lam))
         return outcome._replace(bookmark=dataclasses.replace(mark, front=front))
@@ -109,15 +110,19 @@ class Fronts:
         found = gauge(self.program.operator(outcome.state, lam))
         return self._computed(outcome, lam, float(found.shift[0]))
 
-    def _moved(self, state: TrainState, lam: Lam) -> float:
+    def _moved(self, state: TrainState, mark: Bookmark, lam: Lam) -> float:
         """How far the interface moved since the last stage."""
         before, after = on_host(state.anchor), on_host(state.params)
-        return pinning.shift(self.program.ansatz, before, after, lam)
+        return pinning.shift(self.program.ansatz, before, after, self._last(mark), lam)
 
     def _change(self, mark: Bookmark, lam: Lam) -> float:
         """Δp since the last stage: of ε, or of s where ε stays."""
-        last = self.program.experiment.path.at(mark.position.t)
+        last = self._last(mark)
         return lam.eps - last.eps or lam.s - last.s
+
+    def _last(self, mark: Bookmark) -> Lam:
+        """λ_{k−1}."""
+        return self.program.experiment.path.at(mark.position.t)
 
 
 def _at(mark: Bookmark, pinned: bool, corrected: float | None = None) -> Bookmark:

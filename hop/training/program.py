@@ -174,7 +174,7 @@ class Program:
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
     def _objective(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Loss:
-        points = self._points(state.anchor, inputs, self._key(state, stage), candidates)
+        points = self._points(state, stage, inputs, candidates)
         points = self.layout.constrain(points, POINT)
         done = state.step.astype(float) / self.train.steps
         terms, parts = self.experiment.plan.terms, self.train.accumulate
@@ -189,16 +189,19 @@ class Program:
 
         def residual(x: Array) -> Array:
             x = self.layout.constrain(x, POINT)
-            return self.ansatz.residual(state.params, inputs, x, stage.lam)
+            h = self.ansatz.residual(state.params, inputs, x, stage.lam)
+            return h if h.ndim == 2 else jnp.sqrt(jnp.mean(h**2, axis=0))
 
         domain, key = self.ansatz.problem.domain, self._key(state, stage)
         return self.experiment.sampler.pool(key, self.train.points, domain, residual)
 
-    def _points(self, anchor: Params, inputs: Inputs, key: Array, candidates: Any) -> Points:
+    def _points(
+        self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any
+    ) -> Points:
         def last(x: Array, labels: Sequence[str]) -> Jet:
-            return self.ansatz.jet(anchor, inputs, x, labels)
+            return self.ansatz.jet(state.anchor, inputs, x, stage.previous, labels)
 
-        domain = self.ansatz.problem.domain
+        domain, key = self.ansatz.problem.domain, self._key(state, stage)
         return self.experiment.sampler.draw(key, self.train.points, domain, last, candidates)
 
 

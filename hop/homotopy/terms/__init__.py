@@ -9,7 +9,7 @@ Shapes: n functions, q points, d coordinates.
 import abc
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from hop.ansatz import Ansatz, Inputs, columns
+from hop.ansatz import Ansatz, Inputs
 from hop.derivatives import Jet
 from hop.homotopy.pin import Pin
 from hop.networks import Params
@@ -67,29 +67,32 @@ class View:
     def x(self) -> Float[Array, "q d"]:
         return self.points.x
 
-    @property
-    def at(self) -> Float[Array, "d 1 q"]:
-        """The points as a problem reads them."""
-        return columns(self.x)
-
     @functools.cached_property
     def u(self) -> Jet:
-        """The jet of u_θ that the residual reads."""
-        return self.ansatz.jet(self.params, self.inputs, self.x)
+        """The jet of u_θ that the residual reads (`hop.ansatz.Ansatz.reads`)."""
+        return self.ansatz.reads(self.params, self.inputs, self.x, self.stage.lam)
 
     @functools.cached_property
     def a(self) -> Mapping[str, Jet]:
         """Those of the input functions."""
-        return self.ansatz.input_jet(self.inputs, self.x)
+        return self.ansatz.input_jet(self.inputs, self.x, self.stage.lam)
 
     @functools.cached_property
-    def h(self) -> Float[Array, "n q"]:
-        """H(u_θ; λ_k)."""
-        return self.ansatz.problem.residual(self.u, self.at, self.a, self.stage.lam)
+    def h(self) -> Array:
+        """H(u_θ; λ_k), (n, q) or (e, n, q)."""
+        return self.ansatz.equation(self.u, self.x, self.a, self.stage.lam)
 
-    def value(self, params: Params, x: Float[Array, "q d"]) -> Float[Array, "n q"]:
-        """u at other points, or of another network."""
-        return self.ansatz.jet(params, self.inputs, x, ())[""]
+    def value(self, params: Params, x: Float[Array, "q d"], lam: Lam) -> Array:
+        """u at other points, or of another network, at λ."""
+        return self.ansatz.jet(params, self.inputs, x, lam, ())[""]
+
+    def weighed(self, rows: Array) -> Array:
+        """Rows of the equations (e, n, q), each by the root of its weight."""
+        weights = self.ansatz.problem.weights
+        if not weights:
+            return rows
+        roots = jnp.sqrt(jnp.asarray(weights, rows.dtype))
+        return rows * (roots[:, None, None] if rows.ndim == 3 else roots[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,12 +128,19 @@ class Term(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def rows(self, view: View) -> Array:
-        """(n, q), or (n, 1) for one row for each function."""
+    def rows(self, view: View) -> Any:
+        """(n, q), for several equations (e, n, q), or (n, 1) for one row for each function.
 
-    def together(self, rows: Array, view: View) -> Array:
-        """A linear map of all rows (m, q) of a pointwise term, after which they are its rows."""
+        A pointwise term may give any arrays (…, n, q), of which `together` makes its rows.
+        """
+
+    def together(self, rows: Any, view: View) -> Array:
+        """A map of all that `rows` gave, after which it is the term's rows."""
         return rows
+
+    def drawn(self, rows: Array, view: View, draw: Callable[[Array], Array]) -> "Term":
+        """The same on some of its own points, which `draw` takes from rows (n, b); or on all."""
+        return self
 
     def check(self, experiment: Any) -> None:  # noqa: B027
         """Refuses, with a UserError, an experiment that the term does not serve."""

@@ -1,40 +1,101 @@
-"""The soft conditions, u − g at the points where the problem asks for them."""
+"""The soft conditions, rows of u at the points where the problem asks for them."""
 
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
 
+from hop import problem as roles
 from hop.ansatz import Ansatz, Inputs
+from hop.derivatives import Jet, closure, partials
 from hop.homotopy.terms import Stage, Term, View
 from hop.samplers import Points
 
 
 class Condition(Term):
-    """w_c · ½⟨|u − g|²⟩."""
+    """w_c · ½⟨|rows|²⟩, ⟨·⟩ the mean over those of all conditions."""
 
     name: ClassVar[str] = "condition"
     needed: ClassVar[bool] = True
 
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
-        """All of them (b, d), with g (b, 1), or (b, n) where some are the input functions'."""
+        """Those of all conditions (b, d), one below the other."""
         given = ansatz.problem.conditions(stage.lam)
-        dtype = jnp.result_type(float)
-        if not given:
-            return Points(jnp.zeros((0, ansatz.problem.domain.dim), dtype), jnp.zeros((0, 1)))
+        empty = jnp.zeros((0, ansatz.problem.domain.dim), float)
+        sets = [jnp.asarray(x, empty.dtype) for c in given for x in c.points]
+        x = jnp.concatenate([empty, *sets])
+        return Points(x, jnp.ones(len(x)))
 
-        def values(value: Any, x: Float[Array, "b d"]) -> Float[Array, "m b"]:
-            if value is not None:
-                return jnp.asarray(value, dtype)
-            (jet,) = ansatz.input_jet(inputs, x, ("",)).values()
-            return jet[""]
+    def rows(self, view: View) -> Jet:
+        """The jet of u at every point."""
+        given = view.ansatz.problem.conditions(view.stage.lam)
+        labels = closure(label for c in given for label in c.derivatives)
+        return view.ansatz.jet(view.params, view.inputs, view.x, view.stage.lam, labels)
 
-        x = [jnp.asarray(c.points, dtype) for c in given]
-        g = [values(c.values, at) for c, at in zip(given, x, strict=True)]
-        count = max(map(len, g))
-        g = [jnp.broadcast_to(v, (count, v.shape[1])) for v in g]
-        return Points(jnp.concatenate(x), jnp.concatenate(g, axis=1).T)
+    def together(self, rows: Jet, view: View) -> Array:
+        """(n, m), those of all conditions side by side."""
+        made = [of(part) for _, of, part in _conditions(rows, view)]
+        return jnp.concatenate([_beside(block) for block in made], axis=1)
 
-    def rows(self, view: View) -> Array:
-        return view.value(view.params, view.x) - view.points.beside.T
+    def drawn(self, rows: Array, view: View, draw: Callable[[Array], Array]) -> Term:
+        """Some of the rows, where each belongs to a point of its own, and u is one unknown.
+
+        They are linearised in the jet of u there, which decides them.
+        """
+        jet = self.rows(view)
+        single = all(len(c.points) == 1 for c, _, _ in _conditions(jet, view))
+        if jet[""].ndim > 2 or rows.shape != jet[""].shape or not single:
+            return self
+        at = draw(rows)
+        slopes = {k: v[0, at] for k, v in partials(lambda j: self.together(j, view), jet).items()}
+        rest = rows[0, at] - sum(slope * jet[k][0, at] for k, slope in slopes.items())
+        return Drawn(self.w, Points(view.x[at], {"slopes": slopes, "rest": rest}))
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn(Condition):
+    """Some of the rows of one function: rest + Σ slope · derivative of u.
+
+    Attributes:
+      some: their points, with the slopes and the rest of each.
+    """
+
+    some: Points | None = None
+
+    def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
+        assert self.some is not None
+        return self.some
+
+    def together(self, rows: Jet, view: View) -> Array:
+        line = view.points.beside
+        return line["rest"][None] + sum(s[None] * rows[k] for k, s in line["slopes"].items())
+
+
+def _conditions(
+    rows: Jet, view: View
+) -> Iterator[tuple[roles.Condition, Callable[[Any], Array], Any]]:
+    """Every condition, what makes its rows, and its sets of jets."""
+    first = 0
+    for condition in view.ansatz.problem.conditions(view.stage.lam):
+        sets = []
+        for x in condition.points:
+            part = slice(first, first + len(x))
+            sets.append({label: value[..., part] for label, value in rows.items()})
+            first += len(x)
+        x = jnp.asarray(condition.points[0], view.x.dtype)
+        labels = condition.derivatives
+        a = view.ansatz.input_jet(view.inputs, x, view.stage.lam, labels)
+
+        def of(u: Any, c: roles.Condition = condition, a: Any = a) -> Array:
+            return c.rows(u, a, view.stage.lam)
+
+        yield condition, of, tuple(sets)
+
+
+def _beside(block: Array) -> Array:
+    """(n, b) as it is; (e, n, b) as (n, e b)."""
+    if block.ndim == 2:
+        return block
+    return jnp.moveaxis(block, 0, 1).reshape(block.shape[1], -1)

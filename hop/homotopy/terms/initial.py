@@ -25,9 +25,9 @@ class Initial(Term):
         problem = view.ansatz.problem
         assert isinstance(problem, Evolution)
         start, end = problem.ends(view.x)
-        jets = view.ansatz.input_jet(view.inputs, start, ("",))
+        jets = view.ansatz.input_jet(view.inputs, start, view.stage.lam, ())
         a = {name: jet[""] for name, jet in jets.items()}
         given = jnp.where(
-            view.stage.follows > 0, view.value(view.anchor, end), problem.initial(columns(start), a)
+            view.stage.follows > 0, view.value(view.anchor, end, view.stage.previous), problem.initial(columns(start), a)
         )
-        return view.value(view.params, start) - jax.lax.stop_gradient(given)
+        return view.value(view.params, start, view.stage.lam) - jax.lax.stop_gradient(given)

@@ -24,7 +24,7 @@ class Pinned(Term):
 
     def rows(self, view: View) -> Array:
         assert view.stage.pin is not None
-        return view.stage.pin.row(view.value(view.params, view.x))
+        return view.stage.pin.row(view.value(view.params, view.x, view.stage.lam))
 
     def check(self, experiment: Any) -> None:
         slow_mode.check_serves(experiment.problem, "pin")

@@ -16,7 +16,7 @@ class Residual(Term):
     needed: ClassVar[bool] = True
 
     def rows(self, view: View) -> Array:
-        return view.h
+        return view.weighed(view.h)
 
     def together(self, rows: Array, view: View) -> Array:
         if view.stage.pin is None:

@@ -23,8 +23,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from hop.derivatives import Jet
-from hop.homotopy.terms import Stage, Term, View
-from hop.problem import Problem
+from hop.homotopy.terms import Term, View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +46,16 @@ class Tangent(Term):
         return self.w * (jnp.maximum(0.0, 1 - done / self.share) * stage.follows)
 
     def rows(self, view: View) -> Array:
-        old = jax.lax.stop_gradient(view.ansatz.jet(view.anchor, view.inputs, view.x))
-        return tangent(view.ansatz.problem, view.u, old, view.at, view.a, view.stage)
+        before = view.stage.previous
+        old = view.ansatz.reads(view.anchor, view.inputs, view.x, before)
+        a = view.ansatz.input_jet(view.inputs, view.x, before)
+        return view.weighed(tangent(view, jax.lax.stop_gradient(old), a))
 
 
-def tangent(
-    problem: Problem, u: Jet, old: Jet, x: Array, a: Mapping[str, Jet], stage: Stage
-) -> Array:
-    """T (n, q) from the jets of u and u_{k−1}."""
-    change = jax.tree.map(jnp.subtract, u, old)
-    _, linear = jax.jvp(lambda j: problem.residual(j, x, a, stage.previous), (old,), (change,))
-    return linear + problem.residual(old, x, a, stage.lam)
+def tangent(view: View, old: Jet, a: Mapping[str, Jet]) -> Array:
+    """T, (n, q) or (e, n, q), from the jets of u_{k−1} and of the inputs at λ_{k−1}."""
+    change, equation = jax.tree.map(jnp.subtract, view.u, old), view.ansatz.equation
+    _, linear = jax.jvp(
+        lambda j: equation(j, view.x, a, view.stage.previous), (old,), (change,)
+    )
+    return linear + equation(old, view.x, view.a, view.stage.lam)
