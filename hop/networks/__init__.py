@@ -2,9 +2,11 @@
 
 A network is a frozen dataclass of hyperparameters; its module exports that class alone
 (`__all__`) and is found by name. It sees coordinates on the reference cube [−1, 1]^d and input
-functions as sensor values of unit size.
+functions as sensor values of unit size; a number is an input function of one sensor. What the
+layers see of the coordinates is the caller's to choose, by an embedding: of a periodic coordinate,
+cosines and sines.
 
-Shapes: n functions, m sensors, q points, d coordinates, Q features.
+Shapes: n functions, m sensors, q points, d coordinates, D of them embedded, Q features, k outputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +15,15 @@ from typing import Any, Protocol, cast, runtime_checkable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-from hop.derivatives import Jet, activate, jet
+from hop.derivatives import GRADIENT, LAPLACIAN, Jet, activate, jet
 from hop.errors import UserError
 
 Params = Any  # a pytree of arrays
 Labels = Sequence[str]
 Values = Mapping[str, Any]  # arrays of the input functions, by name
+Embedding = Callable[[Array], Array]  # points (q, d) → what the layers see (q, D)
 
 
 @jax.custom_jvp
@@ -50,28 +52,57 @@ class Network(Protocol):
     """What the rest of `hop` asks of an architecture.
 
     A network of an operator is u(a)(y) = decode(F(a)(y), y, a(y)), where the features
-    F_q(a)(y) = Σ_p B_qp(a) T_qp(y) factorise, so that derivatives in y come from the trunk T alone.
+    F_q(a)(y) = Σ_p B_qp(a) T_qp(e(y)) factorise, so that derivatives in y come from the trunk T and
+    the embedding e alone. A network knows its inputs by name, in whatever order.
     """
 
-    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
-        """Parameters for d = `dim` coordinates, and m sensors of every input function by name."""
+    def init(
+        self,
+        key: Array,
+        dim: int,
+        sensors: Mapping[str, int],
+        outputs: int = 1,
+        plain: int | None = None,
+    ) -> Params:
+        """Parameters at the start.
 
-    def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
-        """The jet of F at the points: values (n, m) by name, y (q, d) → label → (Q, n, q)."""
+        Args:
+          key: for the random numbers.
+          dim: D, the number of coordinates that the layers see, those of e(y).
+          sensors: m of each input by name; 1 of a number, {} without inputs.
+          outputs: k.
+          plain: d′, the number of coordinates that `decode` sees; D by default.
+
+        Raises:
+          UserError: the network does not fit the inputs.
+        """
+
+    def features(
+        self,
+        params: Params,
+        values: Values,
+        y: Array,
+        labels: Labels,
+        embed: Embedding | None = None,
+    ) -> Jet:
+        """The jet of F in y at the points.
+
+        Args:
+          params: as from `init`.
+          values: (n, m) by name.
+          y: points (q, d).
+          labels: the derivatives asked for. Δ brings ∇ with it, which a pointwise map needs.
+          embed: e, from points (q, d) to what the layers see (q, D); the identity by default.
+
+        Returns:
+          label → (Q, n, q), and ∇ (space, Q, n, q); n = 1 without inputs.
+        """
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
-        """The pointwise decoder: (Q, n, q) → (n, q); `a` holds the inputs there, (n, q)."""
+        """The pointwise decoder: (Q, n, q) → (n, q), or (k, n, q) of k > 1 outputs.
 
-
-@runtime_checkable
-class Propagating(Network, Protocol):
-    """A network without input function whose layers pass on value, gradient and Δ together.
-
-    Others are differentiated axis by axis for Δ, which takes longer.
-    """
-
-    def propagate(self, params: Params, y: Array, labels: Sequence[str]) -> Jet:
-        """The jet of F with ∇ and Δ: label → (Q, 1, q), and ∇ (d, Q, 1, q)."""
+        `y` holds the plain coordinates (q, d′), `a` the inputs at the points, (n, q) by name.
+        """
 
 
 class Perceptron(nn.Module):
@@ -99,35 +130,36 @@ class Perceptron(nn.Module):
         return x
 
 
-def on_circle(y: Array, harmonics: int) -> Array:
-    """Points (q, d) of the reference cube, the first coordinate as cos πmy, sin πmy, m ≤ harmonics.
-
-    Any function of these is periodic in that coordinate, with all its derivatives. With 0
-    harmonics, the points as they are.
-    """
-    if not harmonics:
-        return y
-    angle = y[:, :1] * jnp.asarray(np.pi * np.arange(1, harmonics + 1), y.dtype)[None, :]
-    return jnp.concatenate([jnp.cos(angle), jnp.sin(angle), y[:, 1:]], axis=1)
-
-
 def evaluate(module: nn.Module, params: Params, x: Array) -> Array:
     """The module's output for its parameters."""
     return cast(Array, module.apply({"params": params}, x))
 
 
+def identity(y: Array) -> Array:
+    """The embedding of points that the layers see as they are."""
+    return y
+
+
+def as_outputs(features: Array) -> Array:
+    """Features (k, n, q) that are the outputs; of one, (n, q)."""
+    return features[0] if len(features) == 1 else features
+
+
 def hidden(
-    module: Perceptron, params: Params, embed: Callable[[Array], Array], y: Array, labels: Labels
+    module: Perceptron, params: Params, embed: Embedding | None, y: Array, labels: Labels
 ) -> Jet:
-    """The jet of y ↦ the last hidden layer at embed(y): label → (q, width), ∇ (d, q, width).
+    """The jet of y ↦ the last hidden layer at e(y): label → (q, width), ∇ (space, q, width).
+
+    Δ brings ∇ with it. The embedding e is the identity by default.
 
     The jet passes the layers as one, a matrix product for each label. Forward mode nested around
     the whole network carries some labels twice: u_x, and its products, for the sake of u_xx. In
     narrow layers pointwise work decides, and Jacobians are quicker by nesting: `MLP` does that,
-    but for Δ, which passes with ∇ (the forward Laplacian: Li et al., *Nature Machine Intelligence*
-    6 (2024), 209–219).
+    but for ∇ and Δ (the forward Laplacian: Li et al., *Nature Machine Intelligence* 6 (2024),
+    209–219).
     """
-    act, h = ACTIVATIONS[module.activation], jet(embed, y, labels)
+    wanted = {*labels, GRADIENT} if LAPLACIAN in labels else labels
+    act, h = ACTIVATIONS[module.activation], jet(embed or identity, y, wanted)
     for i in range(len(module.widths) - 1):
         h = activate(act, dense(params[f"Dense_{i}"], h), y)
     return h

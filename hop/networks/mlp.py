@@ -1,15 +1,30 @@
-"""A multilayer perceptron, for problems without an input function: u(y) = MLP(y)."""
+"""A multilayer perceptron, for problems without an input function: u(y) = MLP(y).
+
+The outputs, if several, share all layers but the last.
+"""
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 from jax import Array
 
-from hop.derivatives import Jet, jet
+from hop.derivatives import GRADIENT, LAPLACIAN, Jet, jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, Values, check_architecture, dense, evaluate, hidden
+from hop.networks import (
+    Embedding,
+    Labels,
+    Params,
+    Perceptron,
+    Values,
+    as_outputs,
+    check_architecture,
+    dense,
+    evaluate,
+    hidden,
+    identity,
+)
 
 __all__ = ["MLP"]
 
@@ -20,11 +35,11 @@ class MLP:
     widths: of the hidden layers.
     activation: between the layers.
     frequency: the standard deviation of the first layer's weights at the start, in radians per
-      unit of the reference cube: as high as the frequencies looked for (with "sin": Sitzmann et
+      unit of what the layers see: as high as the frequencies looked for (with "sin": Sitzmann et
       al., arXiv 2006.09661). 0 keeps Xavier's, about 1.
-    sines: how many of the first coordinates y_i on the reference cube [−1, 1]^d are replaced by
-      sin πy_i. The output then has period 2 in them and is even about y_i = ±½; where the problem
-      makes it odd, it is odd about y_i = ±1 too, and so vanishes on the cube's boundary.
+    sines: how many of the first coordinates y_i that the layers see are replaced by sin πy_i. The
+      output then has period 2 in them and is even about y_i = ±½; where the problem makes it odd,
+      it is odd about y_i = ±1 too, and so vanishes on the boundary of the reference cube.
     """
 
     widths: tuple[int, ...] = (30, 30, 30)
@@ -39,32 +54,47 @@ class MLP:
         if self.sines < 0:
             raise UserError(f"network.sines={self.sines} must be 0 or positive")
 
-    @property
-    def _module(self) -> Perceptron:
-        return Perceptron((*self.widths, 1), self.activation, self.frequency)
+    def _module(self, outputs: int) -> Perceptron:
+        return Perceptron((*self.widths, outputs), self.activation, self.frequency)
 
-    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
+    def init(
+        self,
+        key: Array,
+        dim: int,
+        sensors: Mapping[str, int],
+        outputs: int = 1,
+        plain: int | None = None,
+    ) -> Params:
         if sensors:
             raise UserError(
                 "network 'mlp' has no branch for an input function; "
                 "use network.name=deeponet for this problem"
             )
-        return self._module.init(key, jnp.zeros((1, dim)))["params"]
+        return self._module(outputs).init(key, jnp.zeros((1, dim)))["params"]
 
-    def features(self, params: Params, values: Values, y: Array, labels: Sequence[str]) -> Jet:
-        def apply(points: Array) -> Array:
-            return evaluate(self._module, params, self._embed(points))[:, 0]
+    def features(
+        self,
+        params: Params,
+        values: Values,
+        y: Array,
+        labels: Labels,
+        embed: Embedding | None = None,
+    ) -> Jet:
+        last = params[f"Dense_{len(self.widths)}"]
+        module = self._module(len(last["bias"]))
 
-        return {label: value[None, None, :] for label, value in jet(apply, y, labels).items()}
+        def seen(points: Array) -> Array:
+            return self._embed((embed or identity)(points))
 
-    def propagate(self, params: Params, y: Array, labels: Sequence[str]) -> Jet:
-        h = hidden(self._module, params, self._embed, y, labels)
-        jets = dense(params[f"Dense_{len(self.widths)}"], h)
-        return {label: value[..., None, None, :, 0] for label, value in jets.items()}
+        if GRADIENT in labels or LAPLACIAN in labels:
+            jets = dense(last, hidden(module, params, seen, y, labels))
+        else:
+            jets = jet(lambda points: evaluate(module, params, seen(points)), y, labels)
+        return {label: jnp.swapaxes(out, -1, -2)[..., None, :] for label, out in jets.items()}
 
     def _embed(self, points: Array) -> Array:
         waves = jnp.sin(math.pi * points[:, : self.sines])
         return jnp.concatenate([waves, points[:, self.sines :]], axis=1)
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
-        return features[0]
+        return as_outputs(features)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from hop.errors import UserError
 from hop.networks import Params, Perceptron, Values, check_architecture, evaluate
 from hop.networks.deeponet import DeepONet
 
@@ -25,9 +26,8 @@ __all__ = ["NonlinearDeepONet"]
 @dataclasses.dataclass(frozen=True)
 class NonlinearDeepONet(DeepONet):
     """Attributes beside those of DeepONet, whose `rank` is that of every feature:
-    channels: the number Q of features.
-    decoder: hidden widths of D. It sees y as the trunk does, but for a periodic coordinate, which
-      it does not see.
+    channels: the number Q of features, which all outputs share.
+    decoder: hidden widths of D, which sees the plain coordinates y.
     """
 
     channels: int = 8
@@ -37,25 +37,35 @@ class NonlinearDeepONet(DeepONet):
         super().__post_init__()
         widths = {"channels": (self.channels,), "decoder": self.decoder}
         check_architecture(widths, self.activation)
+        if self.linear:
+            raise UserError(
+                f"network.linear={self.linear!r} is not for 'nonlinear_deeponet', whose decoder "
+                "is not linear; use network.name=deeponet"
+            )
 
-    @property
-    def _channels(self) -> int:
-        return self.channels
+    def _decoder(self, outputs: int) -> Perceptron:
+        return Perceptron((*self.decoder, outputs), self.activation)
 
-    @property
-    def _decoder(self) -> Perceptron:
-        return Perceptron((*self.decoder, 1), self.activation)
-
-    def init(self, key: Array, dim: int, sensors: Mapping[str, int]) -> Params:
+    def init(
+        self,
+        key: Array,
+        dim: int,
+        sensors: Mapping[str, int],
+        outputs: int = 1,
+        plain: int | None = None,
+    ) -> Params:
         key, decoder_key = jax.random.split(key)
-        params = super().init(key, dim, sensors)
-        seen = self.channels + len(sensors) + (dim - 1 if self.harmonics else dim)
-        return params | {"decoder": self._decoder.init(decoder_key, jnp.zeros((1, seen)))["params"]}
+        params = super().init(key, dim, sensors, self.channels)
+        seen = jnp.zeros((1, self.channels + len(sensors) + (dim if plain is None else plain)))
+        return params | {
+            "bias": jnp.zeros(() if outputs == 1 else (outputs,)),
+            "decoder": self._decoder(outputs).init(decoder_key, seen)["params"],
+        }
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
-        where = y[:, 1:] if self.harmonics else y
-        where = jnp.broadcast_to(where.T[:, None, :], (where.shape[1], *features.shape[1:]))
-        seen = jnp.concatenate([features, *(there[None] for there in a.values()), where])
+        where = jnp.broadcast_to(y.T[:, None, :], (y.shape[1], *features.shape[1:]))
+        seen = jnp.concatenate([features, *(a[name][None] for name in sorted(a)), where])
         flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker
-        u = evaluate(self._decoder, params["decoder"], flat)
-        return u.reshape(features.shape[1:]) + params["bias"]
+        bias = params["bias"]
+        u = evaluate(self._decoder(bias.size), params["decoder"], flat)
+        return u.T.reshape(*bias.shape, *features.shape[1:]) + bias[..., None, None]
