@@ -20,7 +20,7 @@ def get_config(variant=""):
     config.network.branch = (128, 128, 128)
     config.network.trunk = (128, 128, 128)
     config.network.activation = "swish"
-    config.network.harmonics = 4
+    config.ansatz.harmonics = 4
     config.network.rank = 128 if variant == "plain" else 32
     config.path.eps = (0.01,) if variant == "quickstart" else (0.1, 0.03, 0.01)
     config.strategy.tangent = 0.0
@@ -32,7 +32,8 @@ def get_config(variant=""):
     config.train.points = 1000
     if variant == "wide":
         config.network.branch = config.network.trunk = (256, 256, 256)
-        config.network.update(rank=64, channels=16, decoder=(64, 64), harmonics=8)
+        config.network.update(rank=64, channels=16, decoder=(64, 64))
+        config.ansatz.harmonics = 8
         config.path.eps = (0.1, 0.03, 0.01, 0.003, 0.001)
         config.train.update(steps=14_000, functions=100, points=2000)
         config.data.fresh = True

@@ -7,32 +7,25 @@ python examples/reaction_diffusion.py runs/layers     # some 20 s on a CPU core
 
 import dataclasses
 import sys
-from typing import ClassVar
 
 import numpy as np
 
 import hop
 from hop.config import experiment, parse
 from hop.console import Console
-from hop.domain import Box
 
 
 @dataclasses.dataclass(frozen=True)
-class ReactionDiffusion:
-    domain: ClassVar[Box] = Box((0.0,), (1.0,))
-    labels: ClassVar[tuple[str, ...]] = ("", "x", "xx")
-    odd: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[dict] = {}
+class ReactionDiffusion(hop.Problem):
+    domain = hop.Box((0.0,), (1.0,))
+    derivatives = ("", "x", "xx")
 
     def residual(self, u, x, a, lam):
         return u[""] - lam.eps**2 * u["xx"] - 1
 
-    def lift(self, network, x, a):
+    def lift(self, network, x, a, lam):
         (x,) = x
         return x * (1 - x) * network
-
-    def conditions(self, lam):
-        return ()
 
     def reference(self, a, x, lam):
         x, eps = x.T, float(lam.eps)

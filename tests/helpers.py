@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import ClassVar
 
 import jax
@@ -13,14 +12,13 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz
 from hop.derivatives import jet
 from hop.domain import Box
-from hop.fields import RandomField
 from hop.homotopy import pin as pinning
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.residual import Residual
 from hop.networks.mlp import MLP
-from hop.problem import Lam
+from hop.problem import Lam, Problem
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.samplers import Points
 from hop.samplers.stratified import Stratified
@@ -35,7 +33,7 @@ def small_loss(problem, terms=PLAIN, lam=0.3, previous=0.4, pinned=False, q=12, 
     params = jax.tree.map(lambda a: a + 0.1 * jnp.cos(jnp.arange(a.size).reshape(a.shape)), anchor)
     points = Points(Stratified().points(jax.random.key(1), q, problem.domain), jnp.ones(q))
     here, before = (Lam(jnp.float64(0), jnp.float64(e)) for e in (lam, previous))
-    pin = pinning.pin(ansatz, anchor, here, 0.01) if pinned else None
+    pin = pinning.pin(ansatz, anchor, before, here, 0.01) if pinned else None
     stage = Stage(jnp.int32(1), here, before, jnp.float64(1), pin)
     return Loss(terms, ansatz, anchor, {}, points, stage), params
 
@@ -44,12 +42,12 @@ def small_loss(problem, terms=PLAIN, lam=0.3, previous=0.4, pinned=False, q=12, 
 class Front:
     """A network that is the front tanh((x − c)/(√2 w)) of its parameters."""
 
-    def init(self, key, dim, sensors):
+    def init(self, key, dim, sensors, outputs=1, plain=None):
         return {"c": jnp.float64(0.5), "w": jnp.float64(0.05)}
 
-    def features(self, params, values, y, labels):
+    def features(self, params, values, y, labels, embed=None):
         def front(points):
-            x = (points[:, 0] + 1) / 2
+            x = (embed(points)[:, 0] + 1) / 2
             return jnp.tanh((x - params["c"]) / (math.sqrt(2) * params["w"]))
 
         return {k: v[None, None] for k, v in jet(front, y, labels).items()}
@@ -59,7 +57,7 @@ class Front:
 
 
 class Free(AllenCahn1D):
-    def lift(self, network, x, a):
+    def lift(self, network, x, a, lam):
         return network
 
 
@@ -72,13 +70,11 @@ def front(place, width):
 
 
 @dataclasses.dataclass(frozen=True)
-class Heat:
+class Heat(Problem):
     """u_t − ε u_xx = ½ ε π² sin πx from u₀ = sin πx: u = ½ (1 + exp(−ε π² t)) sin πx."""
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
-    labels: ClassVar[tuple[str, ...]] = ("", "xx")
-    odd: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[Mapping[str, RandomField]] = {}
+    derivatives: ClassVar[tuple[str, ...]] = ("", "xx")
 
     def initial(self, x, a):
         return jnp.sin(math.pi * x[0])
@@ -87,11 +83,8 @@ class Heat:
         heat = -lam.eps * u["xx"] - 0.5 * lam.eps * math.pi**2 * self.initial(x, a)
         return (1 - lam.s) * heat + lam.s * (u[""] - self.initial(x, a))
 
-    def lift(self, network, x, a):
+    def lift(self, network, x, a, lam):
         return x[0] * (1 - x[0]) * network
-
-    def conditions(self, lam):
-        return ()
 
     def reference(self, a, x, lam):
         return 0.5 * np.sin(math.pi * x.T)

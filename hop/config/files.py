@@ -84,6 +84,8 @@ def _override(skin: Any, words: Sequence[str]) -> None:
             if flag == f"config.{kind}.name":  # first: other fields may be the new name's
                 renamed = skin[kind].to_dict() | {"name": name or after}
                 skin[kind] = config_lib.options_for(kind, renamed)
+    # Of older versions, as in the commands that stages note.
+    words = [word.replace("config.network.harmonics", "config.ansatz.harmonics") for word in words]
     values = flags.FlagValues()
     argv = ["hop", *words]
     config_flags.DEFINE_config_dict(
