@@ -104,9 +104,7 @@ class Ansatz:
             *at, points = arrays
             here, rest = columns(points), iter(at)
             output = self._output(params, inputs, rest, points)
-            elsewhere = [
-                self._output(params, inputs, rest, rows(trace)) for trace in traces(here)
-            ]
+            elsewhere = [self._output(params, inputs, rest, rows(trace)) for trace in traces(here)]
             a = {name: next(rest) for name in known}
             return problem.lift(output, here, a, lam, *elsewhere)
 
@@ -134,12 +132,15 @@ class Ansatz:
         """
         labels = self.derivatives if derivatives is None else closure(derivatives)
         fields, problem = self._fields(inputs), self.problem
-        found = {name: field.jet(x, labels) for name, field in fields.items()}
+        found = {name: field.jet(x, tuple(labels)) for name, field in fields.items()}
         if not isinstance(problem, Knowing):
             return found
         names = jax.eval_shape(problem.known, fields, x, lam)
-        exact = {k: jet(lambda p, k=k: problem.known(fields, p, lam)[k], x, labels) for k in names}
-        return found | exact
+
+        def exact(name: str) -> Jet:
+            return jet(lambda points: problem.known(fields, points, lam)[name], x, labels)
+
+        return found | {name: exact(name) for name in names}
 
     def reads(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
         """The jet that the residual is written in: that of u, or of N where the problem says so."""
@@ -166,7 +167,12 @@ class Ansatz:
         return {name: laws[name].field(given.coefficients) for name, given in inputs.items()}
 
     def _sources(
-        self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam, labels: Sequence[str]
+        self,
+        params: Params,
+        inputs: Inputs,
+        x: Float[Array, "q d"],
+        lam: Lam,
+        labels: Sequence[str],
     ) -> Jets:
         """The jets that N is a pointwise map of: features and inputs, for every reflection."""
         laws, fields, domain = self.problem.inputs, self._fields(inputs), self.problem.domain
@@ -176,12 +182,10 @@ class Ansatz:
             embed = self._embedding(lam, signs)
             features.append(self.network.features(params, values, x, labels, embed))
             there = domain.reflect(x, signs)
-            seen += [rescale(field.jet(there, labels), signs) for field in fields.values()]
+            seen += [rescale(field.jet(there, tuple(labels)), signs) for field in fields.values()]
         return [*features, *seen]
 
-    def _output(
-        self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"]
-    ) -> Array:
+    def _output(self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"]) -> Array:
         """N from the values of `_sources`, taken from an iterator, at (displaced) points."""
         laws, images = self.problem.inputs, self._images()
         features = [next(arrays) for _ in images]

@@ -99,11 +99,11 @@ def _check_residual(problem: Problem, points: int) -> None:
             f"{name}.lift gives shape {lifted} for a network's output of shape {output.shape}; it "
             f"must give {unknowns.shape}" + _outputs_hint(problem)
         )
-    role, u = ("reduced_residual", output) if isinstance(problem, Reduced) else ("residual", unknowns)
-    jet = _jet_shapes(problem, u)
-    a = {key: _jet_shapes(problem, values) for key in a}
+    reduced = isinstance(problem, Reduced)
+    role = "reduced_residual" if reduced else "residual"
+    jet = _jet_shapes(problem, output if reduced else unknowns)
     try:
-        h = _shape(problem, role, jet, at, a, lam)
+        h = _shape(problem, role, jet, at, dict.fromkeys(a, _jet_shapes(problem, values)), lam)
     except KeyError as error:
         raise UserError(
             f"{name}.{role} reads {error.args[0]!r}, and neither {name}.derivatives nor its inputs "

@@ -71,15 +71,16 @@ class LawConfig(tfds.core.BuilderConfig):
     law: Law | None = None
 
     @classmethod
-    def of(cls, law: Law) -> "LawConfig":
-        return cls(name=law.name, law=law)
+    def of(cls, law: Law) -> "LawConfig | str":
+        """That of a law; of those that ship, its name."""
+        return law.name if NAMED.get(law.name) == law else cls(name=law.name, law=law)
 
 
 class GrfBurgers(tfds.core.GeneratorBasedBuilder):
     """Samples of the laws of inputs: random initial conditions of Burgers' equation, and others."""
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [LawConfig.of(law) for law in NAMED.values()]
+    BUILDER_CONFIGS: ClassVar = [LawConfig(name=law.name, law=law) for law in NAMED.values()]
 
     advance: Callable[[int, int], None] = staticmethod(lambda done, total: None)
     _done = 0
@@ -183,7 +184,13 @@ def build(
 
 
 def has_files(law: Law) -> bool:
-    """Whether a law's dataset is kept on disk: of those with a name; others are drawn as needed."""
+    """Whether a law's dataset is kept on disk: of those with a name; others are drawn as needed.
+
+    Raises:
+      UserError: the name is that of a law that ships, and this is another.
+    """
+    if NAMED.get(law.name, law) != law:
+        raise UserError(f"the name {law.name!r} is that of another law; give this one its own")
     return bool(law.name)
 
 

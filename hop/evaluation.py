@@ -115,8 +115,9 @@ class Judge:
     @property
     def _given(self) -> tuple[Any, ...]:
         """The inputs as a call of an operator takes them: none, or all by name."""
-        numbers = {k: v[:, 0] if self.problem.inputs[k].domain is None else v for k, v in self.values.items()}
-        return (numbers,) if numbers else ()
+        laws = self.problem.inputs
+        given = {k: v if laws[k].domain else v[:, 0] for k, v in self.values.items()}
+        return (given,) if given else ()
 
     def reference(self, lam: Lam) -> np.ndarray:
         """The reference solutions, (n, q) or (c, n, q), at the quadrature points."""

@@ -46,8 +46,8 @@ from hop.ansatz import Ansatz, columns
 from hop.derivatives import LAPLACIAN, partials
 from hop.domain import sobol
 from hop.errors import UserError
-from hop.laws import Field
 from hop.homotopy.loss import by_point
+from hop.laws import Field
 from hop.networks import Params
 from hop.operators import Operator
 from hop.problem import Lam, Problem, reference

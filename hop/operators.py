@@ -301,8 +301,7 @@ class Operator:
         law = self.laws[name]
         if law.domain is None:
             return self._scalars(name, given, law)
-        own = places(law)
-        points = own if sensors is None else np.asarray(_numbers(sensors, "sensors"))
+        points = np.asarray(places(law) if sensors is None else _numbers(sensors, "sensors"))
         values = _numbers(_sampled(given, points, name), name)
         low, high = np.asarray(law.domain.lower), np.asarray(law.domain.upper)
         columns = points[:, None] if points.ndim == 1 else points
@@ -312,8 +311,10 @@ class Operator:
         if values.ndim != 2 or values.shape[1] != len(points):
             elsewhere = "; for values elsewhere than at op.sensors name the places, sensors=places"
             raise UserError(
-                f"{name} has shape {tuple(values.shape)} and must be (n, {len(points)}): the values "
-                f"of n functions at the {len(points)} sensors" + elsewhere * (sensors is None)
+                f"{name} has shape {tuple(values.shape)} and must be (n, {len(points)}): the "
+                f"values of n functions at the {len(points)} sensors"
+                + elsewhere
+                * (sensors is None)
             )
         found = finite(values, self.dtype, name=name)
         if sensors is not None:
@@ -331,7 +332,8 @@ class Operator:
         values = _numbers(given, name)
         if values.ndim > 1:
             raise UserError(
-                f"{name} has shape {tuple(values.shape)} and must be (n,): a number for each function"
+                f"{name} has shape {tuple(values.shape)} and must be (n,): a number for each "
+                "function"
             )
         found = finite(values.reshape(-1, 1), self.dtype, name=name)
         _warn_outside(name, found, law, "or train on a law that holds it")
@@ -367,7 +369,8 @@ class Operator:
             values = {k: v.astype(dtype) for k, v in self._checked(u0, sensors).items()}
             params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
             x = _checked_points(x, self.ansatz.problem).astype(dtype)
-            return _jets(self.ansatz, params, values, x, Lam(*(np.asarray(v, dtype) for v in self.lam)))
+            lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
+            return _jets(self.ansatz, params, values, x, lam)
 
 
 def load(
@@ -615,9 +618,7 @@ def _numbers(values: Any, name: str) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def apply(
-    ansatz: Ansatz, label: str, params: Params, values: Values, x: Array, lam: Lam
-) -> Array:
+def apply(ansatz: Ansatz, label: str, params: Params, values: Values, x: Array, lam: Lam) -> Array:
     """A derivative of the solutions, by its label, (n, q) or (c, n, q).
 
     At x (q, d), for sensor values (n, m) by the names of the inputs.

@@ -159,10 +159,7 @@ def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
     x = problem.domain.grid(501, times)
     with ambient.numerics(np.float64):
         values = jnp.asarray(u0, np.float64)
-        fields = {
-            name: law.fit(values)
-            for name, law in problem.inputs.items()
-        }
+        fields = {name: law.fit(values) for name, law in problem.inputs.items()}
     shape = (len(u0), times, -1)
     u = operator(u0, x).reshape(shape)
     r = _reference(operator, fields, x).reshape(shape)

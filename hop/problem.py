@@ -8,7 +8,7 @@ it, and so does `p, q = u[""]` the unknowns of a system.
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -52,9 +52,11 @@ class Condition(NamedTuple):
 
 
 class Problem(abc.ABC):
-    """A PDE H(u; s, ε) = 0: what is its own, and defaults for the rest. Hashable.
+    """A PDE H(u; s, ε) = 0: what is its own, and defaults for the rest.
 
-    The inputs `a` are given by name: a Jet each in `residual`, values (n, q) in `lift`.
+    A class of your own is a frozen dataclass, whose fields are its options. What differs from the
+    defaults it says as class attributes, as `unknowns = ("p", "n")`, or as properties. The inputs
+    `a` are given by name: a Jet each in `residual`, values (n, q) in `lift`.
 
     Attributes:
       domain: the box it lives on; its periodic coordinates are built into u.
@@ -67,16 +69,33 @@ class Problem(abc.ABC):
         replaced by ½(N(x) − N(Rx)) before `lift` sees it.
     """
 
-    domain: Box
-    unknowns: ClassVar[tuple[str, ...]] = ("u",)
-    derivatives: tuple[str, ...] = ("",)
-    inputs: Mapping[str, Law] = {}
-    weights: tuple[float, ...] = ()
-    odd: tuple[str, ...] = ()
+    @property
+    @abc.abstractmethod
+    def domain(self) -> Box: ...
+
+    @property
+    def unknowns(self) -> tuple[str, ...]:
+        return ("u",)
 
     @property
     def outputs(self) -> int:
         return len(self.unknowns)
+
+    @property
+    def derivatives(self) -> tuple[str, ...]:
+        return ("",)
+
+    @property
+    def inputs(self) -> Mapping[str, Law]:
+        return {}
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return ()
+
+    @property
+    def odd(self) -> tuple[str, ...]:
+        return ()
 
     @abc.abstractmethod
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:

@@ -28,6 +28,7 @@ from hop.ansatz import size
 from hop.checkpoints import StageInfo, Store, write_model
 from hop.errors import UserError
 from hop.evaluation import Judge, named
+from hop.laws import Law
 from hop.operators import open_stage
 
 _SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}
@@ -202,7 +203,7 @@ def card(name: str, store: Store) -> str:
     ]
     facts = [
         f"* Problem: {named(config.problem)}",
-        *(f"* Input `{name}`: {told(law)}" for name, law in laws.items()),
+        *(f"* Input `{name}`: {_told(law)}" for name, law in laws.items()),
         f"* Network: {named(config.network)}; {count:,} parameters, {config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),
@@ -223,6 +224,12 @@ def _trained(stages: Sequence[StageInfo]) -> list[str]:
         f"{sum(i.record['seconds'] for i in infos) / 60:.0f} min on {machine}, {date}"
         for (command, machine, date), infos in found.items()
     ]
+
+
+def _told(law: Law) -> str:
+    """A law in a line."""
+    what = f"`{law.name}`" if law.name else f"a law of your own ({type(law).__name__})"
+    return f"{what}, a number" if law.sensors is None else f"{what}, {law.width:,} sensors"
 
 
 def _number(value: float | None) -> str:

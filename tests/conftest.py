@@ -202,9 +202,9 @@ def float64():
 @pytest.fixture
 def field(float64):
     """Three input functions of unit size."""
-    from hop.fields import RANDOM_FIELDS, Field
+    from hop.laws.named import NAMED
 
-    return Field(RANDOM_FIELDS["unit"].sample(jax.random.key(0), 3), "sine")
+    return NAMED["unit"].sample(jax.random.key(0), 3)
 
 
 @pytest.fixture

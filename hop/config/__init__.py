@@ -4,12 +4,12 @@
 # isort: off
 from hop.config.experiments import Experiment, build, check_problem, problem_class
 from hop.config.schema import (
-    KINDS, AnsatzConfig, Config, MeshConfig, PathConfig, TrainConfig, check_alike, completed, experiment, find,
-    modules, options_for, parse, stored, to_json, with_data_dir,
+    KINDS, AnsatzConfig, Config, MeshConfig, PathConfig, TrainConfig, check_alike, completed,
+    experiment, find, modules, options_for, parse, stored, to_json, with_data_dir,
 )
 
 __all__ = [
-    "KINDS", "AnsatzConfig", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig", "build",
-    "check_alike", "check_problem", "completed", "experiment", "find", "modules", "options_for",
-    "parse", "problem_class", "stored", "to_json", "with_data_dir",
+    "KINDS", "AnsatzConfig", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig",
+    "build", "check_alike", "check_problem", "completed", "experiment", "find", "modules",
+    "options_for", "parse", "problem_class", "stored", "to_json", "with_data_dir",
 ]

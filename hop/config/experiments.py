@@ -15,6 +15,7 @@ from hop.sharding import Layout
 from hop.solvers import Solver
 from hop.strategies import Plan, Strategy
 
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """A config made into objects, checked against each other.

@@ -19,7 +19,7 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -557,3 +557,8 @@ def _row(factor: Function, places: Float[Array, "q e"]) -> Float[Array, "1 q"]:
 def _tells(factor: Float[np.ndarray, "1 m"]) -> np.ndarray:
     """Where a factor is not nearly zero, (1, m)."""
     return np.abs(factor) > _NEARLY_ZERO * np.abs(factor).max()
+
+
+def how_many(fields: Mapping[str, Field]) -> int:
+    """n, of a problem's inputs by name; 1 without any, for its one solution."""
+    return next((field.count for field in fields.values()), 1)

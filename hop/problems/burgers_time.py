@@ -65,8 +65,8 @@ class BurgersTime(Problem):
         # A shock of jump Δ is 4ε/Δ wide, and its spectrum falls like exp(−4π²kε/Δ), to 1e-6 at
         # 0.35 Δ/ε modes; it crosses its own width in 8ε/Δ² or more, six steps here. Δ is at most
         # that of u₀. Against the Cole–Hopf formula from sin 2πx the error is below 5e-7.
-        eps, u0 = float(lam.eps), a["u0"]
-        field = Field(np.asarray(u0.coefficients, np.float64), u0.basis)
+        eps = float(lam.eps)
+        field = self.inputs["u0"].field(np.asarray(a["u0"].coefficients, np.float64))
         with ambient.numerics(np.float64):
             jump = np.ptp(np.asarray(field(jnp.linspace(0, 1, 513))), axis=1)
         jump = 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)  # few kinds of function

@@ -24,7 +24,7 @@ class Points(NamedTuple):
     """
 
     x: Array
-    beside: Array
+    beside: Any
 
 
 @runtime_checkable

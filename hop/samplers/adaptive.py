@@ -38,8 +38,9 @@ class Adaptive(Stratified):
         low, width = domain.lower[0], domain.upper[0] - domain.lower[0]
         grid = jnp.asarray(domain.grid(_GRID), x.dtype)
         slope = last(grid, ("x",))["x"]
-        steep = jax.lax.stop_gradient(jnp.mean(jnp.sqrt(jnp.abs(slope)), axis=tuple(range(slope.ndim - 1))))
+        steep = jnp.sqrt(jnp.abs(jax.lax.stop_gradient(slope))).reshape(-1, _GRID)
         floor = jnp.finfo(x.dtype).tiny
+        steep = jnp.mean(steep, axis=0)
         weight = 1 + steep / jnp.maximum(jnp.mean(steep), floor)
         total = jnp.cumsum((weight[1:] + weight[:-1]) / 2)
         total = jnp.concatenate([jnp.zeros_like(total[:1]), total]) / total[-1]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -70,9 +69,7 @@ def feed(experiment: Experiment, layout: Layout) -> Feed:
     return streamed
 
 
-def fresh(
-    laws: Mapping[str, Law], count: int, seed: int, stage: Any, steps: Array
-) -> Inputs:
+def fresh(laws: Mapping[str, Law], count: int, seed: int, stage: Any, steps: Array) -> Inputs:
     """`count` new functions for each of some steps of a stage: arrays (steps, count, …).
 
     They are a function of (laws, seed, stage, step) alone, and no dataset holds them.

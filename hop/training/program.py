@@ -195,9 +195,7 @@ class Program:
         domain, key = self.ansatz.problem.domain, self._key(state, stage)
         return self.experiment.sampler.pool(key, self.train.points, domain, residual)
 
-    def _points(
-        self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any
-    ) -> Points:
+    def _points(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Points:
         def last(x: Array, labels: Sequence[str]) -> Jet:
             return self.ansatz.jet(state.anchor, inputs, x, stage.previous, labels)
 

@@ -27,7 +27,6 @@ class Initial(Term):
         start, end = problem.ends(view.x)
         jets = view.ansatz.input_jet(view.inputs, start, view.stage.lam, ())
         a = {name: jet[""] for name, jet in jets.items()}
-        given = jnp.where(
-            view.stage.follows > 0, view.value(view.anchor, end, view.stage.previous), problem.initial(columns(start), a)
-        )
+        ended = view.value(view.anchor, end, view.stage.previous)
+        given = jnp.where(view.stage.follows > 0, ended, problem.initial(columns(start), a))
         return view.value(view.params, start, view.stage.lam) - jax.lax.stop_gradient(given)

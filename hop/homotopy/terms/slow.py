@@ -20,9 +20,10 @@ class Slow(Term):
     def rows(self, view: View) -> Array:
         problem = view.ansatz.problem
         grid = jnp.asarray(problem.domain.grid(len(view.x)), view.x.dtype)
-        on_grid = jax.lax.stop_gradient(view.ansatz.jet(view.params, view.inputs, grid, view.stage.lam))
-        a = view.ansatz.input_jet(view.inputs, grid, view.stage.lam)
-        mode = slow_mode.slow_mode(problem, on_grid, a, grid, view.stage.lam)
+        lam = view.stage.lam
+        on_grid = jax.lax.stop_gradient(view.ansatz.jet(view.params, view.inputs, grid, lam))
+        a = view.ansatz.input_jet(view.inputs, grid, lam)
+        mode = slow_mode.slow_mode(problem, on_grid, a, grid, lam)
         weighed = view.h * view.points.beside[None, :]
         return slow_mode.dual_weighted_residual(weighed, view.x, mode, grid)
 

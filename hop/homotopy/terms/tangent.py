@@ -23,7 +23,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from hop.derivatives import Jet
-from hop.homotopy.terms import Term, View
+from hop.homotopy.terms import Stage, Term, View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,5 @@ class Tangent(Term):
 def tangent(view: View, old: Jet, a: Mapping[str, Jet]) -> Array:
     """T, (n, q) or (e, n, q), from the jets of u_{k−1} and of the inputs at λ_{k−1}."""
     change, equation = jax.tree.map(jnp.subtract, view.u, old), view.ansatz.equation
-    _, linear = jax.jvp(
-        lambda j: equation(j, view.x, a, view.stage.previous), (old,), (change,)
-    )
+    _, linear = jax.jvp(lambda j: equation(j, view.x, a, view.stage.previous), (old,), (change,))
     return linear + equation(old, view.x, view.a, view.stage.lam)
