@@ -152,7 +152,7 @@ class DeepONet:
 
         def branch(name: str) -> Array:
             params = branches[name] if len(values) > 1 else branches
-            return evaluate(self._branch(name, columns), params, values[name])
+            return evaluate(self._branch(name, columns), params, jnp.asarray(values[name]))
 
         if len(values) == 1:
             return branch(next(iter(values)))
