@@ -157,7 +157,7 @@ class Loss:
     def _view(self, params: Params, points: Points) -> View:
         return View(self.ansatz, params, self.anchor, self.inputs, points, self.stage)
 
-    def _apart(self, terms: list[Term], params: Params, points: Points) -> dict[str, Array]:
+    def _apart(self, terms: list[Term], params: Params, points: Points) -> dict[str, Any]:
         view = self._view(params, points)
         return {term.name: term.rows(view) for term in terms}
 
@@ -185,7 +185,7 @@ def by_point(
     """
     theta, unravel = ravel_pytree(params)
 
-    def gradients(one: Any) -> dict[str, Array]:
+    def gradients(one: Any) -> dict[str, Any]:
         alone = jax.tree.map(lambda a: a[None], one)
         return jax.jacrev(lambda t: jax.tree.map(jnp.ravel, rows(unravel(t), alone)))(theta)
 

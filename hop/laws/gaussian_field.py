@@ -599,6 +599,6 @@ def _second_differences(values: np.ndarray, law: GaussianField) -> np.ndarray:
     return values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
 
 
-def _largest(values: np.ndarray) -> float:
+def _largest(values: np.ndarray) -> Any:
     """The largest size of the values; NaN where one is."""
     return max(values.max(initial=0), -values.min(initial=0))

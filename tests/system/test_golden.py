@@ -61,7 +61,7 @@ def test_every_strategy_traces_in_float32(name, data_dir):
     layout = experiment.layout()
     check_batch(experiment, layout)
     for law in experiment.problem.inputs.values():
-        datasets.build(law.name, data_dir)
+        datasets.build(law, data_dir)
     program = Program(experiment, layout)
     lam = Lam(np.float32(0), np.float32(0.5))
     stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(1), np.float32(9))
