@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from hop import ambient
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
@@ -117,7 +118,7 @@ class Problem(abc.ABC):
 class Referenced(Protocol):
     """A problem that knows what its solutions should be. It is scored, and trained no differently.
 
-    Its inputs `a` are a `hop.laws.Field` each.
+    Its inputs `a` are a `hop.laws.Field` each; what it computes by JAX is of float64.
     """
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
@@ -184,8 +185,8 @@ def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam)
     try:
         if not isinstance(problem, Referenced):
             raise NotImplementedError
-        found = problem.reference(a, x, lam)
-        values = np.asarray(found, np.float64)
+        with ambient.on_cpu():
+            values = np.asarray(problem.reference(a, x, lam), np.float64)
     except (RunError, UserError):
         raise
     except NotImplementedError as error:

@@ -178,6 +178,7 @@ def columns(axes: str, dim: int) -> tuple[int, ...]:
 
 def places_of(x: Array, axes: str) -> Float[Array, "q e"]:
     """The coordinates that the letters name, of points (q, d); or places (q,) of a single one."""
+    x = jnp.asarray(x)
     if x.ndim == 1 and len(axes) == 1:
         return x[:, None]
     if x.ndim != 2:

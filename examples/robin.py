@@ -1,0 +1,63 @@
+"""A soft condition and an input that is free at the ends: reaction–diffusion, the operator f ↦ u.
+
+−ε² u″ + u = f on [0, 1],  ε u′(0) = u(0) (Robin),  u(1) = 0.
+
+python examples/robin.py runs/robin
+"""
+
+import dataclasses
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+
+import hop
+from hop.config import experiment, parse
+from hop.console import Console
+
+
+@dataclasses.dataclass(frozen=True)
+class Robin(hop.Problem):
+    domain = hop.Box((0.0,), (1.0,))
+    derivatives = ("", "xx")
+    inputs = {"f": hop.GaussianField(domain, ends="free", length=0.2, std=1.0)}
+
+    def residual(self, u, x, a, lam):
+        return -(lam.eps**2) * u["xx"] + u[""] - a["f"][""]
+
+    def trunk_features(self, x, lam):
+        (x,) = x
+        return jnp.exp(-x / lam.eps), jnp.exp((x - 1) / lam.eps)
+
+    def lift(self, network, x, a, lam):
+        (x,) = x
+        return (1 - x) * network
+
+    def conditions(self, lam):
+        def rows(u, a, lam):
+            return lam.eps * u[0]["x"] - u[0][""]
+
+        return (hop.Condition((np.zeros((1, 1)),), ("", "x"), rows),)
+
+    def reference(self, a, x, lam):
+        law, eps, x = self.inputs["f"], float(lam.eps), x[:, 0]
+        part = law.field(a["f"].coefficients / (1 + eps**2 * law.basis.eigenvalues))
+        p, q = (np.asarray(part(np.array([end])), float) for end in (0.0, 1.0))
+        left, right = np.exp(-x / eps), np.exp((x - 1) / eps)  # solve −ε² u″ + u = 0
+        # The slope of the part, a sum of cosines, vanishes at 0: ε u′ − u = −2A − p there.
+        A = -p / 2
+        return np.asarray(part(x), float) + A * left - (q + A * np.exp(-1 / eps)) * right
+
+
+def get_config():
+    config = experiment(network="deeponet")
+    config.network.update(trunk=(64, 64, 64), rank=64, linear=("f",))
+    config.path.eps = (0.5, 0.2, 0.1, 0.05)
+    config.train.update(steps=1500, functions=64, points=128)
+    config.data.fresh = True
+    return config
+
+
+if __name__ == "__main__":
+    with Console() as console:
+        hop.train(parse(get_config().to_dict()), sys.argv[1], console, problem=Robin())
