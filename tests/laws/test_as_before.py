@@ -43,7 +43,7 @@ def test_fits(name, x64):
     old, new = pair(name)
     with jax.enable_x64(x64):
         uneven = np.sort(np.random.default_rng(0).uniform(size=150))
-        for places in (old.sensors, uneven, old.sensors[::5], np.array([0.0, 0.2, 0.7, 1.0])):
+        for places in (old.sensors, uneven, old.sensors[::5]):
             values = jax.random.normal(jax.random.key(2), (3, len(places)))
             before = Field.fit(values, places, old.basis, old.modes)
             np.testing.assert_array_equal(new.fit(values, places).coefficients, before.coefficients)

@@ -47,8 +47,13 @@ def gaussian(domain, ends, modes=4, **options):
     return GaussianField(domain, ends, length=0.4, modes=modes, **options)
 
 
+def drawn(law, seed, n):
+    """Sensor values of samples."""
+    return np.array(jax.jit(lambda: law.values(law.sample(jax.random.key(seed), n)))())
+
+
 def covariance(law, x):
-    modes = np.asarray(law.field(jnp.eye(law.size))(jnp.asarray(x)))
+    modes = np.asarray(jax.jit(lambda x: law.field(jnp.eye(law.size))(x))(x))
     return modes.T @ np.diag(law.spectrum) @ modes
 
 
@@ -121,9 +126,8 @@ def test_power_law_makes_white_noise_of_its_samples(ends):
         axes.append((low + high) / 2 + (high - low) / 2 * nodes)
         weights = np.multiply.outer(weights, weight * (high - low) / 2).ravel()
     points = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=1)
-    jet = law.field(jnp.diag(jnp.sqrt(jnp.asarray(law.spectrum)))).jet(
-        jnp.asarray(points), ("", LAPLACIAN)
-    )
+    std = np.diag(np.sqrt(law.spectrum))
+    jet = jax.jit(lambda x: law.field(jnp.asarray(std)).jet(x, ("", LAPLACIAN)))(points)
     white = np.asarray(2.5 * jet[""] - jet[LAPLACIAN])
     np.testing.assert_allclose((white * weights) @ white.T, 4 * np.eye(law.size), atol=1e-8)
 
@@ -139,7 +143,7 @@ def test_power_law_makes_white_noise_of_its_samples(ends):
 )
 def test_empirical_covariance_is_that_of_the_law(law):
     n, x = 20_000, np.linspace(law.domain.lower, law.domain.upper, 15) * 0.999
-    u = np.asarray(law.sample(jax.random.key(0), n)(jnp.asarray(x))) - law.mean
+    u = np.asarray(jax.jit(lambda x: law.sample(jax.random.key(0), n)(x))(x)) - law.mean
     exact, empirical = covariance(dataclasses.replace(law, mean=0.0), x), u.T @ u / n
     # The entry (i, j) has variance (C_ii C_jj + C_ij²)/n; 6 deviations over 15² correlated entries.
     deviation = np.sqrt((np.outer(np.diag(exact), np.diag(exact)) + exact**2) / n)
@@ -162,15 +166,17 @@ CASES = {  # axes, columns of the points, labels
 }
 
 
-@pytest.mark.parametrize("axes", CASES)
-@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize(
+    ("axes", "shift"), [*((axes, 0) for axes in CASES), ("x", 1), ("x", 2), ("xyz", 1)]
+)
 def test_derivatives_are_those_of_the_values(axes, shift):
     dim, labels = CASES[axes]
     ends = tuple(itertools.islice(itertools.cycle(OTHER), shift, shift + len(axes)))
     law = gaussian(box(len(axes)), ends, 2, axes=axes, mean=0.3)
-    field = law.sample(jax.random.key(1), 2)
     x = jnp.asarray(inside(dim, 5))
-    found, exact = field.jet(x, labels), differentiate(field, x, labels)
+    found, exact = jax.jit(lambda f: (f.jet(x, labels), differentiate(f, x, labels)))(
+        law.sample(jax.random.key(1), 2)
+    )
     assert set(found) == set(labels)
     for label in labels:
         expected = exact["".join(sorted(label))]
@@ -191,17 +197,20 @@ def test_a_derivative_by_a_letter_that_is_no_axis_is_zero():
 @pytest.mark.parametrize("ends", ENDS, ids="-".join)
 def test_a_fit_recovers_the_function_from_any_sensors(ends):
     dim = len(ends)
-    law = gaussian(box(dim), ends, (4, 3, 2)[:dim], mean=-0.5)
-    field = law.sample(jax.random.key(2), 3)
-    x = jnp.asarray(inside(dim, 20, seed=1))
-    np.testing.assert_allclose(law.values(field), field(jnp.asarray(law.sensors)), atol=1e-12)
-    fitted = law.fit(law.values(field))
-    np.testing.assert_allclose(fitted(x), field(x), atol=1e-9)
-    # Of fewer functions, from places that form no grid.
     law = gaussian(box(dim), ends, (4, 3, 1)[:dim], mean=-0.5)
-    field, places = law.sample(jax.random.key(2), 3), inside(dim, 400)
-    fitted = law.fit(field(jnp.asarray(places)), places)
-    np.testing.assert_allclose(fitted(x), field(x), atol=1e-6)
+    x, places = jnp.asarray(inside(dim, 20, seed=1)), inside(dim, 400)
+
+    @jax.jit
+    def found():
+        field = law.sample(jax.random.key(2), 3)
+        fitted = law.fit(law.values(field)), law.fit(field(jnp.asarray(places)), places)
+        at_sensors = law.values(field), field(jnp.asarray(law.sensors))
+        return at_sensors, field(x), [fit(x) for fit in fitted]
+
+    (values, same), exact, (fitted, from_places) = found()
+    np.testing.assert_allclose(values, same, atol=1e-12)
+    np.testing.assert_allclose(fitted, exact, atol=1e-9)
+    np.testing.assert_allclose(from_places, exact, atol=1e-6)  # places that form no grid
     assert law.unresolved(places) < (0.01 if dim == 1 else 1e-6)
     assert law.unresolved(law.sensors) == 0
 
@@ -211,11 +220,17 @@ def test_places_that_determine_no_function_give_a_likely_one():
     law = GaussianField(box(2), "free", length=0.4)
     places = inside(2, 60)
     assert len(places) < law.size
-    field = law.sample(jax.random.key(0), 200)
-    values = field(jnp.asarray(places))
-    fitted = law.fit(values, places)
-    np.testing.assert_allclose(fitted(jnp.asarray(places)), values, atol=1e-4)
-    off = (fitted.coefficients - field.coefficients) / law.scale / np.sqrt(3.0)
+
+    @jax.jit
+    def found():
+        field = law.sample(jax.random.key(0), 200)
+        values = field(jnp.asarray(places))
+        fitted = law.fit(values, places)
+        return values, fitted(jnp.asarray(places)), fitted.coefficients - field.coefficients
+
+    values, same, error = found()
+    np.testing.assert_allclose(same, values, atol=1e-4)
+    off = error / law.scale / np.sqrt(3.0)
     expected = law.unresolved(places)
     assert 0 < expected < 0.2
     assert float(jnp.sqrt(jnp.mean(jnp.sum(off**2, 1)))) == pytest.approx(expected, rel=0.2)
@@ -272,14 +287,14 @@ def test_size_counts_the_mean_and_networks_see_what_is_about_it():
     law = GaussianField(box(2), ("free", "periodic"), length=0.5, std=0.6, mean=0.8)
     assert law.deviation == pytest.approx(0.6)
     assert law.scale == pytest.approx(1.0)
-    seen = law.normalise(law.values(law.sample(jax.random.key(0), 2000)))
+    seen = law.normalise(drawn(law, 0, 2000))
     assert np.mean(seen) == pytest.approx(0.0, abs=0.05)
     assert np.sqrt(np.mean(np.square(seen))) == pytest.approx(1.0, abs=0.05)
 
 
 def test_samples_are_within_the_law_and_others_are_not():
     law = GaussianField(box(1), "free", length=0.4, mean=3.0, sensors=41)
-    values = np.asarray(law.values(law.sample(jax.random.key(0), 5000)))
+    values = drawn(law, 0, 5000)
     assert law.outside(values) == law.outside(values.astype(np.float32)) == ""
     clause = "its functions stay within ±8.9 of mean 3, their second differences between sensors"
     assert law.outside(values - 3 + 9.5).startswith(clause)
@@ -288,7 +303,7 @@ def test_samples_are_within_the_law_and_others_are_not():
     assert law.outside(rough).startswith(clause)
     assert law.outside(np.full((1, 41), np.nan)).startswith(clause)
     plane = GaussianField(box(2), "zero", length=0.4, sensors=9)
-    values = np.asarray(plane.values(plane.sample(jax.random.key(0), 50)))
+    values = drawn(plane, 0, 50)
     assert plane.outside(values) == ""
     assert plane.outside(20 * values) == "its functions stay within ±9.9"
 
@@ -296,7 +311,7 @@ def test_samples_are_within_the_law_and_others_are_not():
 def test_a_wave_around_the_end_of_a_period_is_looked_at():
     for sensors, end in ((np.linspace(0, 1, 21), 1), (np.arange(20) / 20, 0)):
         law = GaussianField(Box((0.0,), (1.0,)), "periodic", length=0.2, sensors=sensors)
-        values = np.array(law.values(law.sample(jax.random.key(0), 500)))
+        values = drawn(law, 0, 500)
         assert law.outside(values) == ""
         values += 5 * (law.sensors[:, 0] - 0.5)  # straight, but for the jump at the end
         assert bool(law.outside(values)) == bool(end)

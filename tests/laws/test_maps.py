@@ -38,16 +38,19 @@ def identity(values):
 LAWS = {
     "exp": BASE.map(jnp.exp),
     "tanh": BASE.map(jnp.tanh),
-    "sinh": BASE.map(jnp.sinh, inverse=jnp.arcsinh),
     "times": BASE.times(bump),
     "exp times": BASE.map(jnp.exp).times(bump),
     "times sinh": BASE.times(bump).map(jnp.sinh, jnp.arcsinh),
-    "tanh exp": BASE.map(jnp.tanh).map(jnp.exp),
     "in time": dataclasses.replace(BASE, axes="t").times(bump).map(jnp.exp),
     "plane": FLAT.map(jnp.exp),
     "plane times": FLAT.times(tent),
 }
 EACH = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+
+
+def drawn(law, seed, n):
+    """Sensor values of samples."""
+    return np.array(jax.jit(lambda: law.values(law.sample(jax.random.key(seed), n)))())
 
 
 def points(count=6):
@@ -60,11 +63,13 @@ def points(count=6):
     "labels", [("", "x", "xy", "yy", GRADIENT, LAPLACIAN), ("xt", "t", GRADIENT, LAPLACIAN)]
 )
 def test_derivatives_are_those_of_the_values(law, labels):
-    if "xt" in labels and law.domain is PLANE:
-        labels = ("x", GRADIENT)
-    field, x = law.sample(jax.random.key(0), 2), points()
-    found, exact = field.jet(x, labels), differentiate(field, x, labels)
-    assert tuple(found) == labels
+    if ("xt" in labels) != (law.axes == "t"):
+        labels = ("x", GRADIENT)  # as the second column of the points has one name
+    x = points()
+    found, exact = jax.jit(lambda f: (f.jet(x, labels), differentiate(f, x, labels)))(
+        law.sample(jax.random.key(0), 2)
+    )
+    assert set(found) == set(labels)
     for label in labels:
         expected = exact["".join(sorted(label))]
         assert found[label].shape == expected.shape
@@ -73,13 +78,19 @@ def test_derivatives_are_those_of_the_values(law, labels):
 
 @EACH
 def test_a_fit_recovers_the_function(law):
-    field, x = law.sample(jax.random.key(1), 3), points()
-    fitted = law.fit(law.values(field))
-    np.testing.assert_allclose(fitted(x), field(x), atol=1e-9)
-    np.testing.assert_allclose(law.field(field.coefficients)(x), field(x), atol=1e-12)
-    elsewhere = law.domain.grid(14)
+    elsewhere, x = law.domain.grid(14), points()
     at = jnp.asarray(elsewhere if law.domain.dim == 2 else elsewhere[:, 0])
-    np.testing.assert_allclose(law.fit(field(at), elsewhere)(x), field(x), atol=1e-9)
+
+    @jax.jit
+    def found():
+        field = law.sample(jax.random.key(1), 3)
+        fitted = law.fit(law.values(field)), law.fit(field(at), elsewhere)
+        return field(x), [fit(x) for fit in fitted], law.field(field.coefficients)(x)
+
+    exact, fitted, same = found()
+    np.testing.assert_array_equal(same, exact)
+    for values in fitted:
+        np.testing.assert_allclose(values, exact, atol=1e-9)
 
 
 @EACH
@@ -95,19 +106,19 @@ def test_a_field_is_a_pytree_of_its_coefficients(law):
 @EACH
 def test_size_is_that_of_samples(law):
     n, x = 4000, law.domain.quadrature(41)
-    field = law.sample(jax.random.key(2), n)
     places = jnp.asarray(x[0]) if law.domain.dim == 2 else jnp.asarray(x[0][:, 0])
-    squares = np.square(field(places)) @ x[1] / x[1].sum()
+    values = jax.jit(lambda: law.sample(jax.random.key(2), n)(places))()
+    squares = np.square(values) @ x[1] / x[1].sum()
     error = np.std(squares) / n**0.5 / np.mean(squares)
     assert np.mean(squares) == pytest.approx(law.scale**2, rel=5 * error + 0.01)
 
 
 @EACH
 def test_samples_are_within_the_law_and_others_are_not(law):
-    values = np.asarray(law.values(law.sample(jax.random.key(3), 300)))
+    values = drawn(law, 3, 300)
     for real in (np.float64, np.float32):
         assert law.outside(values.astype(real)) == ""
-    assert law.outside(values + 300) != ""
+    assert law.outside(values + 1e9) != ""
     assert law.outside(np.where(values == values[0, 0], np.nan, values)) != ""
     rough = values.copy()
     rough[200, 1:-1] *= 1 + 0.7 * (-1) ** np.arange(law.width - 2)
