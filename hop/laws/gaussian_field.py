@@ -478,8 +478,10 @@ class GaussianField(Law):
         size, bend = _limits(self)
         for part in blocks(values):
             off = part - self.mean if self.mean else part
-            even = bend is None or _largest(_second_differences(off, self)) <= bend
-            if not (even and _largest(off) <= size):
+            inside = _largest(off) <= size  # which no NaN is
+            if inside and bend is not None:
+                inside = _largest(_second_differences(off, self)) <= bend
+            if not inside:
                 clause = f"its functions stay within ±{size:.2g}"
                 clause += f" of mean {self.mean:g}" if self.mean else ""
                 if bend is None:
