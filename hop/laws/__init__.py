@@ -415,7 +415,7 @@ class MappedField(Field):
 
     def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
         out = activate(self.function, self.base.jet(x, _for_chain_rule(labels)), x)
-        return {label: out[label] for label in labels}
+        return {label: out["".join(sorted(label))] for label in labels}
 
     def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
         return _derivative(lambda at: self.function(self.base(at)), x, order)
@@ -502,7 +502,7 @@ class TimesField(Field):
     def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
         base = self.base.jet(x, _for_chain_rule(labels))
         out = push(lambda a, at: a * self._at(at), (base,), x, labels)
-        return {label: out[label] for label in labels}
+        return {label: out["".join(sorted(label))] for label in labels}
 
     def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
         return _derivative(lambda at: self.base(at) * self._at(at), x, order)

@@ -231,7 +231,8 @@ class GaussianField(Law):
       mean: a number.
       sensors: how many along every axis, or along each, equally spaced with both ends, the first
         coordinate running fastest; or their places (m, d′), or (m,) of one axis. By default
-        2·modes + 1 along each axis. The attribute holds the places.
+        2·modes + 1 along each axis, and one more along a periodic one, whose ends are one. The
+        attribute holds the places.
       modes: the highest wave number kept, of every axis, or of each. By default those whose
         variance is 1e-10 of the largest or more; 64, 16 or 6 of a power law in 1, 2 or 3
         dimensions.
@@ -362,7 +363,8 @@ class GaussianField(Law):
     def _places(self, asked: Any) -> Float[np.ndarray, "m e"]:
         dim, low, high = self.domain.dim, self.domain.lower, self.domain.upper
         if asked is None:
-            return self.domain.grid(*(2 * count + 1 for count in self.basis.modes))
+            least = zip(self.basis.modes, self.basis.ends, strict=True)
+            return self.domain.grid(*(2 * k + (2 if end == "periodic" else 1) for k, end in least))
         counts = _each(asked, dim)
         if len(counts) == dim and all(isinstance(count, int) for count in counts):
             if min(counts) < 2:
@@ -476,8 +478,10 @@ class GaussianField(Law):
         size, bend = _limits(self)
         for part in blocks(values):
             off = part - self.mean if self.mean else part
-            even = bend is None or _largest(_second_differences(off, self)) <= bend
-            if not (even and _largest(off) <= size):
+            inside = _largest(off) <= size  # which no NaN is
+            if inside and bend is not None:
+                inside = _largest(_second_differences(off, self)) <= bend
+            if not inside:
                 clause = f"its functions stay within ±{size:.2g}"
                 clause += f" of mean {self.mean:g}" if self.mean else ""
                 if bend is None:
@@ -601,4 +605,4 @@ def _second_differences(values: np.ndarray, law: GaussianField) -> np.ndarray:
 
 def _largest(values: np.ndarray) -> Any:
     """The largest size of the values; NaN where one is."""
-    return max(values.max(initial=0), -values.min(initial=0))
+    return float(max(values.max(initial=0), -values.min(initial=0)))
