@@ -10,6 +10,7 @@ Source: Trefethen, *Spectral Methods in MATLAB*, 2000, ch. 6 and 7.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,9 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
-from hop.derivatives import Jet, partials
+from hop.derivatives import Jet, closure, partials
 from hop.domain import Box
+from hop.laws import Field
 from hop.problem import Lam, Problem
 from hop.references import chebyshev
 
@@ -28,17 +30,17 @@ _CHUNK = 2**16  # points interpolated at a time
 
 @dataclasses.dataclass(frozen=True)
 class Solution:
-    """The interpolating polynomial through `values` at the tensor grid of the `nodes` of two axes.
+    """The interpolating polynomials through `values` at the tensor grid of the `nodes` of two axes.
 
     Attributes:
       nodes: of x (N + 1,) and of y (N + 1,).
-      values: (N + 1, N + 1), x along the first axis.
+      values: (N + 1, N + 1), x along the first axis; of n functions (n, N + 1, N + 1).
     """
 
     nodes: tuple[np.ndarray, np.ndarray]
-    values: Float[np.ndarray, "k k"]
+    values: Float[np.ndarray, "*n k k"]
 
-    def __call__(self, x: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, " q"]:
+    def __call__(self, x: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, "*n q"]:
         """Values at points of the rectangle."""
         along, index = [], []
         for axis, nodes in enumerate(self.nodes):
@@ -47,25 +49,33 @@ class Solution:
             along.append(chebyshev.Solution(nodes, np.eye(len(nodes)))(places).T)
             index.append(where)
         left = along[0] @ self.values
-        out = np.empty(len(x))
+        out = np.empty((*self.values.shape[:-2], len(x)))
         for first in range(0, len(x), _CHUNK):
             i, j = (where[first : first + _CHUNK] for where in index)
-            out[first : first + _CHUNK] = np.einsum("qk,qk->q", left[i], along[1][j])
+            here = np.einsum("...qk,qk->...q", left[..., i, :], along[1][j])
+            out[..., first : first + _CHUNK] = here
         return out
 
 
 def solve(
-    problem: Problem, lam: Lam, box: Box, start: float, nodes: int, even: bool = False
+    problem: Problem,
+    lam: Lam,
+    box: Box,
+    start: float,
+    nodes: int,
+    even: bool = False,
+    a: Mapping[str, Field] | None = None,
 ) -> Solution:
     """Solves H(u; s, ε) = 0 in a rectangle, u = 0 on its boundary, from the constant `start`.
 
     Args:
-      problem: in two coordinates without input, of second order at most.
+      problem: one unknown in two coordinates, of second order at most.
       lam: s and ε.
       box: where to solve; a part of the domain where symmetry makes u = 0 at a cut.
       start: Newton's method begins here.
       nodes: N, odd if `even`.
       even: whether u is even about the middle of the box in x and in y.
+      a: n functions for each input, by its name; without any there is one solution, and no axis n.
 
     Raises:
       RunError: Newton's method did not converge.
@@ -73,20 +83,26 @@ def solve(
     assert nodes % 2 or not even
     with ambient.on_cpu():
         place = jnp.asarray([lam.s, lam.eps], jnp.float64)
-        u, step = _newton(problem, box, nodes, even, start, place)
-    chebyshev.check_converged(float(step), lam, nodes)
+        u, step = _newton(problem, box, nodes, even, start, place, dict(a or {}))
+    chebyshev.check_converged(float(np.max(step)), lam, nodes)
     inner = np.asarray(u)
     if even:
-        inner = np.concatenate([inner, inner[::-1]])
-        inner = np.concatenate([inner, inner[:, ::-1]], axis=1)
+        inner = np.concatenate([inner, inner[..., ::-1, :]], axis=-2)
+        inner = np.concatenate([inner, inner[..., ::-1]], axis=-1)
     x, y = (chebyshev.lobatto(axis, nodes) for axis in zip(box.lower, box.upper, strict=True))
-    return Solution((x, y), np.pad(inner, 1))
+    return Solution((x, y), np.pad(inner, [(0, 0)] * (inner.ndim - 2) + [(1, 1)] * 2))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _newton(
-    problem: Problem, box: Box, n: int, even: bool, start: Array, place: Array
-) -> tuple[Float[Array, "m m"], Array]:
+    problem: Problem,
+    box: Box,
+    n: int,
+    even: bool,
+    start: Array,
+    place: Array,
+    a: dict[str, Field],
+) -> tuple[Float[Array, "*n m m"], Array]:
     """u at the inner points of a quarter of the grid if `even`, else of all, and the last step."""
     m = (n - 1) // 2 if even else n - 1
     axes, powers = [], []
@@ -101,18 +117,24 @@ def _newton(
         for label in problem.derivatives
     }
 
-    def rows(u: Array) -> tuple[Array, Array]:
+    def rows(u: Array, a: Mapping[str, Jet]) -> tuple[Array, Array]:
         """The residual (m²,), and its Jacobian (m², m²) by the chain rule."""
 
         def residual(jet: Jet) -> Array:
-            return problem.residual(jet, jnp.asarray(x)[:, None, :], {}, Lam(place[0], place[1]))
+            one = jax.tree.map(lambda v: v[None], a)
+            return problem.residual(jet, jnp.asarray(x)[:, None, :], one, Lam(place[0], place[1]))
 
         jet = {label: (matrix @ u)[None, :] for label, matrix in d.items()}
         slopes = partials(residual, jet)
         return residual(jet)[0], sum(slopes[k][0, :, None] * d[k] for k in d)  # type: ignore
 
-    u, step = chebyshev.newton(rows, jnp.full(m * m, start))
-    return u.reshape(m, m), step
+    def one(a: Mapping[str, Jet]) -> tuple[Array, Array]:
+        u, step = chebyshev.newton(lambda u: rows(u, a), jnp.full(m * m, start))
+        return u.reshape(m, m), step
+
+    labels = closure(problem.derivatives)
+    inputs = {name: field.jet(jnp.asarray(x.T), labels) for name, field in a.items()}
+    return jax.lax.map(one, inputs) if inputs else one({})
 
 
 def _inner(d: np.ndarray, m: int, even: bool) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pseudo-spectral solution of u_t = L u + N(u) on the circle [0, 1], u(0) = u₀.
+"""Pseudo-spectral solution of u_t = L u + N(u) on the circle [0, 1], u(0) = u₀; u may be several.
 
 u = Σ_{|k| ≤ K} û_k e^{iωx}, ω = 2πk. L is diagonal in k and stiff: exponential time differencing
 of fourth order integrates it exactly (ETDRK4: Cox, Matthews, *J. Comput. Phys.* 176 (2002),
@@ -24,7 +24,8 @@ from hop import ambient
 from hop.errors import RunError
 from hop.laws import Field
 
-Nonlinear = Callable[[Array, Array], Array]  # û (n, K + 1), ω (K + 1,) → the transform of N(u)
+# û (n, K + 1), of several unknowns (c, n, K + 1), and ω (K + 1,) → the transform of N(u)
+Nonlinear = Callable[[Array, Array], Array]
 
 _CONTOUR = 32  # points of the contour integrals
 
@@ -32,20 +33,20 @@ _CONTOUR = 32  # points of the contour integrals
 def solve(
     nonlinear: Nonlinear,
     symbol: Callable[[np.ndarray], np.ndarray],
-    u0: Field,
+    u0: Field | tuple[Field, ...],
     x: Float[np.ndarray, " q"],
     t: Float[np.ndarray, " q"],
     modes: Int[np.ndarray, " n"],
     steps: Int[np.ndarray, " n"],
     block: int = 16,
-) -> Float[np.ndarray, "n q"]:
+) -> Float[np.ndarray, "n q"] | Float[np.ndarray, "c n q"]:
     """Values at the points (x, t), in one march for all of them.
 
     Args:
       nonlinear: N, in Fourier space; a function of a module, since one compilation serves its
         every use.
-      symbol: the eigenvalues of L, real, as a function of ω.
-      u0: n functions by their periodic modes.
+      symbol: the eigenvalues of L, real, as a function of ω; of several unknowns (c, K + 1).
+      u0: n functions by their periodic modes; of several unknowns a tuple of these.
       x, t: the points; tensor grids and points that share few times are cheap.
       modes: K for each function, at least; the functions with the same K and steps go together.
       steps: in a unit of time, at least, for each function.
@@ -59,7 +60,9 @@ def solve(
         ambient.on_cpu(),
         jax.numpy_dtype_promotion("standard"),  # real symbols times complex spectra
     ):
-        values = np.empty((len(modes), len(x)))
+        each = u0 if isinstance(u0, tuple) else (u0,)
+        coefficients = np.stack([np.asarray(field.coefficients) for field in each])
+        values = np.empty((len(each), len(modes), len(x)))
         kinds, kind = np.unique(np.stack([modes, steps]), axis=1, return_inverse=True)
         for i, (least, rate) in enumerate(kinds.T):
             members = np.flatnonzero(kind.ravel() == i)
@@ -67,12 +70,24 @@ def solve(
             for first in range(0, len(members), size):
                 some = members[first : first + size]
                 padded = np.resize(some, size)  # few shapes, so few compilations
-                start = _spectrum(np.asarray(u0.coefficients)[padded], _modes(int(least)))
+                start = _spectrum(coefficients[:, padded], _modes(int(least)))
+                start = start if isinstance(u0, tuple) else start[0]
                 found = _march(nonlinear, symbol, start, x, t, int(rate))
-                values[some] = found[: len(some)]
+                values[:, some] = found[..., : len(some), :]
     if not np.isfinite(values).all():
         raise RunError(f"the reference's march became unstable at {steps.max()} steps")
-    return values
+    return values if isinstance(u0, tuple) else values[0]
+
+
+def pointwise(f: Callable[[Array], Array], degree: int) -> Nonlinear:
+    """N(u) = f(u), a polynomial of this degree in the unknowns, free of aliasing."""
+
+    def nonlinear(spectrum: Array, omega: Array) -> Array:
+        points = fft.next_fast_len((degree + 1) * (len(omega) - 1) + 1, real=True)
+        values = f(jnp.fft.irfft(spectrum, points, norm="forward"))
+        return jnp.fft.rfft(values, norm="forward")[..., : len(omega)]
+
+    return nonlinear
 
 
 def divergence(flux: Callable[[Array], Array]) -> Nonlinear:
@@ -96,25 +111,25 @@ def _modes(least: int) -> int:
     return (_points(least) - 1) // 3
 
 
-def _spectrum(coefficients: np.ndarray, modes: int) -> Complex[Array, "n K"]:
-    cosines, sines = np.split(np.asarray(coefficients, np.float64), 2, axis=1)
-    spectrum = np.zeros((len(cosines), modes + 1), np.complex128)
-    spectrum[:, 1 : cosines.shape[1] + 1] = ((cosines - 1j * sines) / math.sqrt(2))[:, :modes]
+def _spectrum(coefficients: np.ndarray, modes: int) -> Complex[Array, "c n K"]:
+    cosines, sines = np.split(np.asarray(coefficients, np.float64), 2, axis=-1)
+    spectrum = np.zeros((*cosines.shape[:-1], modes + 1), np.complex128)
+    spectrum[..., 1 : cosines.shape[-1] + 1] = ((cosines - 1j * sines) / math.sqrt(2))[..., :modes]
     return jnp.asarray(spectrum)
 
 
 def _march(
     nonlinear: Nonlinear,
     symbol: Callable[[np.ndarray], np.ndarray],
-    spectrum: Complex[Array, "n K"],
+    spectrum: Complex[Array, "*c n K"],
     x: np.ndarray,
     t: np.ndarray,
     rate: int,
 ) -> np.ndarray:
-    """Values (n, q) at the points, by at least `rate` steps in a unit of time."""
-    modes = spectrum.shape[1] - 1
+    """Values (…, n, q) at the points, by at least `rate` steps in a unit of time."""
+    modes = spectrum.shape[-1] - 1
     omega = 2 * np.pi * np.arange(modes + 1)
-    values = np.empty((len(spectrum), len(x)))
+    values = np.empty((*spectrum.shape[:-1], len(x)))
     now, places = 0.0, np.empty(0)
     times, which = np.unique(t, return_inverse=True)
     for i, time in enumerate(times):
@@ -128,7 +143,7 @@ def _march(
             places = x[here]
             angles = places[:, None] * omega[None, 1:]
             waves = math.sqrt(2) * np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
-        values[:, here] = _values(spectrum, jnp.asarray(waves))
+        values[..., here] = _values(spectrum, jnp.asarray(waves))
     return values
 
 
@@ -139,13 +154,13 @@ def _advance(
     """`count` steps of ETDRK4, in the notation of Kassam and Trefethen."""
     z = step * symbol
     around = jnp.exp(2j * jnp.pi * (jnp.arange(_CONTOUR) + 0.5) / _CONTOUR)
-    r = z[:, None] + around[None, :]
+    r = z[..., None] + around
     e = jnp.exp(r)
 
     def mean(values: Array) -> Array:
-        return step * jnp.mean(values, axis=1).real[None, :]
+        return step * jnp.mean(values, axis=-1).real[..., None, :]
 
-    e1, e2 = jnp.exp(z)[None, :], jnp.exp(z / 2)[None, :]
+    e1, e2 = jnp.exp(z)[..., None, :], jnp.exp(z / 2)[..., None, :]
     q = mean((jnp.exp(r / 2) - 1) / r)
     f1 = mean((-4 - r + e * (4 - 3 * r + r**2)) / r**3)
     f2 = mean((2 + r + e * (r - 2)) / r**3)
@@ -166,5 +181,6 @@ def _advance(
 @jax.jit
 def _values(spectrum: Array, waves: Array) -> Array:
     """u = û₀ + 2 Re Σ_{k > 0} û_k e^{iωx} from the waves √2 cos ωx, √2 sin ωx (q, 2K) at x."""
-    rest = math.sqrt(2) * spectrum[:, 1:]
-    return spectrum[:, :1].real + jnp.matmul(jnp.concatenate([rest.real, -rest.imag], 1), waves.T)
+    rest = math.sqrt(2) * spectrum[..., 1:]
+    parts = jnp.concatenate([rest.real, -rest.imag], axis=-1)
+    return spectrum[..., :1].real + jnp.matmul(parts, waves.T)
