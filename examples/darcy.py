@@ -9,7 +9,6 @@ import dataclasses
 import sys
 
 import jax.numpy as jnp
-import numpy as np
 
 import hop
 from hop.config import experiment, parse
@@ -49,4 +48,4 @@ def get_config():
 
 if __name__ == "__main__":
     with Console() as console:
-        hop.train(parse(get_config().to_dict()), sys.argv[1], console, problem=Darcy())
+        hop.train(parse(get_config().to_dict()), sys.argv[1], console, Darcy())

@@ -34,19 +34,16 @@ class Robin(hop.Problem):
         return (1 - x) * network
 
     def conditions(self, lam):
-        def rows(u, a, lam):
-            return lam.eps * u[0]["x"] - u[0][""]
-
-        return (hop.Condition((np.zeros((1, 1)),), ("", "x"), rows),)
+        start = np.zeros((1, 1))
+        rows = lambda u, a, lam: lam.eps * u[0]["x"] - u[0][""]
+        return (hop.Condition((start,), ("", "x"), rows),)
 
     def reference(self, a, x, lam):
         law, eps, x = self.inputs["f"], float(lam.eps), x[:, 0]
         part = law.field(a["f"].coefficients / (1 + eps**2 * law.basis.eigenvalues))
-        p, q = (np.asarray(part(np.array([end])), float) for end in (0.0, 1.0))
-        left, right = np.exp(-x / eps), np.exp((x - 1) / eps)  # solve −ε² u″ + u = 0
-        # The slope of the part, a sum of cosines, vanishes at 0: ε u′ − u = −2A − p there.
-        A = -p / 2
-        return np.asarray(part(x), float) + A * left - (q + A * np.exp(-1 / eps)) * right
+        A = -part(np.zeros(1)) / 2  # the slope of the part, a sum of cosines, vanishes at 0
+        B = -part(np.ones(1)) - A * np.exp(-1 / eps)
+        return part(x) + A * np.exp(-x / eps) + B * np.exp((x - 1) / eps)
 
 
 def get_config():
@@ -60,4 +57,4 @@ def get_config():
 
 if __name__ == "__main__":
     with Console() as console:
-        hop.train(parse(get_config().to_dict()), sys.argv[1], console, problem=Robin())
+        hop.train(parse(get_config().to_dict()), sys.argv[1], console, Robin())
