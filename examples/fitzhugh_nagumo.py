@@ -29,8 +29,7 @@ LAW = hop.GaussianField(hop.Box((0.0,), (1.0,)), ends="periodic", length=0.2, st
 @dataclasses.dataclass(frozen=True)
 class FitzHughNagumo(hop.Problem):
     domain = hop.Box((0.0, 0.0), (1.0, 1.0), periodic=("x",))
-    unknowns = ("u", "v")
-    derivatives = ("", "t", "xx")
+    unknowns, derivatives = ("u", "v"), ("", "t", "xx")
     inputs = {"u0": LAW}
 
     def residual(self, u, x, a, lam):
@@ -52,8 +51,7 @@ def get_config():
     config.network.update(branch=(64, 64), trunk=(64, 64, 64), rank=32, activation="swish")
     config.path.eps = (0.1, 0.03, 0.01)
     config.train.update(steps=2000, functions=50, points=200)
-    config.solver.learning_rate = 1e-2
-    config.data.fresh = True
+    config.solver.learning_rate, config.data.fresh = 1e-2, True
     return config
 
 

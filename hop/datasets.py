@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -69,11 +70,6 @@ class LawConfig(tfds.core.BuilderConfig):
     """The law of a dataset, under its name."""
 
     law: Law | None = None
-
-    @classmethod
-    def of(cls, law: Law) -> "LawConfig | str":
-        """That of a law; of those that ship, its name."""
-        return law.name if NAMED.get(law.name) == law else cls(name=law.name, law=law)
 
 
 class GrfBurgers(tfds.core.GeneratorBasedBuilder):
@@ -169,7 +165,7 @@ def build(
                 return target
             for leftover in target.parent.glob("incomplete.*"):  # of a build that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
-            builder = GrfBurgers(config=LawConfig.of(law), data_dir=str(target.parents[2]))
+            builder = _builder(law, target)
             builder.advance = advance
             tfds.disable_progress_bar()
             with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
@@ -181,6 +177,19 @@ def build(
             "name a writable folder with --data_dir"
         ) from error
     return target
+
+
+def _builder(law: Law, target: Path) -> GrfBurgers:
+    """The builder of a law's dataset in a folder."""
+    config: LawConfig | str = LawConfig(name=law.name, law=law)
+    if NAMED.get(law.name) == law:
+        config = law.name
+    heard = logging.getLogger("absl")
+    heard.disabled, before = True, heard.disabled  # of a warning that a law is not of the list
+    try:
+        return GrfBurgers(config=config, data_dir=str(target.parents[2]))
+    finally:
+        heard.disabled = before
 
 
 def has_files(law: Law) -> bool:
@@ -230,7 +239,7 @@ def load(
     path = folder(law, data_dir)
     _check_law(path, law)
     try:
-        builder = GrfBurgers(config=LawConfig.of(law), data_dir=str(path.parents[2]))
+        builder = _builder(law, path)
         _check_features(path, builder.info.features)
         source = builder.as_data_source(split)
         whole = len(source) == SPLITS[split]

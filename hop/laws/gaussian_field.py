@@ -108,6 +108,7 @@ class Basis:
 
     def tensor(self, coefficients: Any) -> Array:
         """Coefficients (n, K) by the functions of each axis, (n, K₁, …)."""
+        coefficients = jnp.asarray(coefficients)
         if self._skips:
             coefficients = jnp.pad(coefficients, ((0, 0), (self._skips, 0)))
         return jnp.reshape(coefficients, (-1, *self.shape))
