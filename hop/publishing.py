@@ -192,6 +192,8 @@ def card(name: str, store: Store) -> str:
         + [_number(i.metadata["test"].get(key)) for key in ("loss", *scores)]
         for i in stages
     ]
+    waves = f"{config.ansatz.harmonics} harmonics of {' and '.join(problem.domain.periodic)}; "
+    waves *= bool(problem.domain.periodic)
     last = stages[-1]
     text = [
         f"# {name}",
@@ -207,7 +209,8 @@ def card(name: str, store: Store) -> str:
     facts = [
         f"* Problem: {named(config.problem)}",
         *(f"* Input `{name}`: {_told(law)}" for name, law in laws.items()),
-        f"* Network: {named(config.network)}; {count:,} parameters, {config.train.precision}",
+        f"* Network: {named(config.network)}; {waves}{count:,} parameters, "
+        f"{config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),
         f"* Versions: {', '.join(f'{k} {v}' for k, v in last.metadata['versions'].items())}",
