@@ -26,7 +26,7 @@ _DASHED: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}  # references
 _SHOWN = 8  # stages, from the first to the last, or functions at most
 PIXELS = 201  # of an image along each axis
 _MOMENTS = 6  # times that a still picture shows
-_FRAMES = 41  # and a moving one
+FRAMES = 41  # and a moving one
 STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -197,7 +197,7 @@ def evolution(target: str, operator: Operator, given: Any) -> None:
     """
     moves, problem = target.endswith(".gif"), operator.ansatz.problem
     given = given if isinstance(given, Mapping) else dict.fromkeys(problem.inputs, given)
-    times = _FRAMES if moves else _MOMENTS
+    times = FRAMES if moves else _MOMENTS
     x = problem.domain.grid(501, times)
     with ambient.numerics(np.float64):
         values = {k: jnp.asarray(v, np.float64).reshape(len(v), -1) for k, v in given.items()}

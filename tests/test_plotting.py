@@ -120,7 +120,7 @@ def test_without_references_there_are_none(axes_of):
 def test_a_moving_picture_of_a_system(tmp_path, monkeypatch):
     from PIL import Image
 
-    monkeypatch.setattr(plotting, "_FRAMES", 2)
+    monkeypatch.setattr(plotting, "FRAMES", 2)
     with drawn() as axes:
         plotting.evolution(str(tmp_path / "u.gif"), pair("time"), inputs(2))
     assert [panel.get_ylabel() for panel in axes] == ["u", "u", "v", "v"]

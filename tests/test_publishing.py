@@ -288,7 +288,8 @@ def a_system(tmp_path, monkeypatch):
     metadata = {
         "s": 0.0, "eps": 0.5, "config": config, "problem": "systems.Pair",
         "record": {"s": 0.0, "eps": 0.5, "step": 1, "seconds": 0.0, "loss": 1.0, "l2re": 1.0},
-        "made": {"command": "", "machine": "1 × CPU", "date": "2026-01-01"}, "versions": {}, "bookmark": {"total_steps": 1},
+        "made": {"command": "", "machine": "1 × CPU", "date": "2026-01-01"},
+        "versions": {}, "bookmark": {"total_steps": 1},
     }  # fmt: skip
     checkpoints.write_model(tmp_path / "w", config, [(pair().params, metadata)])
     return tmp_path / "w"
@@ -324,8 +325,8 @@ def test_a_card_says_how_each_kind_of_problem_is_called():
         (Pair(given=("f",)), "op(f)  # (n, m) values at op.sensors → "),
         (Pair(given=("kappa",)), "op(kappa)  # (n,) numbers → "),
     ):
-        assert publishing._call(problem) == call + '{"u": (n, q), "v": (n, q)} at op.grid'
-    assert publishing._call(Pair(given=())) == 'op()  # {"u": (q,), "v": (q,)} at op.grid'
+        assert publishing.call(problem) == call + '{"u": (n, q), "v": (n, q)} at op.grid'
+    assert publishing.call(Pair(given=())) == 'op()  # {"u": (q,), "v": (q,)} at op.grid'
 
 
 def test_the_nearest_stage_is_before_its_refinement():
