@@ -26,7 +26,7 @@ _DASHED: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}  # references
 _SHOWN = 8  # stages, from the first to the last, or functions at most
 PIXELS = 201  # of an image along each axis
 _MOMENTS = 6  # times that a still picture shows
-_FRAMES = 41  # and a moving one
+FRAMES = 41  # and a moving one
 STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -126,12 +126,12 @@ def _fields(panels: Sequence[Sequence[plt.Axes]], operator: Operator) -> None:
         top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
         shown = zip(row, titles, (u, r, u - r), (top, top, off), strict=True)
         for panel, title, values, limit in shown:
-            panel.set(title=title, xlabel="x", ylabel="y")
             if np.isnan(values).all():
-                panel.text(0.5, 0.5, "none is known", ha="center", transform=panel.transAxes)
+                panel.text(0.5, 0.5, f"no {title}", ha="center", transform=panel.transAxes)
+                panel.set_axis_off()
                 continue
             drawn = image(panel, problem.domain, values, limit)
-            panel.set(aspect="auto")
+            panel.set(title=title, xlabel="x", ylabel="y", aspect="auto")
             panel.figure.colorbar(drawn, ax=panel)
 
 
@@ -154,7 +154,7 @@ def _name(problem: Problem) -> str:
 
 def _given(problem: Problem) -> str:
     """What a picture of one example says of its inputs: "one u₀, "."""
-    names = ", ".join(map(_symbol, problem.inputs))
+    names = " and ".join(map(_symbol, problem.inputs))
     return f"one {names}, " if names else ""
 
 
@@ -197,15 +197,14 @@ def evolution(target: str, operator: Operator, given: Any) -> None:
     """
     moves, problem = target.endswith(".gif"), operator.ansatz.problem
     given = given if isinstance(given, Mapping) else dict.fromkeys(problem.inputs, given)
-    times = _FRAMES if moves else _MOMENTS
+    times = FRAMES if moves else _MOMENTS
     x = problem.domain.grid(501, times)
     with ambient.numerics(np.float64):
         values = {k: jnp.asarray(v, np.float64).reshape(len(v), -1) for k, v in given.items()}
         fields = {name: law.fit(values[name]) for name, law in problem.inputs.items()}
     u, r = _solved(operator, given, x), _reference(operator, fields, x)
-    rows, count = u.shape[:2]
-    shape, at = (rows, count, times, -1), x.reshape(times, -1, 2)
-    u, r = u.reshape(shape), r.reshape(shape)
+    (rows, count), at = u.shape[:2], x.reshape(times, -1, 2)
+    drawn = [values.reshape(rows * count, times, -1) for values in (u, r)]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             rows, count, figsize=(4 * count + 1, 3.2 * rows), layout="constrained", squeeze=False
@@ -213,9 +212,7 @@ def evolution(target: str, operator: Operator, given: Any) -> None:
         for name, row in zip(problem.unknowns, axes, strict=True):
             for panel in row:
                 panel.set(xlabel="x", ylabel=name)
-        panels = [
-            *zip(axes.flat, u.reshape(-1, *shape[2:]), r.reshape(-1, *shape[2:]), strict=True)
-        ]
+        panels = list(zip(axes.flat, *drawn, strict=True))
         if moves:
             _animate(target, figure, panels, at)
         else:
@@ -333,6 +330,6 @@ def _title(operator: Operator, u: np.ndarray, name: str) -> str:
     title = f"{whose} at s = {operator.s:g}, ε = {operator.eps:g}"
     spread = np.ptp(u, axis=0).max(initial=0.0)
     if len(u) > 1 and spread < 0.01 * np.abs(u).max(initial=0.0):
-        inputs = ", ".join(map(_symbol, operator.laws))
+        inputs = " and ".join(map(_symbol, operator.laws))
         title += f"\n(all agree to {spread:.0e}: here {name} hardly depends on {inputs})"
     return title

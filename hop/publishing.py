@@ -192,12 +192,14 @@ def card(name: str, store: Store) -> str:
         + [_number(i.metadata["test"].get(key)) for key in ("loss", *scores)]
         for i in stages
     ]
+    waves = f"{config.ansatz.harmonics} harmonics of {' and '.join(problem.domain.periodic)}; "
+    waves *= bool(problem.domain.periodic)
     last = stages[-1]
     text = [
         f"# {name}",
         about,
         f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g})\n'
-        f"u = {_call(problem)}\n```",
+        f"u = {call(problem)}\n```",
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
         + ("; of all unknowns their mean" if len(problem.unknowns) > 1 else "")
@@ -207,7 +209,8 @@ def card(name: str, store: Store) -> str:
     facts = [
         f"* Problem: {named(config.problem)}",
         *(f"* Input `{name}`: {_told(law)}" for name, law in laws.items()),
-        f"* Network: {named(config.network)}; {count:,} parameters, {config.train.precision}",
+        f"* Network: {named(config.network)}; {waves}{count:,} parameters, "
+        f"{config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),
         f"* Versions: {', '.join(f'{k} {v}' for k, v in last.metadata['versions'].items())}",
@@ -229,27 +232,23 @@ def _trained(stages: Sequence[StageInfo]) -> list[str]:
     ]
 
 
-def _call(problem: Problem) -> str:
+def call(problem: Problem) -> str:
     """A call of the operator, and what it takes and gives."""
     laws, unknowns = problem.inputs, problem.unknowns
+    one = "(n, q)" if laws else "(q,)"
+    made = "{" + ", ".join(f'"{unknown}": {one}' for unknown in unknowns) + "} at op.grid"
+    if len(unknowns) == 1:
+        made = f"{one} at op.grid"
     if not laws:
-        made, call = "(q,)", "op()  # "
-    elif len(laws) == 1:
+        return f"op()  # {made}"
+    if len(laws) == 1:
         ((name, law),) = laws.items()
-        at = " values at op.sensors" if law.domain else " numbers"
-        made, call = "(n, q)", f"op({name})  # {_shape(law)}{at} → "
-    else:
-        given = ", ".join(f'"{name}": {name}' for name in laws)
-        shapes = ", ".join(f"{name} {_shape(law)}" for name, law in laws.items())
-        at = " at op.sensors" if any(law.domain for law in laws.values()) else ""
-        made, call = "(n, q)", f"op({{{given}}})  # {shapes}{at} → "
-    if len(unknowns) > 1:
-        made = "{" + ", ".join(f'"{unknown}": {made}' for unknown in unknowns) + "}"
-    return f"{call}{made} at op.grid"
-
-
-def _shape(law: Law) -> str:
-    return "(n, m)" if law.domain else "(n,)"
+        what = "(n, m) values at op.sensors" if law.domain else "(n,) numbers"
+        return f"op({name})  # {what} → {made}"
+    given = ", ".join(f'"{name}": {name}' for name in laws)
+    shapes = ", ".join(f"{k} {'(n, m)' if law.domain else '(n,)'}" for k, law in laws.items())
+    at = " at op.sensors" if any(law.domain for law in laws.values()) else ""
+    return f"op({{{given}}})  # {shapes}{at} → {made}"
 
 
 def _told(law: Law) -> str:
