@@ -45,7 +45,7 @@ def steps() -> tuple[Callable[[Any], Any], Callable[[Any], Any], Any]:
     stage = Stage(jnp.int32(0), lam, lam, jnp.float32(0))
     params = ansatz.init(jax.random.key(0))
     first = jnp.stack([jnp.linspace(0, 1, 20), jnp.zeros(20)], axis=1)
-    initial = ansatz.input_jet(inputs, first, ("",))["u0"][""]
+    initial = ansatz.input_jet(inputs, first, lam, ("",))["u0"][""]
 
     def ours(params: Any) -> Any:
         points = Points(x, jnp.ones(POINTS))
@@ -53,7 +53,7 @@ def steps() -> tuple[Callable[[Any], Any], Callable[[Any], Any], Any]:
         return made.loss(params)[0]
 
     def naive(params: Any) -> Any:
-        values = jnp.asarray(inputs["u0"].values) / ansatz.problem.inputs["u0"].rms
+        values = ansatz.problem.inputs["u0"].normalise(inputs["u0"].values)
         return jaxpi_style.loss(params, values, initial, x, train_step.EPS)
 
     return jax.jit(jax.value_and_grad(ours)), jax.jit(jax.value_and_grad(naive)), params

@@ -28,8 +28,8 @@ import report
 
 import hop
 from hop import files
-from hop.fields import Field
 from hop.operators import apply
+from hop.problem import Lam
 from hop.provenance import credit, made
 
 MODEL, EPS = "burgers-steady", 0.05
@@ -39,11 +39,11 @@ _ROWS = 65_536  # functions in a block in memory, as many as a shard of `hop inf
 def write_input(path: Path, count: int) -> None:
     """Values of random functions at the model's sensors, (count, m) in float32, in parts."""
     law = hop.load(MODEL, eps=EPS).ansatz.problem.inputs["u0"]
-    out = np.lib.format.open_memmap(path, "w+", np.float32, (count, len(law.sensors)))
+    out = np.lib.format.open_memmap(path, "w+", np.float32, (count, law.width))
     for k, first in enumerate(range(0, count, _ROWS)):
         rows = min(_ROWS, count - first)
-        field = Field(law.sample(jax.random.key(k), rows), law.basis)
-        out[first : first + rows] = np.asarray(field(law.sensors), np.float32)
+        values = law.values(law.sample(jax.random.key(k), rows))
+        out[first : first + rows] = np.asarray(values, np.float32)
     out.flush()
 
 
@@ -83,10 +83,11 @@ def in_memory(count: int, points: int, u0: np.ndarray) -> float:
     """Seconds of the compiled forward pass alone for as many functions, block after block."""
     operator = hop.load(MODEL, eps=EPS)
     x = jax.device_put(operator.ansatz.problem.domain.grid(points).astype(np.float32))
-    block, params = jax.device_put(u0[:_ROWS]), jax.device_put(operator.params)
+    block, params = jax.device_put({"u0": u0[:_ROWS]}), jax.device_put(operator.params)
+    lam = Lam(*map(np.float32, operator.lam))
 
     def forward() -> None:
-        apply(operator.ansatz, "", params, block, x).block_until_ready()
+        apply(operator.ansatz, "", params, block, x, lam).block_until_ready()
 
     forward()
     began = time.monotonic()

@@ -34,7 +34,7 @@ Way = Callable[[Params, Array], Array]  # parameters and points (q, d) → (q,)
 
 def ways(network: MLP) -> dict[str, Way]:
     def value(params: Params, x: Array) -> Array:
-        return network.features(params, None, x, ())[""][0, 0]
+        return network.features(params, {}, x, ())[""][0, 0]
 
     def side_by_side(params: Params, x: Array) -> Array:
         def second(axis: Array) -> Array:
@@ -48,7 +48,7 @@ def ways(network: MLP) -> dict[str, Way]:
         return jnp.sum(jax.vmap(second)(jnp.eye(x.shape[1])), axis=0)
 
     def layer_by_layer(params: Params, x: Array) -> Array:
-        jets = network.propagate(params, x, (derivatives.GRADIENT, derivatives.LAPLACIAN))
+        jets = network.features(params, {}, x, (derivatives.LAPLACIAN,))
         return jets[derivatives.LAPLACIAN][0, 0]
 
     found: dict[str, Way] = {
@@ -99,7 +99,7 @@ def main() -> None:
     args = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     network = MLP((30, 30, 30))
-    params = network.init(jax.random.key(0), args.dim, None)
+    params = network.init(jax.random.key(0), args.dim, {})
     x = jax.random.uniform(jax.random.key(1), (args.points, args.dim), minval=-1.0)
     programs = {name: tasks(way) for name, way in ways(network).items()}
     times: dict[tuple[str, str], list[float]] = {}

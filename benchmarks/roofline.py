@@ -67,8 +67,8 @@ def programs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     state = program.init()
 
     def values(state: Any) -> Any:
-        x = program._points(state.anchor, inputs, program._key(state, stage), None)[0]
-        return ansatz.jet(state.params, inputs, x, ())[""]
+        x = program._points(state, stage, inputs, None).x
+        return ansatz.jet(state.params, inputs, x, lam, ())[""]
 
     def loss(state: Any) -> Any:
         return program._objective(state, stage, inputs, None).loss(state.params)[0]

@@ -112,7 +112,7 @@ def compiled(model: Model, devices: int, parts: int = 1) -> Any:
     whole = program.layout.replicated
     state = jax.eval_shape(program.init)
     state = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=whole), state)
-    inputs = {k: Functions(given(v.sensor_count), given(len(v.spectrum))) for k, v in laws}
+    inputs = {k: Functions(given(v.width), given(v.size)) for k, v in laws}
     step = jax.jit(lambda s, i: program._step(s, stage, window, i, None))
     return step.lower(state, inputs).compile()
 

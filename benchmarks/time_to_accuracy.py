@@ -31,11 +31,11 @@ import numpy as np
 import report
 from rivals import HERE, RIVALS, STEADY, TIME, spread
 
-from hop.config import Config, build, files, training
+from hop import files, training
+from hop.config import Config, build
 from hop.config import files as config_files
 from hop.console import Console
 from hop.datasets import load
-from hop.fields import Field
 
 TESTED = 100
 PATH, STAGE = (0.5, 0.2, 0.1, 0.07, 0.05), 1500  # the places of the quickstart, and its steps
@@ -194,7 +194,7 @@ def write_data(goal: Goal, folder: Path) -> None:
     for name, law in problem.inputs.items():
         np.save(folder / "train.npy", load(law, "train", "", 1000)["values"].astype(np.float32))
         data = load(law, "test", "", TESTED)
-        functions[name], known["values"] = Field(data["coefficients"], law.basis), data["values"]
+        functions[name], known["values"] = law.field(data["coefficients"]), data["values"]
     known |= {"x": x, "u": problem.reference(functions, x, lam)}
     np.savez(folder / "test.npz", **{k: v.astype(np.float32) for k, v in known.items()})
 

@@ -14,13 +14,14 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import jax
 import numpy as np
 
 from hop import config as config_lib
-from hop.ansatz import Ansatz, Functions, Inputs
-from hop.fields import Field
+from hop.ansatz import Functions, Inputs
+from hop.domain import Box
 from hop.homotopy.terms import Stage
 from hop.problem import Condition, Lam, Problem
 from hop.problems.burgers_time import BurgersTime
@@ -39,12 +40,16 @@ class Bounded(BurgersTime):
 
     conditions_by: str = "loss"
 
+    domain: ClassVar[Box] = Box((0.0, 0.0), (1.0, 1.0))  # not periodic: the trunk sees x itself
+
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
         x, t = np.linspace(0, 1, 20), np.linspace(0, 1, 10)
         walls = [np.stack([np.full_like(t, wall), t], axis=1) for wall in (0.0, 1.0)]
         at_first = np.stack([x, np.zeros_like(x)], axis=1)
-        zeros = np.zeros((1, 20), np.float32)
-        return Condition(at_first, None), Condition(np.concatenate(walls), zeros)
+        return (
+            Condition((at_first,), ("",), lambda u, a, lam: u[0][""] - a["u0"][""]),
+            Condition((np.concatenate(walls),), ("",), lambda u, a, lam: u[0][""]),
+        )
 
 
 def program(
@@ -58,9 +63,9 @@ def program(
     network = "nonlinear_deeponet" if nonlinear else "deeponet"
     config = config_lib.experiment(problem=f"burgers_{equation}", network=network)
     if equation == "time":
-        config.network.update(branch=(128,) * 3, trunk=(128,) * 3, rank=128, harmonics=1)
+        config.network.update(branch=(128,) * 3, trunk=(128,) * 3, rank=128)
         if nonlinear:
-            config.network.update(rank=32, harmonics=4)
+            config.network.rank = 32
     else:
         config.problem.field = "paper"
     config.path.eps = (EPS,)
@@ -68,11 +73,8 @@ def program(
     config.solver.update(optimizer="adam", learning_rate=1e-3)
     config.train.update(functions=functions, points=points, accumulate=parts, dispatch=_WINDOW)
     config.train.sampler = "uniform"
-    made = config_lib.build(config_lib.parse(config.to_dict()))
-    if equation == "time" and not nonlinear:
-        raw = dataclasses.replace(made.ansatz.network, harmonics=0)
-        ansatz = Ansatz(Bounded(), raw)
-        made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)
+    problem = Bounded() if equation == "time" and not nonlinear else None
+    made = config_lib.build(config_lib.parse(config.to_dict()), problem)
     return Program(made, Layout.create(1, -1, jax.devices()[:1]))
 
 
@@ -95,10 +97,8 @@ def of_one_function(equation: str, points: int, widths: Sequence[int], parts: in
     config.strategy.tangent = 0.0
     config.solver.update(optimizer="adam", learning_rate=1e-3)
     config.train.update(points=points, accumulate=parts, dispatch=_WINDOW, sampler="uniform")
-    made = config_lib.build(config_lib.parse(config.to_dict()))
-    if equation == "helmholtz":
-        ansatz = dataclasses.replace(made.ansatz, problem=Inside())
-        made = dataclasses.replace(made, ansatz=ansatz, answer=ansatz)
+    inside = Inside() if equation == "helmholtz" else None
+    made = config_lib.build(config_lib.parse(config.to_dict()), inside)
     return Program(made, Layout.create(1, 1, jax.devices()[:1]))
 
 
@@ -106,9 +106,8 @@ def resident(problem: Problem) -> Inputs:
     """The functions that batches are drawn from."""
     given = {}
     for name, law in problem.inputs.items():
-        coefficients = law.sample(jax.random.key(1), _RESIDENT)
-        values = Field(coefficients, law.basis)(law.sensors.astype(np.float32))
-        given[name] = Functions(np.asarray(values), np.asarray(coefficients))
+        field = law.sample(jax.random.key(1), _RESIDENT)
+        given[name] = Functions(np.asarray(law.values(field)), np.asarray(field.coefficients))
     return given
 
 

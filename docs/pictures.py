@@ -22,9 +22,9 @@ from hop.ansatz import columns
 from hop.config import experiment, parse
 from hop.console import Console
 from hop.derivatives import jet
-from hop.fields import Field
 from hop.homotopy.slow_mode import slow_mode
-from hop.networks import Perceptron, evaluate, on_circle
+from hop.laws import Field
+from hop.networks import Perceptron, evaluate
 from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
@@ -45,8 +45,9 @@ DASHES: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}
 def functions(op: hop.Operator, count: int) -> tuple[dict[str, Field], np.ndarray]:
     """Input functions of the operator's own law, and their values (n, m) at its sensors."""
     law = op.ansatz.problem.inputs["u0"]
-    field = Field(np.asarray(law.sample(jax.random.key(3), count), np.float64), law.basis)
-    return {"u0": field}, np.asarray(field(jnp.asarray(law.sensors, jnp.float32)))
+    drawn = law.sample(jax.random.key(3), count)
+    field = law.field(np.asarray(drawn.coefficients, np.float64))
+    return {"u0": field}, np.asarray(law.values(drawn))
 
 
 def homotopy() -> plt.Figure:
@@ -120,7 +121,7 @@ def singular_value(problem, eps: float) -> float:
     """σ at the reference solution, on a grid that resolves it."""
     with jax.enable_x64(True):
         x = np.linspace(0, 1, 4001)[:, None]
-        a = {name: Field(np.zeros((1, 64)), law.basis) for name, law in problem.inputs.items()}
+        a = {name: law.field(np.zeros((1, law.size))) for name, law in problem.inputs.items()}
         u = problem.reference(a, x, Lam(0.0, eps))
         u_x = np.gradient(u, x[:, 0], axis=1)
         u_xx = np.gradient(u_x, x[:, 0], axis=1)
@@ -231,13 +232,16 @@ def contraction() -> plt.Figure:
     x = np.stack([np.linspace(0, 1, 200), np.full(200, 0.6)], axis=1)
     y = op.ansatz.problem.domain.to_reference(jnp.asarray(x, jnp.float32))
     outputs = net.channels * net.rank
-    values = jnp.asarray(u0 / op.ansatz.problem.inputs["u0"].rms, jnp.float32)
+    values = jnp.asarray(op.ansatz.problem.inputs["u0"].normalise(u0), jnp.float32)
     branch = Perceptron((*net.branch, outputs), net.activation)
     trunk = Perceptron((*net.trunk, outputs), net.activation)
     b = evaluate(branch, op.params["branch"], values)[:, : net.rank]
 
     def features(points):
-        return evaluate(trunk, op.params["trunk"], on_circle(points, net.harmonics))[:, : net.rank]
+        """Of x on the circle, by cosines and sines, and t."""
+        angle = np.pi * points[:, :1] * jnp.arange(1, op.ansatz.harmonics + 1)
+        seen = jnp.concatenate([jnp.cos(angle), jnp.sin(angle), points[:, 1:]], axis=1)
+        return evaluate(trunk, op.params["trunk"], seen)[:, : net.rank]
 
     t = jet(features, y, ("x",))
     u = {"": op(u0, x), "x": op.derivative(u0, x, "x")}

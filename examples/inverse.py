@@ -23,7 +23,6 @@ import numpy as np
 from scipy.optimize import least_squares
 
 import hop
-from hop.fields import Field, eigenfunctions
 from hop.problems.burgers_time import diffusion, transport
 from hop.references import spectral
 
@@ -47,15 +46,16 @@ operator's own error, about 0.1 % of a typical u₀, counts as noise beside that
 op = hop.load("burgers-time", eps=0.01)
 law = op.ansatz.problem.inputs["u0"]
 scales = np.sqrt(law.spectrum).astype(np.float32)
-MODEL_ERROR = 1e-3 * law.rms
+MODEL_ERROR = 1e-3 * law.scale
 
 
 def basis(x: np.ndarray) -> np.ndarray:
     """√λ_j e_j at x (q,): (q, K)."""
-    return scales * np.asarray(eigenfunctions(law.basis, jnp.asarray(x, jnp.float32), len(scales)))
+    each = law.field(jnp.eye(law.size))
+    return scales * np.asarray(each(jnp.asarray(x, jnp.float32))).T
 
 
-modes = basis(law.sensors)
+modes = basis(op.sensors)
 
 
 @jax.jit
@@ -101,7 +101,7 @@ truths = rng.normal(size=(args.states, len(scales)))
 
 
 def classical(z: np.ndarray, points: np.ndarray) -> np.ndarray:
-    a = {"u0": Field(scales * z, law.basis)}
+    a = {"u0": law.field(scales * z)}
     return op.ansatz.problem.reference(a, points, op.lam)
 
 
@@ -121,7 +121,7 @@ cases = {f"{100 * noise:g} %": (noise, slice(None)) for noise in NOISES}
 cases["1 %, exchanged"] = (0.01, order)
 print(f"{'noise':16}{'error of u₀':>12}{'worst':>9}{'deviation':>11}{'in band':>9}{'misfit':>8}")
 for name, (level, places) in cases.items():
-    noise = level * law.rms
+    noise = level * law.scale
     data = (clean + noise * draws)[:, places]
     results[name] = np.array([judge(*pair, noise) for pair in zip(truths, data, strict=True)])
     error, deviation, inside, misfit = np.median(results[name], axis=0)
@@ -143,7 +143,7 @@ written for the purpose, with its adjoint, would be far quicker. The operator's 
 def differences(z: np.ndarray, step: float = 1e-3) -> np.ndarray:
     """∂u/∂z_j at the observations for the modes of the coarse grid, (q, 32)."""
     steps = step * np.eye(len(z))[LOW]
-    shifted = Field(scales * np.concatenate([z[None], z + steps]), law.basis)
+    shifted = law.field(scales * np.concatenate([z[None], z + steps]))
     fine = np.full(33, 16), np.full(33, 20)
     u = spectral.solve(transport, diffusion(op.eps), shifted, *points.T, *fine, block=64)
     return (u[1:] - u[0]).T / step
@@ -163,7 +163,7 @@ apart = np.linalg.norm(jacobians["operator"] - jacobians["solver"])
 print(f"relative difference {apart / np.linalg.norm(jacobians['solver']):.1e}")
 
 # %%
-noise = NOISES[0] * law.rms
+noise = NOISES[0] * law.scale
 data = clean[0] + noise * draws[0]
 z, covariance = recover(points, data, noise)
 middle, band = waves @ z, 1.96 * np.sqrt(np.einsum("xi,ij,xj->x", waves, covariance, waves))

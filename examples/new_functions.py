@@ -8,24 +8,22 @@ The file holds (count, m) values at the field's sensors, as `hop infer --input` 
 import argparse
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hop.fields import RANDOM_FIELDS, Field
+from hop.laws.named import NAMED
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--field", default="paper", choices=sorted(RANDOM_FIELDS))
+    parser.add_argument("--field", default="paper", choices=sorted(NAMED))
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=2024)
     parser.add_argument("--output", default="u0.npy")
     args = parser.parse_args()
-    law = RANDOM_FIELDS[args.field]
-    coefficients = law.sample(jax.random.key(args.seed), args.count)
-    values = Field(coefficients, law.basis)(jnp.asarray(law.sensors, jnp.float32))
+    law = NAMED[args.field]
+    values = law.values(law.sample(jax.random.key(args.seed), args.count))
     np.save(args.output, np.asarray(values))
-    print(f"{args.count:,} functions at {law.sensor_count} sensors: {args.output}")
+    print(f"{args.count:,} functions at {law.width} sensors: {args.output}")
 
 
 if __name__ == "__main__":

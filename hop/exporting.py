@@ -1,24 +1,30 @@
 """A stage as a file for others: a compiled program that needs jax alone, or its weights.
 
-op.stablehlo        u(u₀, x), any number of functions and points, for CPU, CUDA and TPU
-op.stablehlo.json   its digest, shapes, sensors and origin
+op.stablehlo        u(a, x), any number of functions and points, for CPU, CUDA and TPU
+op.stablehlo.json   its digest, shapes, inputs, unknowns and origin
 op.run.py           runs it, with jax alone
 op.safetensors      instead: the parameters by name, and the origin as metadata
+
+The program takes the inputs in the order of the problem's, values (n, m) or numbers (n,), then the
+points (q, d), and gives (n, q), or (q,) without inputs; of several unknowns (c, n, q), or (c, q).
 """
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 from jax import export as jax_export
 
 from hop import ambient, files, standalone
 from hop.checkpoints import leaves
 from hop.errors import UserError
-from hop.operators import Operator, apply
+from hop.operators import Operator, apply, places
+from hop.problem import Lam
 from hop.provenance import versions
 
 _PLATFORMS = ("cpu", "cuda", "tpu")
@@ -47,32 +53,52 @@ def export(operator: Operator, output: str) -> list[Path]:
 
 
 def _program(operator: Operator, target: Path) -> list[Path]:
-    sensors, dim = operator.sensors, operator.ansatz.problem.domain.dim
+    laws, problem = operator.laws, operator.ansatz.problem
     with ambient.numerics(operator.dtype):
         functions, points = jax_export.symbolic_shape("functions, points")
-        x = jax.ShapeDtypeStruct((points, dim), operator.dtype)
-        if sensors is None:
-            made = jax.jit(lambda x: apply(operator.ansatz, "", operator.params, {}, x)[0])
-            arguments: tuple[Any, ...] = (x,)
-        else:
-            (name,) = operator.ansatz.problem.inputs
-            made = jax.jit(lambda u0, x: apply(operator.ansatz, "", operator.params, {name: u0}, x))
-            arguments = (jax.ShapeDtypeStruct((functions, len(sensors)), operator.dtype), x)
-        data = jax_export.export(made, platforms=_PLATFORMS)(*arguments).serialize()
+        shapes: list[tuple[Any, ...]] = [
+            (functions,) if law.domain is None else (functions, law.width) for law in laws.values()
+        ]
+        shapes.append((points, problem.domain.dim))
+        arguments = [jax.ShapeDtypeStruct(shape, operator.dtype) for shape in shapes]
+        made = jax_export.export(jax.jit(_solution(operator)), platforms=_PLATFORMS)(*arguments)
+        data = made.serialize()
+    sensors = {name: jax.tree.map(np.ndarray.tolist, places(law)) for name, law in laws.items()}
     about = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "arguments": [str(a.shape) for a in arguments],
         "dtype": operator.dtype.name,
         "platforms": _PLATFORMS,
-        "sensors": None if sensors is None else sensors.tolist(),
+        "inputs": sensors,
+        "unknowns": problem.unknowns,
         **_origin(operator),
     }
+    if len(laws) < 2:  # as the first version wrote it
+        about["sensors"] = next(iter(sensors.values()), None)
     beside, runner = target.with_name(f"{target.name}.json"), target.with_suffix(".run.py")
     # In this order: a program is refused until the file beside it, the last, has its digest.
     files.write(runner, Path(standalone.__file__).read_bytes())
     files.write(target, bytes(data))
     files.write(beside, json.dumps(about, indent=1) + "\n")
     return [target, beside, runner]
+
+
+def _solution(operator: Operator) -> Callable[..., Array]:
+    """The program: arrays of the inputs and x → u.
+
+    It is the solution of one function at one point, mapped, so that problems see numbers where the
+    program has symbols.
+    """
+    laws = operator.laws
+    lam = Lam(*(np.asarray(value, operator.dtype) for value in operator.lam))
+
+    def at(given: tuple[Array, ...], point: Array) -> Array:
+        values = {name: v.reshape(1, -1) for name, v in zip(laws, given, strict=True)}
+        return apply(operator.ansatz, "", operator.params, values, point[None], lam)[..., 0, 0]
+
+    along = jax.vmap(at, (None, 0), out_axes=-1)
+    mapped = jax.vmap(along, (0, None), out_axes=-2) if laws else along
+    return lambda *arguments: mapped(arguments[:-1], arguments[-1])
 
 
 def _weights(operator: Operator, target: Path) -> list[Path]:

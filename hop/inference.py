@@ -16,7 +16,8 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ import numpy as np
 from hop import datasets, files
 from hop.checkpoints import digest
 from hop.errors import RunError, UserError
+from hop.laws import Law
 from hop.operators import Operator, finite
 from hop.problem import in_time
 from hop.sharding import is_chief, wait_for_all
@@ -38,7 +40,13 @@ _SHOWN = 8  # functions in a picture
 # After .NAME. and before it is the output: a request's digest, and what of it this is.
 _PART = re.compile(r"([0-9a-f]{16})\.(partial|before|[0-9]+\.journal)")
 
+# What NumPy and zipfile raise for files that are damaged, encrypted or no arrays.
+_UNREADABLE = (
+    OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
+
 Progress = Callable[[int, int], None]  # functions done, of all
+Arrays = Mapping[str, Any]  # (n, m) by the name of the input, numbers (n,)
 
 
 def infer(
@@ -55,9 +63,11 @@ def infer(
 
     Args:
       operator: a loaded stage.
-      input: values (n, m) at `operator.sensors`: a `.npy` file, an `.npz` with one array, or
-        `grf_burgers/LAW:SPLIT`; empty for a problem without input.
-      output: `.npy` or `.zarr`, (n, q), or (q,) without input; replaced only once it is whole.
+      input: values (n, m) at `operator.sensors`, or numbers (n,): a `.npy` file, an `.npz` with one
+        array, or `grf_burgers/LAW:SPLIT`; of several inputs an `.npz` with an array for each, by
+        name; empty for a problem without input.
+      output: `.npy` or `.zarr`, (n, q), or (q,) without input; of several unknowns (n, c, q), or
+        (c, q), in the order of `problem.unknowns`. Replaced only once it is whole.
       at: `.npy` (q, d) query points, (q,) in one dimension.
       points: instead, this many along each axis.
       plot: where to draw some of the functions; empty for nowhere.
@@ -71,47 +81,87 @@ def infer(
     x = _query(operator, at, points)
     _check_targets(operator, input, at, output, plot)
     began, target = time.monotonic(), files.path(output)
-    source = read(input) if input else None
-    if source is not None and operator.sensors is not None:
-        sensors = len(operator.sensors)
-        if source.ndim != 2 or source.shape[1] != sensors:
-            raise UserError(
-                f"--input={input} holds an array of shape {tuple(source.shape)} and must be "
-                f"(n, {sensors}): the values of n functions at the operator's {sensors} sensors"
-            )
+    sources = _inputs(operator.laws, input) if input else {}
     lock = target.with_name(f".{target.name}.lock")
     busy = f"--output={output} is being written by another job; wait for it, or name another output"
     with ExitStack() as owned:
         if is_chief():
             with _writing(target):
                 owned.enter_context(files.owned(lock, busy))
-        u, kept = _all_shards(operator, source, _identity(input), x, target, progress)
+        u, kept = _all_shards(operator, sources, _identity(input), x, target, progress)
     if plot and is_chief():
         from hop import plotting
 
-        shown = None if source is None else np.array(source[:_SHOWN])
+        shown = {name: np.array(source[:_SHOWN]) for name, source in sources.items()}
         plotting.inference(str(files.path(plot)), operator, shown, x, np.asarray(u))
-    count = 1 if source is None else len(source)
+    count, names = _count(sources), operator.ansatz.problem.unknowns
     what = "1 solution" if count == 1 else f"{count:,} solutions"
     what += f", {kept:,} of them made before," if kept else ""
     what += f" at {len(x):,} points in {time.monotonic() - began:.1f} s: {output}"
+    if len(names) > 1:
+        shape = ("n, " if sources else "") + "c, q"
+        what += f", of shape ({shape}), the {len(names)} unknowns in the order {', '.join(names)}"
     return f"{what}\npicture: {plot}" if plot else what
 
 
+def _inputs(laws: Mapping[str, Law], input: str) -> Arrays:
+    """The arrays that a request names, one for each law, of as many functions or numbers each."""
+    found = {k: read(input) for k in laws} if len(laws) == 1 else _several(input, list(laws))
+    for name, law in laws.items():
+        m, shape = law.width, tuple(found[name].shape)
+        wanted, fits = "(n,): a number for each solution", len(shape) == 1
+        if law.domain is not None:
+            wanted = f"(n, {m}): the values of n functions at the operator's {m} sensors"
+            fits = shape[1:] == (m,)
+        if not fits:
+            which = f" for {name}" if len(laws) > 1 else ""
+            raise UserError(
+                f"--input={input} holds an array of shape {shape}{which} and must be {wanted}"
+            )
+    if len({len(array) for array in found.values()}) > 1:
+        said = ", ".join(f"{len(array):,} for {name}" for name, array in found.items())
+        raise UserError(f"--input={input} holds {said}; give as many for each")
+    return found
+
+
+def _several(path: str, names: list[str]) -> Arrays:
+    """The arrays of an `.npz` file that holds one for each of these names, and no other."""
+    given = ", ".join(f"{name}=…" for name in names)
+    remedy = f'write it with numpy.savez("inputs.npz", {given})'
+    if not path.endswith(".npz"):
+        raise UserError(
+            f"--input={path} must be an .npz file with an array for each of {', '.join(names)}; "
+            f"{remedy}"
+        )
+    found = _opened(path, _members, f"an .npz file of arrays of real numbers; {remedy}")
+    if set(found) != set(names):
+        holds = ", ".join(map(repr, sorted(found)))[:160] or "none"  # a stranger's, made harmless
+        raise UserError(
+            f"--input={path} holds the arrays {holds} and must hold {', '.join(names)}; {remedy}"
+        )
+    return found
+
+
+def _count(sources: Arrays) -> int:
+    """n; 1 without inputs."""
+    return next(map(len, sources.values()), 1)
+
+
 def _all_shards(
-    operator: Operator, source: Any, name: Any, x: np.ndarray, target: Path, progress: Progress
+    operator: Operator, sources: Arrays, name: Any, x: np.ndarray, target: Path, progress: Progress
 ) -> tuple[np.ndarray, int]:
     """Makes every shard that no journal holds; the first few solutions, and how many it held."""
-    count, points = 1 if source is None else len(source), len(x)
-    rows = 1 << max(0, (SHARD // max(1, points)).bit_length() - 1)
+    count, points = _count(sources), len(x)
+    row = len(operator.ansatz.problem.unknowns) * max(1, points)
+    rows = 1 << max(0, (SHARD // row).bit_length() - 1)
     # Bad input is refused before anything is written, if it shows at once.
-    first = _solved(operator, source, 0, min(rows, _SHOWN), x)
+    first = _solved(operator, sources, 0, min(rows, _SHOWN), x)
     request = json.dumps(
         [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
         + [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(operator.params)]
     )
     request = hashlib.sha256(request.encode()).hexdigest()[:16]
-    shape = first.shape if source is None else (count, points)
+    shape = (count, *first.shape[1:]) if sources else first.shape
     sink = Sink.open(target, shape, first.dtype, request)
     shards = -(-count // rows)
     done = sink.done()
@@ -122,7 +172,7 @@ def _all_shards(
                 if k not in done:
                     part = first  # which may be all
                     if count > min(rows, _SHOWN):
-                        part = _solved(operator, source, k * rows, (k + 1) * rows, x)
+                        part = _solved(operator, sources, k * rows, (k + 1) * rows, x)
                     written.result()
                     written = disk.submit(sink.add, k, k * rows, part)
                 progress(min(count, (k + 1) * rows), count)
@@ -142,16 +192,19 @@ def _all_shards(
     return first, sum(min(rows, count - k * rows) for k in done)
 
 
-def _solved(operator: Operator, source: Any, first: int, last: int, x: np.ndarray) -> np.ndarray:
-    """Solutions for functions of a source, read now, and refused by their number there."""
-    if source is None:
-        return operator(x)
-    rows = np.array(source[first:last])
+def _solved(operator: Operator, sources: Arrays, first: int, last: int, x: np.ndarray) -> Any:
+    """Solutions (n, q) or (n, c, q) for functions of the sources, read now.
+
+    They are refused by their number there.
+    """
+    given = {name: np.array(source[first:last]) for name, source in sources.items()}
     try:
-        return operator(rows, x)
+        u = operator(given, x) if given else operator(x)
     except UserError:
-        finite(rows, operator.dtype, first)
+        for name, rows in given.items():
+            finite(rows.reshape(len(rows), -1), operator.dtype, first, name)
         raise
+    return np.stack(list(u.values()), axis=-2) if isinstance(u, dict) else u
 
 
 def _query(operator: Operator, at: str, points: int | None) -> np.ndarray:
@@ -184,16 +237,21 @@ def _check_targets(operator: Operator, input: str, at: str, output: str, plot: s
             raise UserError(f"--output={output} is --{flag} as well; choose another name")
     if target.is_dir() and not (target / "zarr.json").is_file():
         raise UserError(f"--output={output} is a folder but no Zarr array; choose another name")
-    moves = in_time(operator.ansatz.problem)
+    domain = operator.ansatz.problem.domain
+    moves = in_time(operator.ansatz.problem) and domain.dim == 2
     kinds = (".png", ".pdf", ".svg", *([".gif"] if moves else []))
     if plot and Path(plot).suffix not in kinds:
         raise UserError(f"--plot={plot} is no picture's name; end it in {' or '.join(kinds)}")
-    if plot and operator.ansatz.problem.domain.dim != 1 and not moves:
+    if plot and domain.dim != 1 and not moves:
         raise UserError("--plot draws problems in one dimension, or one and time; leave it out")
-    if (operator.sensors is None) == bool(input):
-        takes = "takes no input function; leave --input out"
-        needs = "needs input functions; give --input=u0.npy"
-        raise UserError(f"this operator {takes if input else needs}")
+    if input and not operator.laws:
+        raise UserError("this operator takes no input function; leave --input out")
+    if operator.laws and not input:
+        several = f"{len(operator.laws)} inputs; give --input=inputs.npz with an array for each of "
+        needs = several + ", ".join(operator.laws)
+        if len(operator.laws) == 1:
+            needs = "input functions; give --input=u0.npy"
+        raise UserError(f"this operator needs {needs}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -367,30 +425,50 @@ def read(path: str) -> Any:
     file = files.path(path)
     if name.startswith(f"{datasets.NAME}/") and not file.exists():
         return datasets.values(name, split or "test")
+    if path.endswith(".npz"):
+        kind = "an .npz file with one array of real numbers; write one with numpy.savez"
+        return _opened(path, _only, kind)
+    kind = "a .npy file of real numbers; write one with numpy.save"
+    return _opened(path, lambda file: np.load(file, "r", allow_pickle=False), kind)
+
+
+def _opened(path: str, reader: Callable[[Path], Any], kind: str) -> Any:
+    """What a reader makes of a file: an array of real numbers, or several by name."""
     try:
-        array = _member(file) if path.endswith(".npz") else np.load(file, "r", allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-            raise ValueError
+        found = reader(files.path(path))
+        for array in found.values() if isinstance(found, dict) else [found]:
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+                raise ValueError
     except FileNotFoundError as error:
         raise UserError(f"no file {path}") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        kind = "an .npz file with one array" if path.endswith(".npz") else "a .npy file"
-        raise UserError(
-            f"{path} is not {kind} of real numbers; write one with numpy.save"
-        ) from error
+    except _UNREADABLE as error:
+        raise UserError(f"{path} is not {kind}") from error
+    return found
+
+
+def _only(path: Path) -> np.ndarray:
+    """The one array of an `.npz` file, whatever its name."""
+    (array,) = _members(path).values()
     return array
 
 
-def _member(path: Path) -> np.ndarray:
-    """The one array of an `.npz` file, if it is as large as it says."""
+def _members(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by name, each if it is as large as it says."""
     with zipfile.ZipFile(path) as archive:
-        (member,) = archive.infolist()
-        with archive.open(member) as handle:
-            form = np.lib.format
-            readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
-            shape, order, dtype = readers[form.read_magic(handle)](handle)
-            size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-            if dtype.hasobject or size > member.file_size:
-                raise ValueError("an array of another size than the file's")
-            data = handle.read(size)
+        members = archive.infolist()
+        found = {info.filename.removesuffix(".npy"): _member(archive, info) for info in members}
+    if len(found) < len(members):
+        raise ValueError("two arrays of one name")
+    return found
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as handle:
+        form = np.lib.format
+        readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+        shape, order, dtype = readers[form.read_magic(handle)](handle)
+        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        if dtype.hasobject or size > member.file_size:
+            raise ValueError("an array of another size than the file's")
+        data = handle.read(size)
     return np.frombuffer(data, dtype).reshape(shape, order="F" if order else "C")

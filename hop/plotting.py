@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.laws import Field, how_many
 from hop.operators import Operator, open_stage
-from hop.problem import Problem, in_time, reference
+from hop.problem import Problem, in_time, letters, reference
 
 _DASHED: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}  # references
 _SHOWN = 8  # stages, from the first to the last, or functions at most
 PIXELS = 201  # of an image along each axis
 _MOMENTS = 6  # times that a still picture shows
-_FRAMES = 41  # and a moving one
+FRAMES = 41  # and a moving one
 STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -40,7 +40,8 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
     """Draws the solutions along a workdir's path beside the reference, and the loss.
 
     In two dimensions the last stage alone: its fields, or in time its solution at some moments.
-    The picture, by default W/plots/path.png, calls it by the name of the run, if there is one.
+    Of several unknowns each has its row. The picture, by default W/plots/path.png, calls it by the
+    name of the run, if there is one.
     """
     store = Store.find(workdir)
     stages = store.stages()
@@ -49,21 +50,24 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
     colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
     last = open_stage(store, stages[-1])
     problem = last.ansatz.problem
-    plane, time = problem.domain.dim == 2, in_time(problem)
+    fields = problem.domain.dim == 2 and not _moves(problem)
+    rows, across, width = len(problem.unknowns), *((4, 16) if fields else (2, 11))
     with plt.rc_context(STYLE):
-        count, width = (4, 16) if plane and not time else (2, 11)
-        figure, axes = plt.subplots(1, count, figsize=(width, 3.8), layout="constrained")
-        if plane and time:
-            _in_time(axes[0], last)
-        elif plane:
-            _fields(axes[:-1], last)
+        figure = plt.figure(figsize=(width, 3.8 if rows == 1 else 3 * rows), layout="constrained")
+        grid = figure.add_gridspec(rows, across)
+        panels = [[figure.add_subplot(grid[k, j]) for j in range(across - 1)] for k in range(rows)]
+        if fields:
+            _fields(panels, last)
+        elif _moves(problem):
+            _in_time([row[0] for row in panels], last)
         else:
             shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
             stays = len({_at(info) for info in stages}) < len(stages)
             names = [f"stage {k}, " * stays + _at(stages[k]) for k in shown]
             opened = [open_stage(store, stages[k]) for k in shown]
-            _lines(axes[0], dict(zip(names, opened, strict=True)), colors[shown])
-        losses(axes[-1], store.root / "metrics.jsonl", colors)
+            drawn = dict(zip(names, opened, strict=True))
+            _lines([row[0] for row in panels], drawn, colors[shown])
+        losses(figure.add_subplot(grid[:, -1]), store.root / "metrics.jsonl", colors)
         if run:
             figure.suptitle(run)
         figure.savefig(target)
@@ -71,8 +75,15 @@ def path(workdir: str, target: Path | None = None, run: str = "") -> Path:
     return target
 
 
-def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray) -> None:
-    """Solutions and references (dashed) by name, waves one below the other.
+def _moves(problem: Problem) -> bool:
+    """Whether a problem is one in time and a single coordinate x."""
+    return in_time(problem) and problem.domain.dim == 2
+
+
+def _lines(
+    panels: Sequence[plt.Axes], operators: Mapping[str, Operator], colors: np.ndarray
+) -> None:
+    """Solutions and references (dashed) by name, waves one below the other; a panel per unknown.
 
     On an interval, or on the diagonal of a box, as far from its middle as the mean coordinate of
     the box's points gets: in high dimension hardly any lies near a corner.
@@ -82,34 +93,46 @@ def _lines(axes: plt.Axes, operators: Mapping[str, Operator], colors: np.ndarray
     dim = problem.domain.dim
     half = 0.5 if dim == 1 else min(0.5, 4 / math.sqrt(12 * dim))  # 4 standard deviations
     line = low + np.linspace(0.5 - half, 0.5 + half, 4001)[:, None] * (high - low)
+    where = letters(problem) if dim == 1 else "mean coordinate of x, on the box's diagonal"
     pairs = [_example(operator, line) for operator in operators.values()]
-    drawn = [np.where(np.isnan(r), u, r) for u, r in pairs]
-    waves = max(int(np.sum(np.diff(np.sign(values)) != 0)) for values in drawn) > 10
-    rise = 1.3 * max(float(np.ptp(values)) for values in drawn) if waves else 0.0
-    for k, (name, (u, r), color) in enumerate(zip(operators, pairs, colors, strict=True)):
-        axes.plot(line[:, 0], u - k * rise, color=color, lw=2, label=name)
-        axes.plot(line[:, 0], r - k * rise, **_DASHED)
-    what = "one u₀, solutions" if problem.inputs else "solutions"
-    where = "x" if dim == 1 else "mean coordinate of x, on the box's diagonal"
-    axes.set(xlabel=where, ylabel="u", title=f"{_name(problem)}: {what} along the path")
-    if waves:
-        axes.set(yticks=(), ylabel="u, one stage below the other")
-    axes.plot([], [], **_DASHED, label="reference")
+    for c, (axes, unknown) in enumerate(zip(panels, problem.unknowns, strict=True)):
+        drawn = [np.where(np.isnan(r[c]), u[c], r[c]) for u, r in pairs]
+        waves = max(int(np.sum(np.diff(np.sign(values)) != 0)) for values in drawn) > 10
+        rise = 1.3 * max(float(np.ptp(values)) for values in drawn) if waves else 0.0
+        for k, (name, (u, r), color) in enumerate(zip(operators, pairs, colors, strict=True)):
+            axes.plot(line[:, 0], u[c] - k * rise, color=color, lw=2, label=name)
+            axes.plot(line[:, 0], r[c] - k * rise, **_DASHED)
+        axes.set(xlabel=where, ylabel=unknown)
+        if waves:
+            axes.set(yticks=(), ylabel=f"{unknown}, one stage below the other")
+    _legend(panels[0], any(np.isfinite(r).any() for _, r in pairs))
+    panels[0].set(title=f"{_name(problem)}: {_given(problem)}solutions along the path")
+
+
+def _legend(axes: plt.Axes, compared: bool) -> None:
+    """The names of lines beside a panel, with that of the references if there are some."""
+    if compared:
+        axes.plot([], [], **_DASHED, label="reference")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _fields(axes: np.ndarray, operator: Operator) -> None:
-    """Images of a solution in two dimensions, its reference and their difference."""
+def _fields(panels: Sequence[Sequence[plt.Axes]], operator: Operator) -> None:
+    """Images of a solution in two dimensions, its reference and their difference; a row each."""
     problem = operator.ansatz.problem
-    u, r = _example(operator, problem.domain.grid(PIXELS, PIXELS))
-    name = _name(problem)
-    titles = (f"{name}, {_at(operator)}: u", "reference", "u − reference")
-    top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
-    shown = zip(axes, titles, (u, r, u - r), (top, top, off), strict=True)
-    for panel, title, values, limit in shown:
-        drawn = image(panel, problem.domain, values, limit)
-        panel.set(title=title, xlabel="x", ylabel="y", aspect="auto")
-        panel.figure.colorbar(drawn, ax=panel)
+    pair = _example(operator, problem.domain.grid(PIXELS, PIXELS))
+    for k, (row, name, u, r) in enumerate(zip(panels, problem.unknowns, *pair, strict=True)):
+        head = f"{_name(problem)}, {_at(operator)}: " if k == 0 else ""
+        titles = (f"{head}{name}", "reference", f"{name} − reference")
+        top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
+        shown = zip(row, titles, (u, r, u - r), (top, top, off), strict=True)
+        for panel, title, values, limit in shown:
+            if np.isnan(values).all():
+                panel.text(0.5, 0.5, f"no {title}", ha="center", transform=panel.transAxes)
+                panel.set_axis_off()
+                continue
+            drawn = image(panel, problem.domain, values, limit)
+            panel.set(title=title, xlabel="x", ylabel="y", aspect="auto")
+            panel.figure.colorbar(drawn, ax=panel)
 
 
 def image(axes: plt.Axes, box: Box, u: np.ndarray, limit: float) -> Any:
@@ -126,17 +149,31 @@ def _at(stage: Operator | StageInfo) -> str:
 
 def _name(problem: Problem) -> str:
     """The words of a problem's class: "Burgers Steady"."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z\d])", " ", type(problem).__name__)
-    return words.replace("Allen Cahn", "Allen–Cahn")
+    return re.sub(r"(?<=[a-z])(?=[A-Z\d])", " ", type(problem).__name__)
 
 
-def _in_time(axes: plt.Axes, operator: Operator) -> None:
-    """One solution of a problem in time and one coordinate x, at some times."""
-    x = operator.ansatz.problem.domain.grid(1001, _MOMENTS)
-    u, r = (values.reshape(_MOMENTS, -1) for values in _example(operator, x))
-    _moments(axes, x.reshape(_MOMENTS, -1, 2), u, r)
-    name = _name(operator.ansatz.problem)
-    axes.set(xlabel="x", ylabel="u", title=f"{name}: one u₀ in time at ε = {operator.eps:g}")
+def _given(problem: Problem) -> str:
+    """What a picture of one example says of its inputs: "one u₀, "."""
+    names = " and ".join(map(_symbol, problem.inputs))
+    return f"one {names}, " if names else ""
+
+
+def _symbol(name: str) -> str:
+    """An input's name with its last digits below the line: "u₀"."""
+    digits = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+    return re.sub(r"(?<=[^\W\d_])\d+$", lambda found: found[0].translate(digits), name)
+
+
+def _in_time(panels: Sequence[plt.Axes], operator: Operator) -> None:
+    """One solution of a problem in time and one coordinate x, at some times; a panel each."""
+    problem = operator.ansatz.problem
+    x = problem.domain.grid(1001, _MOMENTS)
+    at, pair = x.reshape(_MOMENTS, -1, 2), _example(operator, x)
+    for panel, name, u, r in zip(panels, problem.unknowns, *pair, strict=True):
+        _moments(panel, at, u.reshape(_MOMENTS, -1), r.reshape(_MOMENTS, -1))
+        panel.set(xlabel="x", ylabel=name)
+    _legend(panels[0], bool(np.isfinite(pair[1]).any()))
+    panels[0].set(title=f"{_name(problem)}: {_given(problem)}in time at ε = {operator.eps:g}")
 
 
 def _moments(axes: plt.Axes, x: np.ndarray, u: np.ndarray, r: np.ndarray) -> None:
@@ -145,54 +182,60 @@ def _moments(axes: plt.Axes, x: np.ndarray, u: np.ndarray, r: np.ndarray) -> Non
     for k, color in enumerate(colors):
         axes.plot(x[k, :, 0], u[k], color=color, lw=2, label=f"t = {x[k, 0, -1]:g}")
         axes.plot(x[k, :, 0], r[k], **_DASHED)
-    axes.plot([], [], **_DASHED, label="reference")
-    axes.legend(fontsize=8)
 
 
-def evolution(target: str, operator: Operator, u0: np.ndarray) -> None:
-    """Solutions of a problem in time beside the reference, for values u0 (n, m) of a few functions.
+def evolution(target: str, operator: Operator, given: Any) -> None:
+    """Solutions of a problem in time beside the reference, for a few functions.
 
-    A picture shows some times; a .gif moves.
+    A row of panels for each unknown, a panel for each function. A picture shows some times; a .gif
+    moves.
+
+    Args:
+      target: the file.
+      operator: of a problem in time and one coordinate x.
+      given: values (n, m) as in a call of the operator, of several inputs by name; {} for none.
     """
     moves, problem = target.endswith(".gif"), operator.ansatz.problem
-    times = _FRAMES if moves else _MOMENTS
+    given = given if isinstance(given, Mapping) else dict.fromkeys(problem.inputs, given)
+    times = FRAMES if moves else _MOMENTS
     x = problem.domain.grid(501, times)
     with ambient.numerics(np.float64):
-        values = jnp.asarray(u0, np.float64)
-        fields = {name: law.fit(values) for name, law in problem.inputs.items()}
-    shape = (len(u0), times, -1)
-    u = operator(u0, x).reshape(shape)
-    r = _reference(operator, fields, x).reshape(shape)
-    at = x.reshape(times, -1, 2)
+        values = {k: jnp.asarray(v, np.float64).reshape(len(v), -1) for k, v in given.items()}
+        fields = {name: law.fit(values[name]) for name, law in problem.inputs.items()}
+    u, r = _solved(operator, given, x), _reference(operator, fields, x)
+    (rows, count), at = u.shape[:2], x.reshape(times, -1, 2)
+    drawn = [values.reshape(rows * count, times, -1) for values in (u, r)]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1, len(u0), figsize=(4 * len(u0), 3.2), layout="constrained", squeeze=False
+            rows, count, figsize=(4 * count + 1, 3.2 * rows), layout="constrained", squeeze=False
         )
-        for panel, mine, theirs in zip(axes[0], u, r, strict=True):
-            panel.set(xlabel="x", ylabel="u")
-            if not moves:
-                _moments(panel, at, mine, theirs)
+        for name, row in zip(problem.unknowns, axes, strict=True):
+            for panel in row:
+                panel.set(xlabel="x", ylabel=name)
+        panels = list(zip(axes.flat, *drawn, strict=True))
         if moves:
-            _animate(target, figure, axes[0], at, u, r)
+            _animate(target, figure, panels, at)
         else:
+            for panel, mine, theirs in panels:
+                _moments(panel, at, mine, theirs)
+            _legend(axes[0, -1], bool(np.isfinite(r).any()))
             figure.suptitle(f"{_name(problem)}, {_at(operator)}")
             figure.savefig(target)
         plt.close(figure)
 
 
-def _animate(
-    target: str, figure: Any, axes: np.ndarray, x: np.ndarray, u: np.ndarray, r: np.ndarray
-) -> None:
-    lines = []
-    for panel, mine, theirs in zip(axes, u, r, strict=True):
+def _animate(target: str, figure: Any, panels: Sequence[tuple[Any, ...]], x: np.ndarray) -> None:
+    """Moves the lines of panels, each with the solution and the reference (times, q) it shows."""
+    lines, ends = [], (x[0, :, 0].min(), x[0, :, 0].max())
+    for panel, mine, theirs in panels:
         panel.plot(x[0, :, 0], theirs[0], color="0.8", lw=1)
         (ours,) = panel.plot([], [], color="C0", lw=2, label="network")
         (true,) = panel.plot([], [], **_DASHED, label="reference")
         low, high = np.nanmin([mine, theirs]), np.nanmax([mine, theirs])
         margin = 0.05 * (high - low)
-        panel.set(xlim=(0, 1), ylim=(low - margin, high + margin))
+        panel.set(xlim=ends, ylim=(low - margin, high + margin))
         lines += [(ours, mine), (true, theirs)]
-    axes[0].legend(fontsize=8, loc="upper right")
+    panels[0][0].legend(fontsize=8, loc="upper right")
 
     def frame(k: int) -> list[Any]:
         figure.suptitle(f"t = {x[k, 0, -1]:.2f}")
@@ -205,22 +248,32 @@ def _animate(
 
 
 def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The network's and the reference solution (q,) at x (q, d), for one input function."""
-    fields, values = {}, []
+    """The network's and the reference solution (c, q) at x (q, d), for one sample of the inputs."""
+    fields, given = {}, {}
     with ambient.numerics(np.float32):
-        for name, law in operator.ansatz.problem.inputs.items():
-            drawn = law.sample(ambient.key(0), 1)
+        for k, (name, law) in enumerate(operator.laws.items()):
+            drawn = law.sample(ambient.key(k), 1)
             fields[name] = law.field(np.asarray(drawn.coefficients, np.float64))
-            values.append(np.asarray(law.values(drawn)))
-    return np.atleast_2d(operator(*values, x))[0], _reference(operator, fields, x)[0]
+            values = np.asarray(law.values(drawn))
+            given[name] = values[:, 0] if law.domain is None else values
+    return _solved(operator, given, x)[:, 0], _reference(operator, fields, x)[:, 0]
+
+
+def _solved(operator: Operator, given: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+    """Solutions (c, n, q) at x (q, d), for inputs by name; n = 1 without."""
+    u = operator(given, x) if given else operator(x)
+    parts = u.values() if isinstance(u, dict) else [u]
+    return np.stack([np.atleast_2d(part) for part in parts])
 
 
 def _reference(operator: Operator, fields: Mapping[str, Field], x: np.ndarray) -> np.ndarray:
-    """The references (n, q) at x (q, d); NaN, which draws nothing, where there are none."""
+    """The references (c, n, q) at x (q, d); NaN, which draws nothing, where there are none."""
+    problem = operator.ansatz.problem
+    shape = (len(problem.unknowns), how_many(fields), len(x))
     try:
-        return reference(operator.ansatz.problem, fields, x, operator.lam)
+        return reference(problem, fields, x, operator.lam).reshape(shape)
     except (RunError, UserError):
-        return np.full((how_many(fields), len(x)), np.nan)
+        return np.full(shape, np.nan)
 
 
 def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
@@ -233,25 +286,50 @@ def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
     axes.set(xlabel="step", ylabel="½ mean |H(u)|²", title="residual loss, stage by stage")
 
 
-def inference(target: str, operator: Operator, u0: Any, x: np.ndarray, u: np.ndarray) -> None:
-    """Draws the first input functions and their solutions; in time, beside the reference."""
-    if in_time(operator.ansatz.problem):
-        evolution(target, operator, np.asarray(u0[:3]))
+def inference(
+    target: str, operator: Operator, given: Mapping[str, Any], x: np.ndarray, u: np.ndarray
+) -> None:
+    """Draws the first functions and their solutions on a line; in time, beside the reference.
+
+    A panel for each input that is a function on a line, and one for each unknown.
+
+    Args:
+      target: the file.
+      operator: of a problem in one coordinate, or in time and one more.
+      given: values (n, m), or numbers (n,), by the name of the input; {} for none.
+      x: points (q, d).
+      u: solutions (n, q), of several unknowns (n, c, q); (q,) and (c, q) without inputs.
+    """
+    problem = operator.ansatz.problem
+    if _moves(problem):
+        evolution(target, operator, {name: values[:3] for name, values in given.items()})
         return
+    lines = {name: law for name, law in operator.laws.items() if len(law.letters) == 1}
+    u = u.reshape(-1, len(problem.unknowns), len(x))[:_SHOWN]
+    where, order = letters(problem), np.argsort(x[:, 0])
+    count = len(lines) + len(problem.unknowns)
     with plt.rc_context(STYLE):
-        panels = 1 if u0 is None else 2
         figure, axes = plt.subplots(
-            1, panels, figsize=(5 * panels, 3.5), layout="constrained", squeeze=False
+            1, count, figsize=(5 * count, 3.5), layout="constrained", squeeze=False
         )
-        order, u = np.argsort(x[:, 0]), np.atleast_2d(u)[:_SHOWN]
-        if u0 is not None:
-            axes[0, 0].plot(operator.sensors, np.asarray(u0[:_SHOWN]).T, lw=1)
-            axes[0, 0].set(xlabel="x", ylabel="u₀", title=f"input functions (first {_SHOWN})")
-        axes[0, -1].plot(x[order, 0], u[:, order].T, lw=1)
-        title = f"their solutions at s = {operator.s:g}, ε = {operator.eps:g}"
-        spread = np.ptp(u, axis=0).max()
-        if u0 is not None and spread < 0.01 * np.abs(u).max():
-            title += f"\n(all agree to {spread:.0e}: here u hardly depends on u₀)"
-        axes[0, -1].set(xlabel="x", ylabel="u", title=title)
+        panels = iter(axes[0])
+        for name, panel in zip(lines, panels, strict=False):
+            panel.plot(lines[name].sensors[:, 0], np.asarray(given[name][:_SHOWN]).T, lw=1)
+            title = f"input functions (first {_SHOWN})"
+            panel.set(xlabel=lines[name].letters, ylabel=_symbol(name), title=title)
+        for name, panel, values in zip(problem.unknowns, panels, np.moveaxis(u, 1, 0), strict=True):
+            panel.plot(x[order, 0], values[:, order].T, lw=1)
+            panel.set(xlabel=where, ylabel=name, title=_title(operator, values, name))
         figure.savefig(target)
         plt.close(figure)
+
+
+def _title(operator: Operator, u: np.ndarray, name: str) -> str:
+    """What a panel of solutions (n, q) of an unknown says, also of inputs that hardly matter."""
+    whose = "their solutions" if operator.laws else "the solution"
+    title = f"{whose} at s = {operator.s:g}, ε = {operator.eps:g}"
+    spread = np.ptp(u, axis=0).max(initial=0.0)
+    if len(u) > 1 and spread < 0.01 * np.abs(u).max(initial=0.0):
+        inputs = " and ".join(map(_symbol, operator.laws))
+        title += f"\n(all agree to {spread:.0e}: here {name} hardly depends on {inputs})"
+    return title

@@ -30,6 +30,7 @@ from hop.errors import UserError
 from hop.evaluation import Judge, named
 from hop.laws import Law
 from hop.operators import open_stage
+from hop.problem import Problem
 
 _SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}
 
@@ -182,29 +183,34 @@ def card(name: str, store: Store) -> str:
     # From its source: optimised bytecode has no docstrings.
     source = inspect.getsource(importlib.import_module(type(problem).__module__))
     about = ast.get_docstring(ast.parse(source)) or ""
-    scores = _SCORES if tested else {"l2re": "L2RE"}
+    scores = dict(_SCORES) if tested else {"l2re": "L2RE"}
+    if len(problem.unknowns) > 1:
+        scores |= {f"l2re_{unknown}": f"of `{unknown}`" for unknown in problem.unknowns}
     head = ["stage", "s", "ε", "steps", "loss", *scores.values()]
     rows = [
         [str(i.stage), f"{i.s:g}", f"{i.eps:g}", f"{i.record['step']:,}"]
-        + [_number(i.metadata["test"][key]) for key in ("loss", *scores)]
+        + [_number(i.metadata["test"].get(key)) for key in ("loss", *scores)]
         for i in stages
     ]
+    waves = f"{config.ansatz.harmonics} harmonics of {' and '.join(problem.domain.periodic)}; "
+    waves *= bool(problem.domain.periodic)
     last = stages[-1]
-    call = "op(u0)  # (n, m) values at op.sensors → (n, q) at op.grid" if laws else "op()"
     text = [
         f"# {name}",
         about,
         f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g})\n'
-        f"u = {call}\n```",
+        f"u = {call(problem)}\n```",
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
+        + ("; of all unknowns their mean" if len(problem.unknowns) > 1 else "")
         + "; the loss is ½ mean H², H the residual.",
         files.table(head, rows),
     ]
     facts = [
         f"* Problem: {named(config.problem)}",
         *(f"* Input `{name}`: {_told(law)}" for name, law in laws.items()),
-        f"* Network: {named(config.network)}; {count:,} parameters, {config.train.precision}",
+        f"* Network: {named(config.network)}; {waves}{count:,} parameters, "
+        f"{config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),
         f"* Versions: {', '.join(f'{k} {v}' for k, v in last.metadata['versions'].items())}",
@@ -226,10 +232,31 @@ def _trained(stages: Sequence[StageInfo]) -> list[str]:
     ]
 
 
+def call(problem: Problem) -> str:
+    """A call of the operator, and what it takes and gives."""
+    laws, unknowns = problem.inputs, problem.unknowns
+    one = "(n, q)" if laws else "(q,)"
+    made = "{" + ", ".join(f'"{unknown}": {one}' for unknown in unknowns) + "} at op.grid"
+    if len(unknowns) == 1:
+        made = f"{one} at op.grid"
+    if not laws:
+        return f"op()  # {made}"
+    if len(laws) == 1:
+        ((name, law),) = laws.items()
+        what = "(n, m) values at op.sensors" if law.domain else "(n,) numbers"
+        return f"op({name})  # {what} → {made}"
+    given = ", ".join(f'"{name}": {name}' for name in laws)
+    shapes = ", ".join(f"{k} {'(n, m)' if law.domain else '(n,)'}" for k, law in laws.items())
+    at = " at op.sensors" if any(law.domain for law in laws.values()) else ""
+    return f"op({{{given}}})  # {shapes}{at} → {made}"
+
+
 def _told(law: Law) -> str:
     """A law in a line."""
     what = f"`{law.name}`" if law.name else f"a law of your own ({type(law).__name__})"
-    return f"{what}, a number" if law.sensors is None else f"{what}, {law.width:,} sensors"
+    if law.domain is None:
+        return f"a number ({type(law).__name__})"
+    return f"{what}, {law.width:,} sensors"
 
 
 def _number(value: float | None) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 import jax.export
 import numpy as np
 
-USAGE = "python op.run.py op.stablehlo [u0.npy] x.npy u.npy"
+USAGE = "python op.run.py op.stablehlo [u0.npy ...] x.npy u.npy"
 
 
 def load(path):
-    """u(u0, x), or u(x) without an input function, from a file whose digest is right."""
+    """u(inputs, …, x) from a file whose digest is right; the .json beside it names the inputs."""
     about = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
     data = Path(path).read_bytes()
     if hashlib.sha256(data).hexdigest() != about["sha256"]:

@@ -50,6 +50,8 @@ def _own(config: Config) -> dict[str, Any]:
         name: {k: v for k, v in group.items() if v != defaults[name][k]}
         for name, group in nested.items()
     }
+    if not changed["ansatz"]:  # a group that older versions did not have
+        del changed["ansatz"]
     return {"names": names} | changed | {k: v for k, v in values.items() if k not in nested}
 
 
@@ -131,7 +133,8 @@ def layers(judge: Judge, operator: Operator) -> dict[str, float | None]:
       of the best constant predictor; nothing of other problems, or without a reference.
     """
     problem = judge.problem
-    if problem.domain.dim > 1 or "xx" not in problem.labels:
+    plain = problem.domain.dim == 1 and len(problem.unknowns) == 1
+    if not plain or "xx" not in problem.derivatives:
         return {}
     try:
         r = judge.reference(operator.lam)
@@ -144,7 +147,7 @@ def layers(judge: Judge, operator: Operator) -> dict[str, float | None]:
         ours, true = (None if np.isnan(zero) else float(zero) for zero in crossing(x, -u))
         return {"interface": ours, "true_interface": true}
     size, apart = (np.sqrt(v**2 @ weights) for v in (r, r - r.mean(axis=0)))
-    gap = crossing(x, operator(*judge.values.values(), points).astype(np.float64)) - crossing(x, r)
+    gap = crossing(x, operator(judge.values, points).astype(np.float64)) - crossing(x, r)
     shock = float(np.nanmean(gap**2)) if np.isfinite(gap).any() else None
     return {"constant": float(np.mean(apart / size)), "shock": shock}
 

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from safetensors import safe_open
+from systems import LAWS, inputs, pair
 
 import hop
 from hop import files
@@ -61,7 +62,7 @@ def test_usage_without_docstrings(monkeypatch):
 
     monkeypatch.setattr(sys, "argv", ["op.run.py"])
     source = Path(standalone.__file__).read_text(encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"^python op.run.py op.stablehlo \[u0.npy\] x.npy u.npy$"):
+    with pytest.raises(SystemExit, match=r"^python op.run.py op.stablehlo \[u0.npy \.\.\.\] x.npy"):
         exec(compile(source, "op.run.py", "exec", optimize=2), {"__name__": "__main__"})
 
 
@@ -140,6 +141,35 @@ def test_a_problem_without_input_in_float64(untrained, tmp_path, monkeypatch):
         np.testing.assert_allclose(
             standalone.load(str(tmp_path / "sol.stablehlo"))(x), sol(x), atol=1e-14
         )
+
+
+@pytest.mark.parametrize("given", [("f", "kappa"), ("kappa",), ()])
+def test_a_system_takes_its_inputs_in_order(given, tmp_path, monkeypatch):
+    op, x, values = pair(given=given), np.linspace(0, 1, 5)[:, None], inputs(3, given)
+    monkeypatch.chdir(tmp_path)
+    export(op, "op.stablehlo")
+    for name, array in {**values, "x": x}.items():
+        np.save(f"{name}.npy", array)
+    words = ["op.run.py", "op.stablehlo", *(f"{name}.npy" for name in given), "x.npy", "u.npy"]
+
+    def call(words):
+        monkeypatch.setattr(sys, "argv", words)
+        monkeypatch.setattr(jax.config, "update", lambda *_: None)
+        exec(compile(Path("op.run.py").read_text(), "op.run.py", "exec"), {"__name__": "__main__"})
+
+    call(words)
+    u = np.load("u.npy")
+    assert u.shape == ((2, 3, 5) if given else (2, 5))
+    expected = op(values, x) if given else op(x)
+    np.testing.assert_allclose(u, np.stack([expected["u"], expected["v"]]), atol=2e-6)
+    about = json.loads(Path("op.stablehlo.json").read_text())
+    places = {"f": LAWS["f"].sensors[:, 0].tolist(), "kappa": None}
+    assert list(about["inputs"].items()) == [(name, places[name]) for name in given]
+    assert about["unknowns"] == ["u", "v"]
+    shapes = {"f": "(functions, 17)", "kappa": "(functions,)"}
+    assert about["arguments"] == [*(shapes[name] for name in given), "(points, 1)"]
+    with pytest.raises(SystemExit, match="op.stablehlo.json has the arguments"):
+        call([*words[:-1], "x.npy", "u.npy"])
 
 
 def test_what_cannot_be_exported(capfd):

@@ -1,11 +1,13 @@
 """Files of functions in, files of solutions out: the same whatever happens on the way."""
 
 import contextlib
+import warnings
 import zipfile
 
 import jax
 import numpy as np
 import pytest
+from systems import drawn, inputs, pair
 
 import hop
 from hop import datasets, files, inference
@@ -329,3 +331,151 @@ def test_files_of_no_real_numbers_are_refused(dtype, request_, tmp_path):
     for bad in ("bad.npy", "bad.npz"):
         with pytest.raises(hop.UserError, match="of real numbers; write one with numpy.save"):
             request_(input=str(tmp_path / bad))
+
+
+@pytest.fixture(scope="module")
+def system() -> Operator:
+    return pair()
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """The file of 150 samples of a system's inputs, and the samples."""
+    given = inputs(150)
+    np.savez(tmp_path / "inputs.npz", **given)
+    return str(tmp_path / "inputs.npz"), given
+
+
+@pytest.mark.parametrize("output", ["u.npy", "u.zarr"])
+def test_a_system_of_several_inputs_is_stopped_and_goes_on(
+    system, arrays, tmp_path, monkeypatch, output
+):
+    path, given = arrays
+    made, write, target = [], inference.Sink.write, tmp_path / output
+    monkeypatch.setattr(
+        inference.Sink, "write", lambda sink, k, u: (made.append(k), write(sink, k, u))
+    )
+
+    def two(done, total):
+        if done == ROWS:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inference.infer(system, input=path, output=str(target), points=X, progress=two)
+    said = inference.infer(system, input=path, output=str(target), points=X)
+    assert "150 solutions, 64 of them made before, at 9 points" in said
+    assert said.endswith(f"{output}, of shape (n, c, q), the 2 unknowns in the order u, v")
+    assert made == [0, 32, 64, 96, 128]  # two unknowns: half as many functions in a shard
+    x = np.linspace(0, 1, X)[:, None]
+    parts = [{name: a[k : k + 32] for name, a in given.items()} for k in range(0, 150, 32)]
+    wanted = np.concatenate([np.stack([*system(part, x).values()], axis=1) for part in parts])
+    assert wanted.shape == (150, 2, X)
+    if output == "u.npy":
+        np.testing.assert_array_equal(np.load(target), wanted)
+    else:
+        import tensorstore
+
+        store = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(target)}}
+        found = tensorstore.open(store, open=True).result().read().result()
+        np.testing.assert_array_equal(found, wanted)
+    assert names(tmp_path) == ["inputs.npz", output]
+
+
+def test_any_changed_input_is_another_request(system, arrays, tmp_path):
+    path, given = arrays
+    with pytest.raises(KeyboardInterrupt):
+        inference.infer(system, input=path, output=str(tmp_path / "u.npy"), points=X, progress=stop)
+    given["kappa"] = given["kappa"][::-1]
+    np.savez(path, **given)
+    inference.infer(system, input=path, output=str(tmp_path / "u.npy"), points=X)
+    u = system(given, np.linspace(0, 1, X)[:, None])["u"]
+    np.testing.assert_allclose(np.load(tmp_path / "u.npy")[:, 0], u, atol=2e-6)
+
+
+def test_a_number_alone_and_a_system_without_inputs(tmp_path):
+    x, kappa = np.linspace(0, 1, X)[:, None], np.linspace(1, 2, 5)
+    np.save(tmp_path / "kappa.npy", kappa)
+    np.savez(tmp_path / "kappa.npz", kappa=kappa)
+    op, target = pair(given=("kappa",)), tmp_path / "u.npy"
+    for name in ("kappa.npy", "kappa.npz"):
+        inference.infer(op, input=str(tmp_path / name), output=str(target), points=X)
+        np.testing.assert_array_equal(np.load(target)[:, 1], op(kappa, x)["v"])
+    sol = pair(given=())
+    said = inference.infer(sol, output=str(target), points=X)
+    assert "1 solution at 9 points" in said
+    assert "of shape (c, q), the 2 unknowns in the order u, v" in said
+    np.testing.assert_array_equal(np.load(target), np.stack([*sol(x).values()]))
+    for wrong, given, words in (
+        (op, kappa[:, None], r"shape \(5, 1\) and must be \(n,\): a number for each solution"),
+        (op, np.float64(1), r"shape \(\) and must be \(n,\)"),
+        (op, np.array([1, np.nan]), r"kappa holds NaN or infinity \(first in function 1\)"),
+        (sol, kappa, "takes no input function; leave --input out"),
+    ):
+        np.save(tmp_path / "kappa.npy", given)
+        with pytest.raises(hop.UserError, match=words):
+            inference.infer(wrong, input=str(tmp_path / "kappa.npy"), output=str(target))
+
+
+F, KAPPA = np.zeros((3, 17)), np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"f": F}, "holds the arrays 'f' and must hold f, kappa; write it with numpy.savez"),
+        ({"f": F, "k\x1b": KAPPA}, r"holds the arrays 'f', 'k\\x1b' and must hold f, kappa"),
+        ({"f": F, "kappa": KAPPA, "g": F}, "holds the arrays 'f', 'g', 'kappa' and must hold"),
+        ({"f": F[:, :5], "kappa": KAPPA}, r"shape \(3, 5\) for f and must be \(n, 17\)"),
+        ({"f": F, "kappa": KAPPA[:, None]}, r"shape \(3, 1\) for kappa and must be \(n,\)"),
+        ({"f": F, "kappa": KAPPA[:2]}, "holds 3 for f, 2 for kappa; give as many for each"),
+        ({"f": F, "kappa": np.array([None] * 3)}, "is not an .npz file of arrays of real numbers"),
+        ({"f": F, "kappa": KAPPA > 0}, "is not an .npz file of arrays of real numbers"),
+    ],
+)
+def test_files_that_are_not_the_inputs_of_a_system(system, tmp_path, given, words):
+    np.savez(tmp_path / "bad.npz", allow_pickle=True, **given)
+    with pytest.raises(hop.UserError, match=words) as refused:
+        inference.infer(
+            system, input=str(tmp_path / "bad.npz"), output=str(tmp_path / "u.npy"), points=X
+        )
+    assert "\n" not in str(refused.value)
+    assert names(tmp_path) == ["bad.npz"]
+
+
+def test_what_a_system_needs_is_named(system, tmp_path):
+    output = str(tmp_path / "u.npy")
+    np.save(tmp_path / "f.npy", F)
+    for given in (str(tmp_path / "f.npy"), "grf_burgers/unit:test"):
+        with pytest.raises(hop.UserError, match="an .npz file with an array for each of f, kappa;"):
+            inference.infer(system, input=given, output=output)
+    with pytest.raises(hop.UserError, match="give --input=inputs.npz with an array for each of f,"):
+        inference.infer(system, output=output)
+    with zipfile.ZipFile(tmp_path / "two.npz", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of zipfile, at one name twice
+        for value in (F, F, KAPPA):
+            with archive.open("kappa.npy" if value is KAPPA else "f.npy", "w") as handle:
+                np.save(handle, value)
+    with pytest.raises(hop.UserError, match="is not an .npz file of arrays"):
+        inference.infer(system, input=str(tmp_path / "two.npz"), output=output)
+
+
+def test_pictures_of_systems(arrays, tmp_path):
+    path, given = arrays
+    np.save(tmp_path / "kappa.npy", given["kappa"])
+    one = str(tmp_path / "kappa.npy")
+    for op, source, panels in (
+        (pair(), path, [("x", "f"), ("x", "u"), ("x", "v")]),
+        (pair(given=("kappa",)), one, [("x", "u"), ("x", "v")]),
+        (pair(given=()), "", [("x", "u"), ("x", "v")]),
+        (pair("time"), path, [("x", "u")] * 3 + [("x", "v")] * 3),
+    ):
+        with drawn() as axes:
+            inference.infer(
+                op, input=source, output=str(tmp_path / "u.npy"), points=5,
+                plot=str(tmp_path / "u.png"),
+            )  # fmt: skip
+        assert [(a.get_xlabel(), a.get_ylabel()) for a in axes] == panels
+    with pytest.raises(hop.UserError, match="--plot draws problems in one dimension, or one and"):
+        inference.infer(
+            pair("plane"), input=path, output=str(tmp_path / "u.npy"), plot=str(tmp_path / "u.png")
+        )

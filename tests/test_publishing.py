@@ -8,13 +8,14 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from systems import Pair, inputs, pair
 
 import hop
 from hop import checkpoints, datasets, files, publishing, refinement
+from hop import config as config_lib
 from hop.checkpoints import StageInfo, Store
 from hop.cli import main
 from hop.config import files as config_files
-from hop.fields import Field
 from hop.problem import in_time
 from hop.training import train
 
@@ -264,10 +265,68 @@ def test_shipped_stages_are_as_good_as_their_cards_say(name):
         # Of few functions, one can be ten times worse than a thousand are on average.
         assert test["loss"] / 10 < loss < 10 * test["loss"]
     if not in_time(problem):
-        a = {"u0": Field(data["coefficients"], "sine")}
+        a = {"u0": problem.inputs["u0"].field(data["coefficients"])}
         r = problem.reference(a, x, op.lam)
         errors = np.linalg.norm(op(data["values"], x) - r, axis=1) / np.linalg.norm(r, axis=1)
         assert test["l2re"] / 3 < np.mean(errors) < 3 * test["l2re"]
+
+
+@pytest.fixture
+def a_system(tmp_path, monkeypatch):
+    """A workdir of a system with a function and a number as inputs, found by the name "pair"."""
+    (tmp_path / "problems").mkdir()
+    (tmp_path / "problems" / "pair.py").write_text(
+        "from systems import Pair\n\n__all__ = ['Pair']\n"
+    )
+    monkeypatch.setattr(
+        "hop.problems.__path__", [*hop.problems.__path__, str(tmp_path / "problems")]
+    )
+    config = config_lib.experiment(problem="pair", network="deeponet")
+    config.network.update(branch=(8,), trunk=(8,), rank=4)
+    config.path.eps = (0.5,)
+    config = config_lib.to_json(config_lib.parse(config.to_dict()))
+    metadata = {
+        "s": 0.0, "eps": 0.5, "config": config, "problem": "systems.Pair",
+        "record": {"s": 0.0, "eps": 0.5, "step": 1, "seconds": 0.0, "loss": 1.0, "l2re": 1.0},
+        "made": {"command": "", "machine": "1 × CPU", "date": "2026-01-01"},
+        "versions": {}, "bookmark": {"total_steps": 1},
+    }  # fmt: skip
+    checkpoints.write_model(tmp_path / "w", config, [(pair().params, metadata)])
+    return tmp_path / "w"
+
+
+def test_a_system_has_scores_of_every_unknown(a_system, models, data_dir, capsys):
+    home = published(a_system, "tiny", models, data_dir)
+    (info,) = Store(home).stages()
+    test, card = info.metadata["test"], (home / "README.md").read_text(encoding="utf-8")
+    assert test["l2re"] == pytest.approx((test["l2re_u"] + test["l2re_v"]) / 2)
+    assert "mean L2RE | median | worst | of `u` | of `v` |" in card
+    assert f"| {test['l2re_worst']:.1e} | {test['l2re_u']:.1e} | {test['l2re_v']:.1e} |" in card
+    assert "; of all unknowns their mean" in card
+    call = 'op({"f": f, "kappa": kappa})  # f (n, m), kappa (n,) at op.sensors'
+    assert f'u = {call} → {{"u": (n, q), "v": (n, q)}} at op.grid\n' in card
+    assert "* Input `f`: a law of your own (GaussianField), 17 sensors\n" in card
+    assert "* Input `kappa`: a number (Uniform)\n" in card
+    given = inputs(3)
+    np.testing.assert_array_equal(hop.load("tiny")(given)["v"], pair()(given)["v"])
+    words = ["evaluate", f"--checkpoint={home}", "--functions=4", f"--data_dir={data_dir}"]
+    assert main(words) == 0
+    assert f"{test['l2re']:.2e}" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["stages"]
+    scores = ("l2re", "l2re_median", "l2re_worst", "l2re_u", "l2re_v")
+    assert [row[key] for key in scores] == pytest.approx([test[key] for key in scores], rel=1e-5)
+    assert main(["info", str(home)]) == 0
+    assert f"{test['l2re']:.2e}" in capsys.readouterr().out
+
+
+def test_a_card_says_how_each_kind_of_problem_is_called():
+    for problem, call in (
+        (Pair(given=("f",)), "op(f)  # (n, m) values at op.sensors → "),
+        (Pair(given=("kappa",)), "op(kappa)  # (n,) numbers → "),
+    ):
+        assert publishing.call(problem) == call + '{"u": (n, q), "v": (n, q)} at op.grid'
+    assert publishing.call(Pair(given=())) == 'op()  # {"u": (q,), "v": (q,)} at op.grid'
 
 
 def test_the_nearest_stage_is_before_its_refinement():

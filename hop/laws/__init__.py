@@ -53,14 +53,14 @@ class Field(abc.ABC):
         return len(self.coefficients)
 
     @abc.abstractmethod
-    def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
+    def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         """Derivatives at the points: label → (n, q), ∇ → (space, n, q).
 
         The one by a letter of which the field is no function is zero.
         """
 
     @abc.abstractmethod
-    def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
+    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         """Values at the points x (q, d).
 
         A field of one coordinate takes places x (q,) of it too, and there gives its derivative of
@@ -176,7 +176,7 @@ def columns(axes: str, dim: int) -> tuple[int, ...]:
     return found
 
 
-def places_of(x: Array, axes: str) -> Float[Array, "q e"]:
+def places_of(x: Any, axes: str) -> Float[Array, "q e"]:
     """The coordinates that the letters name, of points (q, d); or places (q,) of a single one."""
     x = jnp.asarray(x)
     if x.ndim == 1 and len(axes) == 1:
@@ -235,10 +235,10 @@ class Constant(Field):
 
     coefficients: Any
 
-    def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
+    def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         return assemble(lambda letters: self(x), self.count, x, "", labels)
 
-    def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
+    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         values = jnp.broadcast_to(jnp.asarray(self.coefficients), (self.count, len(x)))
         return jnp.zeros_like(values) if order else values
 
@@ -413,11 +413,11 @@ class MappedField(Field):
         """Those of a."""
         return self.base.coefficients
 
-    def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
+    def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         out = activate(self.function, self.base.jet(x, for_chain_rule(labels)), x)
         return {label: out["".join(sorted(label))] for label in labels}
 
-    def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
+    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         return _derivative(lambda at: self.function(self.base(at)), x, order)
 
 
@@ -499,12 +499,12 @@ class TimesField(Field):
         """Those of a."""
         return self.base.coefficients
 
-    def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
+    def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         base = self.base.jet(x, for_chain_rule(labels))
         out = push(lambda a, at: a * self._at(at), (base,), x, labels)
         return {label: out["".join(sorted(label))] for label in labels}
 
-    def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
+    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         return _derivative(lambda at: self.base(at) * self._at(at), x, order)
 
     def _at(self, x: Array) -> Float[Array, "1 q"]:

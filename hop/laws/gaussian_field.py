@@ -199,7 +199,7 @@ class Series(Field):
     axes: str = dataclasses.field(metadata={"static": True})
     mean: float = dataclasses.field(default=0.0, metadata={"static": True})
 
-    def jet(self, x: Float[Array, "q d"], labels: tuple[str, ...]) -> Jet:
+    def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         places = places_of(x, self.axes)
 
         def along(letters: str) -> Array:
@@ -207,7 +207,7 @@ class Series(Field):
 
         return assemble(along, self.count, x, self.axes, labels)
 
-    def __call__(self, x: Array, order: int = 0) -> Float[Array, "n q"]:
+    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         if order and self.basis.dim > 1:
             raise UserError("a derivative by its order is for fields of one coordinate; use jet")
         return self._at(places_of(x, self.axes), (order,) + (0,) * (self.basis.dim - 1))

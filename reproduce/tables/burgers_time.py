@@ -8,8 +8,8 @@ import numpy as np
 from hop import plotting
 from hop.checkpoints import Store
 from hop.datasets import load as load_data
-from hop.fields import Field
 from hop.files import table
+from hop.laws import Field
 from hop.operators import Operator, load
 from hop.problem import Lam, reference
 from hop.problems.burgers_time import BurgersTime, diffusion, transport
@@ -42,7 +42,7 @@ def carried(operator: Operator, eps: float) -> float:
     problem, law = operator.ansatz.problem, BurgersTime.inputs["u0"]
     data = load_data(law, "test", "", FUNCTIONS)
     x = problem.domain.grid(2048, 26)
-    exact = reference(problem, {"u0": Field(data["coefficients"], law.basis)}, x, Lam(0.0, eps))
+    exact = reference(problem, {"u0": law.field(data["coefficients"])}, x, Lam(0.0, eps))
     return error(operator(data["values"].astype(np.float32), x), exact)
 
 
@@ -51,16 +51,15 @@ def beside_the_solver(operator: Operator, many: int) -> dict[str, Any]:
     problem, eps = operator.ansatz.problem, operator.eps
     law = BurgersTime.inputs["u0"]
     data = load_data(law, "test", "", many)
-    few = Field(data["coefficients"][:FUNCTIONS], law.basis)
-    every = Field(data["coefficients"], law.basis)
+    few = law.field(data["coefficients"][:FUNCTIONS])
+    every = law.field(data["coefficients"])
     x = operator.grid
     exact = reference(problem, {"u0": few}, x, operator.lam)
 
     def solve(field: Field, modes: int, rate: int) -> np.ndarray:
-        count = len(field.coefficients)
         return spectral.solve(
             transport, diffusion(eps), field, x[:, 0], x[:, 1],
-            np.full(count, modes), np.full(count, rate), block=max(16, 16_384 // modes),
+            np.full(field.count, modes), np.full(field.count, rate), block=max(16, 16_384 // modes),
         )  # fmt: skip
 
     values = data["values"].astype(np.float32)

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from hop import ambient
 from hop.checkpoints import Store
-from hop.fields import Field
 from hop.files import table
+from hop.laws import Field
 from hop.operators import Operator, load
 from hop.problem import Lam
 from hop.references import chebyshev, finite_differences
@@ -42,12 +42,12 @@ def fields(operator: Operator, count: int) -> tuple[Field, np.ndarray]:
     """Fresh functions: the field, and its values at the sensors."""
     law = operator.ansatz.problem.inputs["u0"]
     with ambient.numerics(np.float64):
-        field = Field(np.asarray(law.sample(ambient.key(7), count)), law.basis)
-        return field, np.asarray(field(jnp.asarray(law.sensors)))
+        field = law.field(np.asarray(law.sample(ambient.key(7), count).coefficients))
+        return field, np.asarray(law.values(field))
 
 
-def first(field: Field, count: int) -> Field:
-    return Field(field.coefficients[:count], field.basis)
+def some(field: Field, count: int, first: int = 0) -> Field:
+    return jax.tree.map(lambda coefficients: coefficients[first : first + count], field)
 
 
 def newton(problem: Any, field: Field, lam: Lam, nodes: int) -> np.ndarray:
@@ -90,7 +90,7 @@ def compare(operator: Operator, training: float) -> dict[str, Any]:
     """The three solvers at a stage: errors, seconds for one function and for many, break-even."""
     problem, lam = operator.ansatz.problem, Lam(operator.s, operator.eps)
     field, values = fields(operator, MANY)
-    few, test = first(field, 1), first(field, SOME)
+    few, test = some(field, 1), some(field, SOME)
     exact = newton(problem, test, lam, 2 * max(144, 32 + math.ceil(6 / lam.eps)))
     values32 = values.astype(np.float32)
     one_u, _ = timed(lambda: operator(values32[:1], X[:, None]), 20)
@@ -107,14 +107,14 @@ def compare(operator: Operator, training: float) -> dict[str, Any]:
     served = few if lam.s == 0 else field  # at s = 0 one solve serves every function
     many_n, _ = timed(lambda: newton(problem, served, lam, nodes), 1)
     rows["newton"] = {"error": reached, "nodes": nodes, "one": one_n, "many": many_n}
-    decay = slowest(problem, first(field, 5), lam)
+    decay = slowest(problem, some(field, 5), lam)
     for points in (33, 65, 129, 257):
         speed = 1.2 * float(np.abs(exact).max())
 
         def march(fs: Field, points: int = points, speed: float = speed) -> Any:
             return finite_differences.march(problem, {"u0": fs}, lam, points, decay, speed)
 
-        x, u, steps = march(first(field, 4))
+        x, u, steps = march(some(field, 4))
         smooth = np.stack([np.interp(x, X, row) for row in exact[:4]])
         reached = error(u, smooth)
         if reached <= goal:
@@ -122,7 +122,7 @@ def compare(operator: Operator, training: float) -> dict[str, Any]:
     one_e, _ = timed(lambda: march(few), 1)
     many_e = one_e
     if lam.s > 0:
-        blocks = [Field(c, field.basis) for c in np.split(field.coefficients, MANY // BLOCK)]
+        blocks = [some(field, BLOCK, k) for k in range(0, MANY, BLOCK)]
         many_e, _ = timed(lambda: [march(block) for block in blocks], 1)
     rows["explicit"] = {"error": reached, "points": points, "steps": steps, "one": one_e,
                         "many": many_e}  # fmt: skip
