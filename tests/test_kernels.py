@@ -114,7 +114,7 @@ def test_the_jacobian_is_exact_and_in_float64_from_any_precision():
     made = kernels.kernel(ansatz, params, lam(0.2), x)
     for found, rows in (
         (made.residual, lambda p: ansatz.residual(p, {}, jnp.asarray(x), lam(0.2))[0]),
-        (made.value, lambda p: ansatz.jet(p, {}, jnp.asarray(x), ())[""][0]),
+        (made.value, lambda p: ansatz.jet(p, {}, jnp.asarray(x), lam(0.2), ())[""][0]),
     ):
         expected = jax.jit(jax.jacfwd(lambda t, rows=rows: rows(unravel(t))))(theta)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
@@ -214,7 +214,9 @@ def test_the_rank_of_a_xavier_network_is_small_and_what_is_lost_is_rounding():
     assert s.rank > s.formed("float64") > s.formed("float32")
     # The same matrix by forward mode: σ above the threshold agree, those below do not.
     theta, unravel = ravel_pytree(params)
-    value_at = jax.jit(jax.jacfwd(lambda t: ansatz.jet(unravel(t), {}, jnp.asarray(x), ())[""][0]))
+    value_at = jax.jit(
+        jax.jacfwd(lambda t: ansatz.jet(unravel(t), {}, jnp.asarray(x), lam(0.1), ())[""][0])
+    )
     other = value_at(theta)
     again = kernels.Spectrum.of(other)
     np.testing.assert_allclose(again.sigma, s.sigma, rtol=0, atol=s.rounding)
@@ -391,9 +393,9 @@ class Bent(Helmholtz):
             "has input functions",
         ),
         (lambda: kernels.starts([], lam(0.1), np.zeros((3, 1))), "at least one trained stage"),
-        (lambda: at_reference(Helmholtz(2)), "needs an interval"),
-        (lambda: at_reference(BurgersTime()), "needs an interval"),
-        (lambda: kernels.slowest(AllenCahn2D(), lam(0.1)), "needs an interval"),
+        (lambda: at_reference(Helmholtz(2)), "needs one unknown on an interval"),
+        (lambda: at_reference(BurgersTime()), "needs one unknown on an interval"),
+        (lambda: kernels.slowest(AllenCahn2D(), lam(0.1)), "needs one unknown on an interval"),
         (lambda: kernels.slowest(AllenCahn1D(), lam(0.0)), "eps=0 must be a positive"),
         (lambda: kernels.largest(Bent(2), (0.1,)), "for constants times u and Δu"),
         (lambda: kernels.largest(BurgersTime(), (0.1,)), "for constants times u and Δu"),

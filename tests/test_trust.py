@@ -17,7 +17,7 @@ from hop.ansatz import Ansatz
 from hop.console import table
 from hop.derivatives import jet
 from hop.evaluation import Judge
-from hop.fields import RANDOM_FIELDS, Field
+from hop.laws.named import NAMED
 from hop.operators import Operator
 from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
@@ -27,7 +27,7 @@ from hop.trust import Gauge
 
 
 class FreeBurgers(BurgersSteady):
-    def lift(self, network, x, a):
+    def lift(self, network, x, a, lam):
         return network
 
 
@@ -38,13 +38,14 @@ PROBLEMS = {"allen-cahn": Free(), "burgers": FreeBurgers()}
 class Polynomial:
     """A network that is the Chebyshev series of its parameters: {"c": (n, K)}."""
 
-    def init(self, key, dim, sensors):
+    def init(self, key, dim, sensors, outputs=1, plain=None):
         raise NotImplementedError
 
-    def features(self, params, values, y, labels):
+    def features(self, params, values, y, labels, embed=None):
         c = params["c"]
 
         def series(points):  # Clenshaw's recurrence
+            points = embed(points)
             zero = jnp.zeros((c.shape[0], points.shape[0]), points.dtype)
 
             def step(carry, ck):
@@ -63,7 +64,7 @@ class Polynomial:
 DEGREE = 300
 X = lobatto((0.0, 1.0), DEGREE)
 WEIGHTS = integration_matrix(DEGREE)[-1]
-NO_INPUT = Field(np.zeros((1, 64)), "sine")
+NO_INPUT = NAMED["unit"].field(np.zeros((1, 64)))
 
 
 def profile(name, eps):
@@ -80,7 +81,7 @@ def operator(name, eps, values=None, s=0.0, field=NO_INPUT):
     u0 = None
     if problem.inputs:
         with jax.enable_x64(True):
-            u0 = np.asarray(field(jnp.asarray(problem.inputs["u0"].sensors)))
+            u0 = np.asarray(problem.inputs["u0"].values(field))
     values = np.atleast_2d(profile(name, eps) if values is None else values)
     c = fft.dct(values[:, ::-1], type=1) / DEGREE
     c[:, [0, -1]] /= 2
@@ -182,7 +183,7 @@ def test_far_from_any_solution_nothing_is_known():
 def test_every_function_has_its_own_gauge():
     """At s > 0 the principal eigenvalue is at least s; a function does not feel the others."""
     with jax.enable_x64(True):
-        field = Field(RANDOM_FIELDS["unit"].sample(jax.random.key(0), 3), "sine")
+        field = NAMED["unit"].sample(jax.random.key(0), 3)
         start = np.asarray(field(jnp.asarray(X)))
     op, u0 = operator("burgers", 0.2, start, s=0.5, field=field)
     found = hop.gauge(op, u0)

@@ -6,7 +6,7 @@ import pytest
 
 import hop
 from hop import config as config_lib
-from hop.fields import RANDOM_FIELDS
+from hop.laws.named import NAMED
 from hop.sharding import Layout
 from hop.training import feed, train
 from hop.training.feeds import draws, fresh
@@ -48,7 +48,7 @@ def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
 
 
 def test_fresh_functions_are_a_function_of_the_step():
-    law = RANDOM_FIELDS["paper"]
+    law = NAMED["paper"]
 
     def drawn(stage, *steps):
         made = fresh({"u0": law}, 20, 0, stage, jnp.asarray(steps))["u0"].coefficients
