@@ -11,6 +11,7 @@ import hop
 from hop import config as config_lib
 from hop import datasets
 from hop.homotopy.terms import Stage
+from hop.laws.named import NAMED
 from hop.problem import Lam
 from hop.sharding import Layout
 from hop.solvers import Solver
@@ -59,7 +60,7 @@ def losses_of(config, devices, function, point, windows=3, model=1):
 @pytest.mark.parametrize("kind", ["operator", "mlp"])
 def test_losses_do_not_depend_on_the_mesh(kind, tiny, tiny_mlp):
     config = (tiny if kind == "operator" else tiny_mlp)(solver__optimizer="adam")
-    datasets.build("unit", config.data.data_dir)
+    datasets.build(NAMED["unit"], config.data.data_dir)
     reference, _ = losses_of(config, *MESHES[0])
     for mesh in MESHES[1:]:
         if kind == "mlp" and mesh[1] > 1:
@@ -81,7 +82,7 @@ def test_a_step_in_parts_is_the_same_step_in_less_memory(slow, over, tiny):
         experiment = config_lib.build(config)
         assert experiment.accumulates_over == over
         program = Program(experiment, Layout.create(1, 1, jax.devices()[:1]))
-        datasets.build("unit", config.data.data_dir)
+        datasets.build(NAMED["unit"], config.data.data_dir)
         step = program.dispatch.lower(*arguments(program)).compile()
         temporary[parts] = step.memory_analysis().temp_size_in_bytes
         seen[parts] = step(*arguments(program))
@@ -101,7 +102,7 @@ def test_a_step_in_parts_is_the_same_step_in_less_memory(slow, over, tiny):
 def test_matrix_products_round_as_asked(compute, products, tiny, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # a CPU takes none but float32
     config = tiny(train__compute=compute)
-    datasets.build("unit", config.data.data_dir)
+    datasets.build(NAMED["unit"], config.data.data_dir)
     program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
     text = program.dispatch.lower(*arguments(program)).as_text()
     dots = [line for line in text.splitlines() if "dot_general" in line]
@@ -121,7 +122,7 @@ def bytes_of(state) -> tuple[int, int]:
 @pytest.mark.parametrize("optimizer", [pytest.param("adam", marks=pytest.mark.slow), "muon"])
 def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, listener):
     config = tiny(solver__optimizer=optimizer)
-    datasets.build("unit", config.data.data_dir)
+    datasets.build(NAMED["unit"], config.data.data_dir)
     reference, _ = losses_of(config, 1, 1, 1, windows=1)
     for mesh in ((8, 1, 1, 8), (8, 2, 1, 4), (8, 2, 2, 2)):
         devices, function, point, model = mesh
