@@ -220,12 +220,15 @@ class Operator:
         parts = parts_of(x, min(self._longest, max(1, ENTRIES // most)))
         if any(map(_is_traced, parts)):  # within jit, where even constants are
             return self._in_place(program, values, x)
-        some = {name: given[:1] for name, given in values.items()}
-        lead = jax.eval_shape(program, self.params, some, x[:1]).shape[:-2]
-        out, made = np.empty((*lead, n, q), x.dtype), collections.deque[tuple[int, int, Array]]()
+        if not n * q:
+            return np.empty(jax.eval_shape(program, self.params, values, x).shape, x.dtype)
+        made, out = collections.deque[tuple[int, int, Array]](), np.empty(())
 
         def keep() -> None:
+            nonlocal out
             first, at, u = made.popleft()
+            if not out.shape:  # the first; to ask for the shape before would trace every call
+                out = np.empty((*u.shape[:-2], n, q), x.dtype)
             place = out[..., first : first + most, at : at + u.shape[-1]]
             place[:] = np.asarray(u)[..., : place.shape[-2], : place.shape[-1]]
 

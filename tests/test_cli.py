@@ -19,7 +19,7 @@ import hop
 from hop import cli, datasets
 from hop.cli import main
 from hop.console import Console, table
-from hop.fields import RANDOM_FIELDS
+from hop.laws.named import NAMED
 
 ROOT = Path(hop.__file__).parents[1]
 
@@ -289,7 +289,7 @@ def test_a_strangers_workdir_moves_nothing_outside_itself(place, tmp_path, capsy
     assert main(["info", str(copy)]) == 0
     assert sorted(elsewhere.rglob("*")) == before
     with pytest.raises(hop.RunError, match="is damaged|not trusted"):
-        datasets.load(RANDOM_FIELDS["unit"], "test", str(elsewhere))
+        datasets.load(NAMED["unit"], "test", str(elsewhere))
 
 
 def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch):

@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 
 import hop
-from hop import datasets, inference, operators
+from hop import datasets, inference, laws, operators
 from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo
-from hop.fields import Field
 from hop.networks.deeponet import DeepONet
 from hop.operators import Operator
 from hop.problem import Lam
@@ -109,7 +108,7 @@ def test_a_residual_is_that_of_the_derivatives_at_the_stage_s_own_place():
     u0 = np.sin(np.pi * np.outer([1, 2, 3], op.sensors)).astype(np.float32)
     u, u_x, u_xx = (op.derivative(u0, x, order) for order in (0, 1, 2))
     a = ansatz.inputs({"u0": jnp.asarray(u0)})["u0"]
-    a = np.asarray(Field(a.coefficients, "sine")(jnp.asarray(x[:, 0], jnp.float32)))
+    a = np.asarray(ansatz.problem.inputs["u0"].field(a.coefficients)(jnp.asarray(x, jnp.float32)))
     f = np.pi * np.sin(np.pi * x.T) * np.cos(np.pi * x.T)
     h = 0.75 * (u * u_x - 0.1 * u_xx - f) + 0.25 * (u - a)
     np.testing.assert_allclose(op.residual(u0, x), h, atol=1e-5 * np.abs(h).max())
@@ -208,10 +207,10 @@ def test_functions_outside_of_the_law_are_warned_of(name, monkeypatch):
             op(fine, x)
         op.jets(few, x)
         jax.eval_shape(op, 1000 * few, x)
-    monkeypatch.setattr(operators, "CHECKED", 3)  # and the last is seen
-    outside = [10 * few, 1000 * few, few + 0.1 * law.rms * rng.normal(size=few.shape)]
-    if law.basis == "periodic":
-        outside.append(law.rms * (op.sensors - 0.5)[None])  # it jumps at the ends
+    monkeypatch.setattr(laws, "CHECKED", 3)  # and the last is seen
+    outside = [10 * few, 1000 * few, few + 0.1 * law.scale * rng.normal(size=few.shape)]
+    if law.ends == "periodic":
+        outside.append(law.scale * (op.sensors - 0.5)[None])  # it jumps at the ends
     for wrong in outside:
         for call in (op, op.jets):
             with pytest.warns(UserWarning, match=f"outside the law '{law.name}'") as heard:
@@ -293,9 +292,9 @@ def test_numpy_and_jax_in_and_out(op, u0):
 
 def test_other_sensors_are_fitted(op):
     law = op.ansatz.problem.inputs["u0"]
-    field = Field(np.asarray(law.sample(jax.random.key(0), 3)), law.basis)
+    field = law.sample(jax.random.key(0), 3)
     places = np.linspace(0, 1, 301)
-    at_sensors = np.asarray(field(jnp.asarray(op.sensors, jnp.float32)))
+    at_sensors = np.asarray(law.values(field))
     elsewhere = np.asarray(field(jnp.asarray(places, jnp.float32)))
     np.testing.assert_allclose(op(elsewhere, sensors=places), op(at_sensors), atol=1e-4)
     whole = np.round(10 * elsewhere).astype(np.int32)

@@ -1,5 +1,6 @@
 """From a config to an experiment: parts that do not fit each other are refused."""
 
+import inspect
 import math
 
 import pytest
@@ -14,8 +15,17 @@ def test_the_tangent_alone_must_stay(tiny):
     config_lib.build(tiny(strategy__residual=0.0, strategy__tangent_share=math.inf))
 
 
-def test_a_class_is_no_problem(tiny):
+def test_what_does_not_derive_from_problem_is_none(tiny):
     config = tiny()
     problem = config_lib.build(config).problem
-    with pytest.raises(hop.UserError, match="has no instance: give an object"):
-        config_lib.build(config, type(problem))
+
+    class Alike:
+        """With all that a problem has, but for its name."""
+
+        domain, inputs, residual, lift = problem.domain, problem.inputs, problem.residual, None
+
+    build = inspect.unwrap(config_lib.build)  # where types are not checked
+    for wrong in (type(problem), Alike(), "burgers_steady"):
+        with pytest.raises(hop.UserError, match="an object of a class that derives from hop.Prob"):
+            build(config, wrong)
+    assert build(config, problem).problem is problem
