@@ -82,7 +82,7 @@ KEY = jax.random.key(0)
 def compiled_step(program) -> str:
     experiment = program.experiment
     (law,) = experiment.problem.inputs.values()
-    datasets.build(law.name, experiment.config.data.data_dir)
+    datasets.build(law, experiment.config.data.data_dir)
     lam = Lam(np.float32(0), np.float32(0.5))
     stage = Stage(np.int32(0), lam, lam, np.float32(0))
     pool, drawn = feed(experiment, program.layout)(0, 0, 10)
