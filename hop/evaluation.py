@@ -88,7 +88,7 @@ class Judge:
         scores = loss | {name: float(of(errors)) for name, of in _ERRORS.items()}
         if len(by_unknown) == 1:
             return scores
-        return scores | {f"l2re_{name}": float(e.mean()) for name, e in by_unknown.items()}
+        return {f"l2re_{name}": float(e.mean()) for name, e in by_unknown.items()} | scores
 
     def errors(self, operator: Operator) -> np.ndarray:
         """‖u − r‖/‖r‖ in L2 for each function, (n,), by a fixed quadrature.

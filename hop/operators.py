@@ -336,7 +336,7 @@ class Operator:
                 "function"
             )
         found = finite(values.reshape(-1, 1), self.dtype, name=name)
-        _warn_outside(name, found, law, "or train on a law that holds it")
+        _warn_outside(name, found, law, "so train on a law that holds it")
         return found
 
     def _fitted(self, values: Any, points: np.ndarray, law: Law) -> Any:
