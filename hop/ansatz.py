@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
-from hop.derivatives import Jet, closure, jet, mirror, pull, push, rescale
+from hop.derivatives import Jet, closure, for_chain_rule, jet, mirror, pull, push, rescale
 from hop.errors import check_range
 from hop.laws import Field
 from hop.networks import Network, Params, Values
@@ -98,7 +98,7 @@ class Ansatz:
 
             found = self._sources(params, inputs, there(x), lam, labels)
             jets += [pull(source, there, x, labels) for source in found]
-        known = self.input_jet(inputs, x, lam, labels)
+        known = self.input_jet(inputs, x, lam, for_chain_rule(labels))
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
@@ -177,12 +177,13 @@ class Ansatz:
         """The jets that N is a pointwise map of: features and inputs, for every reflection."""
         laws, fields, domain = self.problem.inputs, self._fields(inputs), self.problem.domain
         values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
+        labels = for_chain_rule(labels)
         images, features, seen = self._images(), [], []
         for signs in images:
             embed = self._embedding(lam, signs)
             features.append(self.network.features(params, values, x, labels, embed))
             there = domain.reflect(x, signs)
-            seen += [rescale(field.jet(there, tuple(labels)), signs) for field in fields.values()]
+            seen += [rescale(field.jet(there, labels), signs) for field in fields.values()]
         return [*features, *seen]
 
     def _output(self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"]) -> Array:

@@ -49,6 +49,12 @@ def spelled(labels: Iterable[str]) -> tuple[str, ...]:
     return closure(label for label in labels if label not in (LAPLACIAN, GRADIENT))
 
 
+def for_chain_rule(labels: Iterable[str]) -> tuple[str, ...]:
+    """What a function's jet must hold for that of a map of it: the closure, and ∇ beside Δ."""
+    wanted = closure(labels)
+    return closure((*wanted, GRADIENT)) if LAPLACIAN in wanted else wanted
+
+
 def in_space(labels: Iterable[str], dim: int) -> int:
     """How many of `dim` columns of the points ∇ and Δ are over."""
     return dim - any("t" in label for label in labels)

@@ -8,26 +8,26 @@ import numpy as np
 import pytest
 
 from hop.ansatz import Ansatz, Functions
-from hop.derivatives import LAPLACIAN, closure
+from hop.derivatives import LAPLACIAN, closure, jet
 from hop.domain import Box
-from hop.errors import UserError
-from hop.fields import Field
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
 from hop.networks.nonlinear_deeponet import NonlinearDeepONet
+from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.problems.helmholtz import Helmholtz
 
 pytestmark = pytest.mark.usefixtures("float64")
 
+LAM = Lam(0.0, 0.1)
+
 
 def smooth_inputs(ansatz):
     """Three smooth functions for each input of the problem, if it has one."""
 
     def sampled(law):
-        field = Field(law.sample(jax.random.key(1), 3), law.basis)
-        return field(jnp.asarray(law.sensors))
+        return law.values(law.sample(jax.random.key(1), 3))
 
     return ansatz.inputs({name: sampled(law) for name, law in ansatz.problem.inputs.items()})
 
@@ -51,7 +51,7 @@ class Plate(Helmholtz):
     odd: tuple[str, ...] = ()
     domain = Box((0.0, -1.0), (3.0, 1.0))
 
-    def lift(self, network, x, a):
+    def lift(self, network, x, a, lam):
         x, y = x
         return x * (3 - x) * (1 - y**2) * network
 
@@ -63,9 +63,15 @@ class Square(Plate):
 
 
 class Alone(MLP):
-    """A network that knows nothing of ∇, as one's own may not."""
+    """A network that nests its jets, as one's own may."""
 
-    propagate = None
+    def features(self, params, values, y, labels, embed=None):
+        def outputs(points):
+            values = super(Alone, self).features(params, {}, points, (), embed)[""]
+            return jnp.moveaxis(values[:, 0], 0, -1)
+
+        jets = jet(outputs, y, labels)
+        return {k: jnp.moveaxis(v, -1, -2)[..., None, :] for k, v in jets.items()}
 
 
 ODD = [
@@ -90,10 +96,10 @@ def test_ansatz_matches_finite_differences(problem, network):
     params = ansatz.init(jax.random.key(0))
     inputs = smooth_inputs(ansatz)
     x = jnp.linspace(0.1, 0.9, 7)[:, None]
-    exact = ansatz.jet(params, inputs, x)
+    exact = ansatz.jet(params, inputs, x, LAM)
 
     def error(h):
-        left, mid, right = (ansatz.jet(params, inputs, x + d, ())[""] for d in (-h, 0.0, h))
+        left, mid, right = (ansatz.jet(params, inputs, x + d, LAM, ())[""] for d in (-h, 0.0, h))
         first = jnp.max(jnp.abs((right - left) / (2 * h) - exact["x"]))
         second = jnp.max(jnp.abs((right - 2 * mid + left) / h**2 - exact["xx"]))
         return np.array([first, second])
@@ -108,7 +114,7 @@ def test_an_odd_ansatz_is_odd_to_the_last_bit(problem, network):
     params = biased(ansatz.init(jax.random.key(0)))
     inputs = smooth_inputs(ansatz)
     x = jnp.arange(33)[:, None].astype(float) / 32  # 1 − x is exact
-    u = ansatz.jet(params, inputs, x)
+    u = ansatz.jet(params, inputs, x, LAM)
     if inputs:  # the decoder sees a(1 − x) by its sine series, which rounds
         for label, value in u.items():
             odd = (-1) ** len(label) * value
@@ -117,7 +123,7 @@ def test_an_odd_ansatz_is_odd_to_the_last_bit(problem, network):
     assert np.array_equal(u[""], -u[""][:, ::-1])
     assert np.abs(u[""]).max() > 0.1
     plain = Ansatz(dataclasses.replace(problem, symmetry="none"), network)
-    free = plain.jet(params, inputs, x)[""]
+    free = plain.jet(params, inputs, x, LAM)[""]
     np.testing.assert_allclose(u[""], (free - free[:, ::-1]) / 2, atol=1e-14)
 
 
@@ -127,9 +133,9 @@ def test_laplacian_is_the_trace_of_the_hessian():
     x = jax.random.uniform(jax.random.key(1), (5, 4), minval=-1.0)
 
     def at(p):
-        return ansatz.jet(params, {}, p[None, :], ())[""][0, 0]
+        return ansatz.jet(params, {}, p[None, :], LAM, ())[""][0, 0]
 
-    u = ansatz.jet(params, {}, x)
+    u = ansatz.jet(params, {}, x, LAM)
     assert tuple(u) == closure(("Δ",)) == ("", "Δ")
     expected = jnp.trace(jax.jit(jax.vmap(jax.hessian(at)))(x), axis1=1, axis2=2)
     np.testing.assert_allclose(u["Δ"][0], expected, rtol=1e-10)
@@ -137,10 +143,10 @@ def test_laplacian_is_the_trace_of_the_hessian():
 
     # Reverse mode over the parameters, of all points at once and of each alone.
     def mean(params):
-        return jnp.mean(ansatz.jet(params, {}, x)["Δ"])
+        return jnp.mean(ansatz.jet(params, {}, x, LAM)["Δ"])
 
     def alone(params, p):
-        return ansatz.jet(params, {}, p[None, :])["Δ"][0, 0]
+        return ansatz.jet(params, {}, p[None, :], LAM)["Δ"][0, 0]
 
     rows = jax.jit(jax.vmap(jax.grad(alone), (None, 0)))(params, x)
     gradient = jax.jit(jax.grad(mean))(params)
@@ -157,11 +163,11 @@ def test_laplacian_of_the_ansatz_is_the_sum_of_second_derivatives(odd, kind, net
     ansatz = Ansatz(kind(odd=odd), network((6, 6), activation="gelu", sines=1))
     params = biased(ansatz.init(jax.random.key(0)))
     x = jnp.asarray([[0.5, 0.25], [1.0, -0.75], [2.5, 0.5]])
-    u = ansatz.jet(params, {}, x, ("xx", "yy", "xy"))
-    np.testing.assert_allclose(ansatz.jet(params, {}, x)["Δ"], u["xx"] + u["yy"], rtol=1e-10)
+    u = ansatz.jet(params, {}, x, LAM, ("xx", "yy", "xy"))
+    np.testing.assert_allclose(ansatz.jet(params, {}, x, LAM)["Δ"], u["xx"] + u["yy"], rtol=1e-10)
     for axis, letter in enumerate("xy"):
         image = x.at[:, axis].set([3.0, 0.0][axis] - x[:, axis])
-        other = ansatz.jet(params, {}, image, ("xx", "yy", "xy"))
+        other = ansatz.jet(params, {}, image, LAM, ("xx", "yy", "xy"))
         same = np.allclose(other[""], -u[""], atol=1e-14)
         assert same == (letter in odd)
         if same:
@@ -169,18 +175,26 @@ def test_laplacian_of_the_ansatz_is_the_sum_of_second_derivatives(odd, kind, net
             np.testing.assert_allclose(other["yy"], -u["yy"], atol=1e-12)
 
 
-def test_the_laplacian_is_refused_with_an_input_function():
-    class Flat(BurgersSteady):
-        labels = ("", LAPLACIAN)
+class Flat(BurgersSteady):
+    derivatives = ("", LAPLACIAN)
 
-    with pytest.raises(UserError, match="let problem.labels name second derivatives"):
-        Ansatz(Flat(), DeepONet((4,), (4,), 2)).check(None)
+
+@pytest.mark.parametrize("symmetry", ["none", "odd"])
+def test_the_laplacian_of_an_operator_goes_through_its_inputs(symmetry):
+    """Of the decoder too, which sees the input functions at the points."""
+    ansatz = Ansatz(Flat("unit", symmetry=symmetry), Decoded((8,), (8,), 6))
+    params, inputs = biased(ansatz.init(jax.random.key(0))), smooth_inputs(ansatz)
+    x = jnp.linspace(0.1, 0.9, 7)[:, None]
+    u = ansatz.jet(params, inputs, x, LAM)
+    assert set(u) == {"", LAPLACIAN}
+    expected = ansatz.jet(params, inputs, x, LAM, ("xx",))["xx"]
+    np.testing.assert_allclose(u[LAPLACIAN], expected, rtol=1e-10, atol=1e-10)
 
 
 class Seeing(DeepONet):
     """A network of nothing, which notes what it sees of its input functions."""
 
-    def features(self, params, values, y, labels):
+    def features(self, params, values, y, labels, embed=None):
         params["values"] = values["u0"]
         return {"": jnp.zeros((1, len(values["u0"]), len(y)))}
 
@@ -193,15 +207,15 @@ def test_a_network_sees_input_functions_in_units_of_their_law():
     problem = BurgersSteady("paper")
     ansatz, law = Ansatz(problem, Seeing()), problem.inputs["u0"]
     first = np.zeros((2, 64))
-    first[:, 0] = law.rms
+    first[:, 0] = law.scale
 
     @jax.jit
     def noted(inputs, x):
         seen = {}
-        ansatz.jet(seen, inputs, x, ())
+        ansatz.jet(seen, inputs, x, LAM, ())
         return seen
 
-    inputs = {"u0": Functions(np.full((2, 128), law.rms), first)}
+    inputs = {"u0": Functions(np.full((2, 128), law.scale), first)}
     seen = noted(inputs, np.array([[0.25], [0.5]]))
     np.testing.assert_allclose(seen["values"], 1.0, rtol=1e-6)
     np.testing.assert_allclose(seen["a"], [[1.0, np.sqrt(2)]] * 2, rtol=1e-5)

@@ -14,29 +14,30 @@ from hop import checking
 from hop import config as config_lib
 from hop.domain import Box
 from hop.evaluation import Judge
-from hop.fields import RANDOM_FIELDS, Field, RandomField
-from hop.problem import Condition, Lam
+from hop.laws import Law
+from hop.laws.gaussian_field import GaussianField
+from hop.laws.named import NAMED
+from hop.problem import Condition, Lam, Problem
 from hop.training import train
 
 
 @dataclasses.dataclass(frozen=True)
-class Layers:
+class Layers(Problem):
     """u − ε²u″ = a on [0, 1], or what a test makes of it."""
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
-    labels: ClassVar[tuple[str, ...]] = ("", "xx")
-    odd: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[Mapping[str, RandomField]] = {"u0": RANDOM_FIELDS["unit"]}
+    derivatives: ClassVar[tuple[str, ...]] = ("", "xx")
+    inputs: ClassVar[Mapping[str, Law]] = {"u0": NAMED["unit"]}
 
     def residual(self, u, x, a, lam):
         return u[""] - lam.eps**2 * u["xx"] - a["u0"][""]
 
-    def lift(self, network, x, a):
+    def lift(self, network, x, a, lam):
         (x,) = x
         return x * (1 - x) * network
 
-    def conditions(self, lam):
-        return ()
+
+UNIT = Box((0.0,), (1.0,))
 
 
 class Plane(Layers):
@@ -56,35 +57,59 @@ def made(base=Layers, **members):
     return type("Mine", (base,), members)()
 
 
-def at_ends(values):
-    return lambda self, lam: (Condition(np.array([[0.0], [1.0]]), values),)
+def at_ends(rows, derivatives=("",), ends=((0.0,), (1.0,))):
+    return lambda self, lam: (Condition((np.array(ends),), derivatives, rows),)
+
+
+def given(values):
+    return lambda u, a, lam: u[0][""] - values
 
 
 @pytest.mark.parametrize(
     ("base", "members", "words"),
     [
-        (Plane, {"labels": ("", "xz")}, "Mine.labels names .*'xz'.*coordinates are x, y"),
-        (Layers, {"labels": ("", "x")}, "reads the derivative 'xx', and Mine.labels does not name"),
+        (Plane, {"derivatives": ("", "xz")},
+         "Mine.derivatives names 'xz', and the coordinates are x, y"),
+        (Layers, {"derivatives": ("", "x")}, "Mine.residual reads 'xx', and neither Mine.deriv"),
         (Layers, {"odd": ("y",)}, "Mine.odd names the coordinate 'y'; there are x"),
-        (Layers, {"domain": (0.0, 1.0)}, "must be a hop.domain.Box"),
-        (Layers, {"inputs": {"u0": "unit"}}, "must be a hop.fields.RandomField"),
+        (Layers, {"domain": (0.0, 1.0)}, "must be a hop.Box"),
+        (Layers, {"inputs": {"u0": "unit"}}, "must be a law by name"),
+        (Layers, {"inputs": NAMED["unit"]}, "must be a law by name"),
+        (Layers, {"inputs": {"u0": GaussianField(Box((0.0,), (1.0,)), length=0.3, axes="y")}},
+         "Mine.inputs: the law of 'u0' lives on 'y', and the coordinates are x"),
+        (Layers, {"unknowns": "u"}, "Mine.unknowns is 'u' and must be a tuple of different names"),
+        (Layers, {"derivatives": ("x", "x")}, "Mine.derivatives is .* of different names"),
         (Layers, {"residual": lambda self, u, x, a, lam: jnp.mean(u[""])},
          r"Mine.residual gives shape \(\).*\(n, q\) = \(2, 3\)"),
         (Layers, {"residual": lambda self, u, x, a, lam: u[""] + lam.s * a["u0"]},
          "Mine.residual fails: TypeError.*HOP_TRACEBACK=1"),
-        (Layers, {"lift": lambda self, network, x, a: network[0]}, r"Mine.lift gives shape \(3,\)"),
-        (Layers, {"conditions": at_ends(np.zeros((100, 2)))},
-         r"values of shape \(100, 2\) must be \(1, 2\), the same for all functions"),
+        (Layers, {"residual": lambda self, u, x, a, lam: a["v0"][""]}, "Mine.residual reads 'v0'"),
+        (Layers, {"lift": lambda self, network, x, a, lam: network[0]},
+         r"Mine.lift gives shape \(3,\)"),
+        (Layers, {"unknowns": ("p", "n"), "outputs": 1},
+         r"must give \(2, 2, 3\), from 1 outputs 2"),
+        (Layers, {"weights": (1.0, 2.0)}, "Mine.weights holds 2 numbers for 1 equations"),
+        (Layers, {"conditions": at_ends(given(np.zeros((100, 2))))},
+         "Mine.conditions fails: TypeError"),
+        (Layers, {"conditions": at_ends(lambda u, a, lam: u[0][""][0])},
+         r"Mine.conditions: rows of shape \(2,\) must be \(n, b\)"),
+        (Layers, {"conditions": at_ends(lambda u, a, lam: u[0][""][:1])},
+         r"rows of shape \(1, 2\) must be \(n, b\), a row for each of the n = 2 functions"),
+        (Layers, {"conditions": at_ends(lambda u, a, lam: u[0]["x"])},
+         r"rows read 'x', and the condition's derivatives are \(''\,\); add it there"),
+        (Layers, {"conditions": lambda self, lam: (np.zeros((2, 1)),)}, "give a tuple of hop.Cond"),
+        (Layers, {"conditions": lambda self, lam: (Condition(np.zeros((1, 1)), ("",), None),)},
+         "points must be a tuple of sets of points"),
         (Layers, {"residual": lambda self, u, x, a, lam: u[""][:, :3]}, "Mine.residual gives"),
         (Layers, {"residual": lambda self, u, x, a, lam: u[""] if lam.eps > 1 else 0 * u[""]},
          "Mine.residual fails: TracerBool.*use jax.numpy, and jnp.where for if"),
-        (Layers, {"conditions": lambda self, lam: (Condition(np.array([[2.0]]), np.ones((1, 1))),)},
+        (Layers, {"conditions": at_ends(given(1.0), ends=((2.0,),))},
          "points lie outside the domain"),
-        (Layers, {"conditions": at_ends(np.full((1, 2), np.nan))}, "values hold NaN or infinity"),
+        (Layers, {"conditions": at_ends(lambda u, a, lam: u[0][""] - a["v0"][""])},
+         "rows read 'v0'"),
         (Layers, {"reference": lambda self, a, x, lam: np.full((2, len(x)), np.nan)},
          "Mine.reference holds NaN"),
-        (Layers, {"conditions": at_ends(np.zeros(2))}, r"values of shape \(2,\) must be \(1, 2\)"),
-        (Plane, {"lift": lambda self, network, x, a: network, "conditions": at_ends(None)},
+        (Plane, {"lift": Problem.lift, "conditions": at_ends(given(0.0))},
          r"points of shape \(2, 1\) must be \(b, 2\)"),
         (Layers, {"reference": lambda self, a, x, lam: x[:, 0]},
          r"Mine.reference gives shape \(11,\) and must give \(n, q\) = \(2, 11\)"),
@@ -101,9 +126,9 @@ def test_what_does_not_fit_is_named_before_training(base, members, words, tmp_pa
 
 
 def test_a_condition_takes_no_values_from_inputs_that_are_not_there():
-    problem = made(inputs={}, conditions=at_ends(None),
+    problem = made(inputs={}, conditions=at_ends(lambda u, a, lam: u[0][""] - a["u0"][""]),
                    residual=lambda self, u, x, a, lam: u["xx"])  # fmt: skip
-    with pytest.raises(hop.UserError, match="there are none; give numbers"):
+    with pytest.raises(hop.UserError, match="Mine.conditions: rows read 'u0'"):
         checking.check(experiment(problem))
 
 
@@ -125,7 +150,7 @@ def test_a_reference_that_fails_later_does_not_end_the_run():
         def reference(self, a, x, lam):
             if len(x) > 11:
                 raise ZeroDivisionError("far")
-            return np.zeros((len(a["u0"].coefficients), len(x)))
+            return np.zeros((a["u0"].count, len(x)))
 
     found = experiment(Late())
     checking.check(found)
@@ -136,17 +161,26 @@ def test_a_reference_that_fails_later_does_not_end_the_run():
     assert scores["l2re"] is None
 
 
-def test_a_law_may_be_periodic_on_an_interval_and_a_circle_needs_a_periodic_network():
+def periodic_jets(domain, harmonics=4):
+    """u and its derivatives at both ends, of a network at random with a periodic input."""
+    problem = made(inputs={"u0": NAMED["periodic"]}, domain=domain, lift=Problem.lift)
+    ansatz = dataclasses.replace(experiment(problem).ansatz, harmonics=harmonics)
+    params = ansatz.init(jax.random.key(0))
+    inputs = ansatz.inputs({"u0": jnp.ones((2, 101))})
+    return ansatz.jet(params, inputs, jnp.array([[0.0], [1.0]]), Lam(0.0, 0.5))
+
+
+def test_a_law_may_be_periodic_on_an_interval_and_the_ansatz_is_on_a_circle():
     """Whether the domain is a circle and whether the law's samples are periodic: two things."""
-    law = RANDOM_FIELDS["periodic"]
-    assert experiment(made(inputs={"u0": law})).ansatz.network.harmonics == 0
-    circle = Box((0.0,), (1.0,), periodic=("x",))
-    with pytest.raises(hop.UserError, match="periodic in x and the network is not; set .*=4"):
-        experiment(made(inputs={"u0": law}, domain=circle))
-    config = config_lib.experiment(network="deeponet")
-    config.network.harmonics, config.path.eps = 4, (0.5,)
-    with pytest.raises(hop.UserError, match="set it to 0, or declare"):
-        config_lib.build(config_lib.parse(config.to_dict()), made(inputs={"u0": law}))
+    u = periodic_jets(Box((0.0,), (1.0,)))
+    assert np.abs(u[""][:, 0] - u[""][:, 1]).min() > 1e-2
+    for harmonics in (1, 4):
+        u = periodic_jets(Box((0.0,), (1.0,), periodic=("x",)), harmonics)
+        for value in u.values():
+            np.testing.assert_allclose(value[:, 0], value[:, 1], rtol=1e-4, atol=1e-4)
+        assert np.abs(u["xx"]).max() > 1e-2
+    with pytest.raises(hop.UserError, match=r"config.ansatz.harmonics=0 must be at least 1"):
+        periodic_jets(Box((0.0,), (1.0,)), 0)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +188,12 @@ def test_a_law_may_be_periodic_on_an_interval_and_a_circle_needs_a_periodic_netw
     [
         (lambda: Box((0.0,), (1.0, 1.0)), "as many lower as upper ends"),
         (lambda: Box((1.0,), (0.0,)), "from a lower to a higher end, not 1.0 to 0.0"),
-        (lambda: Box((0.0,), (1.0,), periodic=("y",)), "periodic in its first coordinate"),
-        (lambda: RandomField("m", "cosine", 1.0, 1.0, 2.0, 65), "basis='cosine' is not known"),
-        (lambda: Field(jnp.ones((1, 8)), "cosine")(jnp.zeros(1)), "basis='cosine' is not known"),
-        (lambda: RandomField("m", "sine", -1.0, 1.0, 2.0, 65), "needs variance > 0"),
-        (lambda: RandomField("m", "sine", 1.0, 1.0, 2.0, 1), "2 sensors and 1 mode"),
+        (lambda: Box((0.0,), (1.0,), periodic=("y",)), "can be periodic in x, by letter, not in"),
+        (lambda: GaussianField.power(UNIT, "cosine", 1.0, 1.0, 2.0), "ends='cosine' is not known"),
+        (lambda: GaussianField(UNIT, "cosine", 0.1), "ends='cosine' is not known"),
+        (lambda: GaussianField.power(UNIT, "zero", -1.0, 1.0, 2.0), "needs variance > 0"),
+        (lambda: GaussianField.power(UNIT, "zero", 1.0, 1.0, 2.0, sensors=1), "2 or more along"),
+        (lambda: GaussianField.power(UNIT, "zero", 1.0, 1.0, 2.0, modes=0), "must be 1 or more"),
     ],
 )
 def test_domains_and_laws_check_themselves(make, words):

@@ -9,20 +9,20 @@ import pytest
 
 from hop import datasets
 from hop.errors import RunError, UserError
-from hop.fields import RANDOM_FIELDS
+from hop.laws.named import NAMED
 
-UNIT = RANDOM_FIELDS["unit"]
+UNIT = NAMED["unit"]
 
 
 @pytest.fixture(scope="module")
 def built(data_dir):
-    datasets.build("unit", data_dir)
+    datasets.build(UNIT, data_dir)
     return data_dir
 
 
 @pytest.fixture
 def copy(built, tmp_path):
-    shutil.copytree(datasets.folder("unit", built), datasets.folder("unit", str(tmp_path)))
+    shutil.copytree(datasets.folder(UNIT, built), datasets.folder(UNIT, str(tmp_path)))
     return str(tmp_path)
 
 
@@ -55,7 +55,7 @@ def test_splits_and_seeds_differ():
 )
 def test_a_version_of_the_dataset_is_these_numbers(law, expected):
     """Another generator, or another order of its bits, is another version."""
-    (drawn,) = datasets.examples(RANDOM_FIELDS[law], "test", 999, 1000)["coefficients"]
+    (drawn,) = datasets.examples(NAMED[law], "test", 999, 1000)["coefficients"]
     np.testing.assert_allclose(drawn[:2], expected, rtol=1e-12)
 
 
@@ -73,14 +73,14 @@ def test_a_law_of_ones_own_needs_no_files(replace):
 
 def test_concurrent_builds_do_not_disturb_each_other(tmp_path):
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: datasets.build("paper", str(tmp_path)), range(2)))
-    assert len(datasets.load(RANDOM_FIELDS["paper"], "test", str(tmp_path))["values"]) == 1000
+        list(pool.map(lambda _: datasets.build(NAMED["paper"], str(tmp_path)), range(2)))
+    assert len(datasets.load(NAMED["paper"], "test", str(tmp_path))["values"]) == 1000
     assert not list(tmp_path.rglob("incomplete*"))
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove"])
 def test_a_damaged_shard_is_named(copy, damage):
-    (shard,) = datasets.folder("unit", copy).glob("*train*array_record*")
+    (shard,) = datasets.folder(UNIT, copy).glob("*train*array_record*")
     if damage == "truncate":
         shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
     else:
@@ -91,7 +91,7 @@ def test_a_damaged_shard_is_named(copy, damage):
 
 @pytest.mark.parametrize("key", ["pythonClassName", "type"])  # the latter of old versions
 def test_features_that_import_other_modules_are_refused(copy, key):
-    path = datasets.folder("unit", copy) / "features.json"
+    path = datasets.folder(UNIT, copy) / "features.json"
     features = json.loads(path.read_text())
     features[key] = "os.path.Evil"
     path.write_text(json.dumps(features))
@@ -101,7 +101,7 @@ def test_features_that_import_other_modules_are_refused(copy, key):
 
 @pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
 def test_a_half_written_description_is_named(copy, name):
-    path = datasets.folder("unit", copy) / name
+    path = datasets.folder(UNIT, copy) / name
     path.write_text(path.read_text()[:100])
     with pytest.raises(RunError, match="is damaged.*delete that folder"):
         datasets.load(UNIT, "train", copy)
@@ -115,7 +115,7 @@ def test_what_is_not_built_is_drawn_and_the_same(built, tmp_path):
 
 def test_unknown_and_unwritable(tmp_path):
     with pytest.raises(UserError, match="use one of grf_burgers/paper"):
-        datasets.law_of("grf_burgers/papr")
+        datasets.named("grf_burgers/papr")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="writable folder"):
-        datasets.build("unit", str(tmp_path / "file"))
+        datasets.build(UNIT, str(tmp_path / "file"))

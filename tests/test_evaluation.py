@@ -43,8 +43,8 @@ def test_the_loss_is_half_the_mean_square():
 
 def test_scores_are_mean_median_and_worst_over_the_functions():
     class Known(Judge):
-        def errors(self, operator):
-            return np.array([1.0, 6.0, 2.0])
+        def errors_by_unknown(self, operator):
+            return {"u": np.array([1.0, 6.0, 2.0])}
 
     scores = Known(PROBLEM, {}, {}).scores(OFF)
     assert (scores["l2re"], scores["l2re_median"], scores["l2re_worst"]) == (3.0, 2.0, 6.0)

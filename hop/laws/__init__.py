@@ -29,7 +29,7 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
-from hop.derivatives import GRADIENT, LAPLACIAN, Jet, activate, closure, in_space, push
+from hop.derivatives import GRADIENT, LAPLACIAN, Jet, activate, for_chain_rule, in_space, push
 from hop.domain import Box
 from hop.errors import UserError
 
@@ -414,7 +414,7 @@ class MappedField(Field):
         return self.base.coefficients
 
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
-        out = activate(self.function, self.base.jet(x, _for_chain_rule(labels)), x)
+        out = activate(self.function, self.base.jet(x, for_chain_rule(labels)), x)
         return {label: out["".join(sorted(label))] for label in labels}
 
     def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
@@ -500,7 +500,7 @@ class TimesField(Field):
         return self.base.coefficients
 
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
-        base = self.base.jet(x, _for_chain_rule(labels))
+        base = self.base.jet(x, for_chain_rule(labels))
         out = push(lambda a, at: a * self._at(at), (base,), x, labels)
         return {label: out["".join(sorted(label))] for label in labels}
 
@@ -524,11 +524,6 @@ def as_places(sensors: Any, dim: int) -> Float[np.ndarray, "m e"]:
         words = "(m,)" if dim == 1 else f"(m, {dim})"
         raise UserError(f"sensors are places of shape {words}, and these have {places.shape}")
     return places
-
-
-def _for_chain_rule(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """What of a function the jet of its map needs: Δ needs ∇."""
-    return closure((*labels, GRADIENT) if LAPLACIAN in labels else labels)
 
 
 def _derivative(f: Function, x: Array, order: int) -> Array:

@@ -154,7 +154,7 @@ def _advance(
     """`count` steps of ETDRK4, in the notation of Kassam and Trefethen."""
     z = step * symbol
     around = jnp.exp(2j * jnp.pi * (jnp.arange(_CONTOUR) + 0.5) / _CONTOUR)
-    r = z[..., None] + around
+    r = z[..., None] + around.reshape(*(1,) * z.ndim, -1)
     e = jnp.exp(r)
 
     def mean(values: Array) -> Array:

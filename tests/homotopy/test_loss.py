@@ -80,4 +80,4 @@ def test_rows_are_drawn_by_their_size_and_never_twice():
     assert np.mean(counts) > 0.5 + 4 * 0.5 / math.sqrt(40 * 12)
     whole = goal.drawn(params, jax.random.key(0), 60)
     assert whole.points is goal.points
-    assert whole.some == {}
+    assert whole.terms == goal.terms

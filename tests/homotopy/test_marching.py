@@ -34,23 +34,29 @@ def test_a_window_starts_from_the_input_function_or_the_last_windows_end(follows
         x = Uniform().points(jax.random.key(3), 9, problem.domain)
         points, terms = Points(x, jnp.ones(9)), (Residual(), Initial(1.0))
         goal = Loss(terms, ansatz, anchor, inputs, points, stage)
-        old = before.jet(anchor, inputs, x[:, :1], ())[""]
-        given = old if follows else ansatz.input_jet(inputs, x, ("",))["u0"][""]
+        old = before.jet(anchor, inputs, x[:, :1], lam, ())[""]
+        given = old if follows else ansatz.input_jet(inputs, x, lam, ("",))["u0"][""]
         start = jnp.stack([x[:, 0], jnp.zeros(9)], axis=1)
-        return goal.rows(params)["initial"], ansatz.jet(params, inputs, start, ())[""] - given
+        return goal.rows(params)["initial"], ansatz.jet(params, inputs, start, lam, ())[""] - given
 
     np.testing.assert_allclose(*row_and_expected(), rtol=1e-5, atol=1e-6)
 
 
 def test_boundary_values_are_asked_for_all_over_the_window():
-    def given(lam):
-        return (Condition(np.array([[0.0], [1.0]]), jnp.array([[2.0, 3.0]])),)
+    class Held(Heat):
+        def conditions(self, lam):
+            def rows(u, a, lam):
+                return u[0][""] - jnp.array([[2.0, 3.0]])
 
-    problem = Heat()
-    object.__setattr__(problem, "conditions", given)
-    (condition,) = Evolution(problem, 0.5).conditions(Lam(0.0, 0.1))
-    x, t = condition.points.T
-    np.testing.assert_array_equal(condition.values[0], 2 + x)
+            return (Condition((np.array([[0.0], [1.0]]),), ("",), rows),)
+
+    given = Evolution(Held(), 0.5).conditions(Lam(0.0, 0.1))
+    for condition in given:
+        ((x, _),) = (points.T for points in condition.points)
+        zero = jnp.zeros((1, len(x)))
+        rows = condition.rows(({"": zero},), {}, Lam(0.0, 0.1))
+        np.testing.assert_array_equal(rows[0], -(2 + x))
+    x, t = np.concatenate([condition.points[0] for condition in given]).T
     for end in (0.0, 1.0):
         times = np.sort(t[x == end]) / 0.5
         gaps = np.diff([0.0, *times, 1.0])

@@ -27,7 +27,7 @@ class Forced(Free):
 
 def test_a_pin_leaves_the_residual_only_what_it_can_decide():
     lam = Lam(0.0, 0.05)
-    pin = pinning.pin(FRONT, front(0.5, 0.05), lam, shift=0.02)
+    pin = pinning.pin(FRONT, front(0.5, 0.05), lam, lam, shift=0.02)
     x, places = (jnp.asarray(p) for p in (FRONT.problem.domain.grid(60), pinning.grid(Free())))
     rows = np.random.default_rng(0).standard_normal((3, 60))
     kept = np.asarray(pin.project(jnp.asarray(rows), x, places))
@@ -38,7 +38,7 @@ def test_a_pin_leaves_the_residual_only_what_it_can_decide():
     np.testing.assert_array_equal(off.project(jnp.asarray(rows), x, places), rows)
 
     def missed(place, width):
-        u = FRONT.jet(front(place, width), {}, places, ())[""]
+        u = FRONT.jet(front(place, width), {}, places, lam, ())[""]
         assert float(off.row(u)[0, 0]) == 0
         return abs(float(pin.row(u)[0, 0]))
 
@@ -50,7 +50,8 @@ def test_a_pin_leaves_the_residual_only_what_it_can_decide():
 
 @pytest.mark.parametrize("moved", [0.0, 0.003, -0.03])
 def test_the_shift_of_a_front_is_measured_while_it_sharpens(moved):
-    found = pinning.shift(FRONT, front(0.55, 0.06), front(0.55 + moved, 0.05), Lam(0.0, 0.05))
+    last, lam = Lam(0.0, 0.06), Lam(0.0, 0.05)
+    found = pinning.shift(FRONT, front(0.55, 0.06), front(0.55 + moved, 0.05), last, lam)
     assert found == pytest.approx(moved, abs=1e-8)
 
 

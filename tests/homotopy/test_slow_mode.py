@@ -7,8 +7,8 @@ import pytest
 
 import hop
 from hop import config as config_lib
-from hop.fields import RANDOM_FIELDS, Field
 from hop.homotopy.slow_mode import dual_weighted_residual, slow_mode
+from hop.laws.named import NAMED
 from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
@@ -16,7 +16,7 @@ from hop.references.chebyshev import Solution, differentiation_matrix
 
 M = 257
 GRID = np.linspace(0.0, 1.0, M)
-ZERO = Field(np.zeros((1, 64)), "sine")
+ZERO = NAMED["unit"].field(np.zeros((1, 64)))
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -92,7 +92,7 @@ def test_s_is_the_error_along_the_mode():
 
 def test_each_function_has_its_own_mode():
     problem, lam = BurgersSteady("unit"), Lam(0.2, 0.2)
-    field = Field(RANDOM_FIELDS["unit"].sample(jax.random.key(0), 4), "sine")
+    field = NAMED["unit"].sample(jax.random.key(0), 4)
     grid = jnp.asarray(GRID)[:, None]
     u = solution_jets(problem, lam, GRID, field)
     psi, _, sigma = slow_mode(problem, u, {"u0": field.jet(grid, ("", "x", "xx"))}, grid, lam)
@@ -142,6 +142,6 @@ def test_it_places_the_shock(tiny, tmp_path, listener):
 def test_other_problems_are_refused(tiny, tiny_mlp, monkeypatch):
     with pytest.raises(hop.UserError, match="exact conditions at its ends"):
         config_lib.build(tiny(strategy__slow=1.0, problem__conditions_by="loss"))
-    monkeypatch.setattr(AllenCahn1D, "labels", ("", "x", "xx", "xxx"))
+    monkeypatch.setattr(AllenCahn1D, "derivatives", ("", "x", "xx", "xxx"))
     with pytest.raises(hop.UserError, match="strategy.slow needs a problem of second order"):
         config_lib.build(tiny_mlp(strategy__slow=1.0))

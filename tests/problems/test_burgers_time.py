@@ -18,9 +18,9 @@ from hop.ansatz import Ansatz, columns
 from hop.derivatives import closure, jet
 from hop.errors import UserError
 from hop.evaluation import Judge
-from hop.fields import RANDOM_FIELDS, Field
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
+from hop.laws.named import NAMED
 from hop.networks.deeponet import DeepONet
 from hop.networks.nonlinear_deeponet import NonlinearDeepONet
 from hop.problem import Lam
@@ -29,17 +29,18 @@ from hop.samplers import Points
 from hop.training import train
 
 PROBLEM = BurgersTime()
+LAM = Lam(0.0, 0.1)
 NETWORKS = [
-    DeepONet((8,), (8,), 6, harmonics=2),
-    NonlinearDeepONet((8,), (8,), 4, harmonics=2, channels=3, decoder=(6, 5)),
+    DeepONet((8,), (8,), 6),
+    NonlinearDeepONet((8,), (8,), 4, channels=3, decoder=(6, 5)),
 ]
 
 
 def ansatz_at_random(network, problem=PROBLEM):
-    ansatz = Ansatz(problem, network)
+    ansatz = Ansatz(problem, network, harmonics=2)
     params = jax.tree.map(lambda leaf: leaf + 0.1, ansatz.init(jax.random.key(0)))
     values, law = jax.random.normal(jax.random.key(1), (3, 101)), problem.inputs["u0"]
-    inputs = ansatz.inputs({"u0": values * law.rms})
+    inputs = ansatz.inputs({"u0": values * law.scale})
     return ansatz, params, inputs
 
 
@@ -53,7 +54,7 @@ def test_the_residual_of_an_exact_wave_is_zero(eps, float64):
         return (c - a * jnp.tanh(a * (x - c * t - 0.5) / (2 * eps)))[None]
 
     points = jax.random.uniform(jax.random.key(0), (200, 2))
-    u = jet(wave, points, closure(BurgersTime.labels))
+    u = jet(wave, points, closure(BurgersTime.derivatives))
     h = BurgersTime().residual(u, columns(points), {}, Lam(0.0, eps))
     scale = float(jnp.max(jnp.abs(u["t"])))
     np.testing.assert_allclose(h, 0, atol=1e-12 * scale)
@@ -67,16 +68,16 @@ def test_the_ansatz_starts_at_its_input_and_is_periodic(network, float64):
     ansatz, params, inputs = ansatz_at_random(network)
     x = jnp.linspace(0.0, 1.0, 9)
     jet = jax.jit(ansatz.jet)
-    start = jet(params, inputs, jnp.stack([x, jnp.zeros(9)], axis=1))
-    a = Field(inputs["u0"].coefficients, "periodic")
+    start = jet(params, inputs, jnp.stack([x, jnp.zeros(9)], axis=1), LAM)
+    a = PROBLEM.inputs["u0"].field(inputs["u0"].coefficients)
     for label, order in (("", 0), ("x", 1), ("xx", 2)):
         np.testing.assert_allclose(start[label], a(x, order), rtol=1e-12, atol=1e-11)
     t = jnp.linspace(0.0, 1.0, 5)
-    left, right = (jet(params, inputs, jnp.stack([t * 0 + e, t], axis=1)) for e in (0, 1))
+    left, right = (jet(params, inputs, jnp.stack([t * 0 + e, t], axis=1), LAM) for e in (0, 1))
     for label, value in left.items():
         scale = 1 + float(jnp.abs(value).max())
         np.testing.assert_allclose(value, right[label], atol=1e-11 * scale)
-    apart = jet(params, inputs, jnp.stack([t * 0 + 0.3, t], axis=1))
+    apart = jet(params, inputs, jnp.stack([t * 0 + 0.3, t], axis=1), LAM)
     assert np.abs(left["t"] - apart["t"]).max() > 1e-2
 
 
@@ -88,9 +89,9 @@ def test_jets_through_the_decoder_are_nested_derivatives(network, float64):
 
     def whole(i, p):
         alone = jax.tree.map(lambda leaf: leaf[i : i + 1], inputs)
-        return ansatz.jet(params, alone, p[None, :], ())[""][0, 0]
+        return ansatz.jet(params, alone, p[None, :], LAM, ())[""][0, 0]
 
-    u = jax.jit(ansatz.jet)(params, inputs, x)
+    u = jax.jit(ansatz.jet)(params, inputs, x, LAM)
     assert set(u) == {"", "t", "x", "xx"}
     at = functools.partial(whole, 1)
     first = jax.jit(jax.vmap(jax.jacfwd(at)))(x)
@@ -105,11 +106,11 @@ def test_the_decoder_is_its_formula(float64):
     network = NETWORKS[1]
     _, params, _ = ansatz_at_random(network)
     features = jax.random.normal(jax.random.key(3), (3, 2, 4))
-    y, a = jnp.linspace(-1, 1, 8).reshape(4, 2), jnp.ones((2, 4)) / 3
+    y, a = jnp.linspace(-1, 1, 4)[:, None], jnp.ones((2, 4)) / 3
     got = network.decode(params, features, y, {"u0": a})
     for n in range(2):
         for q in range(4):
-            z = jnp.stack([*features[:, n, q], a[n, q], y[q, 1]])
+            z = jnp.stack([*features[:, n, q], a[n, q], y[q, 0]])
             for i in range(3):
                 layer = params["decoder"][f"Dense_{i}"]
                 z = (jnp.tanh(z) if i else z) @ layer["kernel"] + layer["bias"]
@@ -123,9 +124,9 @@ def test_a_soft_initial_condition_is_the_distance_from_the_input(float64):
     x = jax.random.uniform(jax.random.key(2), (4, 2))
     stage = Stage(0, lam, lam, 0.0)
     loss = Loss(PLAIN, ansatz, params, inputs, Points(x, jnp.ones(4)), stage)
-    start = jnp.stack([jnp.asarray(problem.inputs["u0"].sensors), jnp.zeros(101)], axis=1)
-    u = ansatz.jet(params, inputs, start, ())[""]
-    fitted = Field(inputs["u0"].coefficients, "periodic")(start[:, 0])
+    start = jnp.concatenate([problem.inputs["u0"].sensors, jnp.zeros((101, 1))], axis=1)
+    u = ansatz.jet(params, inputs, start, lam, ())[""]
+    fitted = problem.inputs["u0"].field(inputs["u0"].coefficients)(start[:, 0])
     rows = jax.jit(loss.rows)(params)
     assert rows["condition"].shape == (3, 101)
     np.testing.assert_allclose(rows["condition"], u - fitted, atol=1e-12)
@@ -143,18 +144,20 @@ def test_scored_on_the_customary_grid_and_a_finer_one_at_small_viscosity():
 
 
 def test_what_does_not_fit_is_refused():
-    def build(**network):
+    def build(harmonics=4, **network):
         skin = config_lib.experiment(problem="burgers_time", network="nonlinear_deeponet")
         skin.path.eps = (0.1,)
         skin.network.update(network)
+        skin.ansatz.harmonics = harmonics
         return config_lib.build(config_lib.parse(skin.to_dict()))
 
-    with pytest.raises(UserError, match=r"periodic in x .*set config.network.harmonics=4"):
-        build()
-    with pytest.raises(UserError, match="network.harmonics=-1 must not be negative"):
-        build(harmonics=-1)
+    build()
+    for harmonics in (0, -1):
+        words = f"config.ansatz.harmonics={harmonics} must be at least 1"
+        with pytest.raises(UserError, match=words):
+            build(harmonics)
     with pytest.raises(UserError, match="positive widths"):
-        build(harmonics=1, channels=0)
+        build(channels=0)
     with pytest.raises(
         UserError, match=r"conditions_by='soft' is not known; use one of lift, loss"
     ):
@@ -195,5 +198,5 @@ def test_trained_scored_drawn_and_inferred(data_dir, tmp_path, listener, monkeyp
 
 
 def test_the_law_is_that_of_the_data_set():
-    assert PROBLEM.inputs["u0"] == RANDOM_FIELDS["periodic"]
+    assert PROBLEM.inputs["u0"] == NAMED["periodic"]
     assert len(PROBLEM.inputs["u0"].sensors) == 101

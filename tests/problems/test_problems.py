@@ -24,9 +24,15 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 def residual(problem, solution, lam, a=NONE):
     """max |H| of a function of x (q,) at the points X."""
-    u = jet(lambda p: solution(p[:, 0]), jnp.asarray(X), problem.labels)
+    u = jet(lambda p: solution(p[:, 0]), jnp.asarray(X), problem.derivatives)
     u = {label: value[None, :] for label, value in u.items()}
     return float(jnp.max(jnp.abs(problem.residual(u, jnp.asarray(X.T)[:, None, :], a, lam))))
+
+
+def asked(condition, lam):
+    """The values (1, b) that a condition u = g asks for, whose rows are u − g."""
+    zero = jnp.zeros((1, len(condition.points[0])))
+    return -condition.rows(({"": zero},), {}, lam)
 
 
 def test_allen_cahn_front_is_exact_on_the_line():
@@ -67,20 +73,25 @@ def test_helmholtz_solution_is_exact(dim, eps):
         x = np.random.default_rng(0).uniform(-1, 1, (7, dim))
 
         def h(lam):
-            u = jet(lambda p: jnp.sin(p.sum(axis=1) / (dim * eps)), jnp.asarray(x), problem.labels)
+            u = jet(
+                lambda p: jnp.sin(p.sum(axis=1) / (dim * eps)), jnp.asarray(x), problem.derivatives
+            )
             u = {label: value[None, :] for label, value in u.items()}
             return float(jnp.max(jnp.abs(problem.residual(u, jnp.asarray(x.T)[:, None], {}, lam))))
 
         assert h(Lam(0.0, eps)) < 1e-12
         assert h(Lam(0.0, 1.1 * eps)) > 1e-3 / dim
         (condition,) = problem.conditions(Lam(0.0, eps))
-        exact = problem.reference({}, condition.points, Lam(0.0, eps))
-        np.testing.assert_allclose(condition.values, exact, atol=1e-12)
+        (walls,) = condition.points
+        exact = problem.reference({}, walls, Lam(0.0, eps))
+        np.testing.assert_allclose(asked(condition, Lam(0.0, eps)), exact, atol=1e-12)
+        rows = condition.rows(({"": 1 + jnp.asarray(exact)},), {}, Lam(0.0, eps))
+        np.testing.assert_allclose(rows, 1, atol=1e-12)
 
 
 def test_helmholtz_boundary_points_are_spread_over_the_faces():
     (condition,) = Helmholtz().conditions(Lam(0.0, 0.1))
-    x = condition.points
+    (x,) = condition.points
     assert x.shape == (1000, 20)
     assert np.abs(x).max() == 1
     on = np.concatenate([np.sum(x == -1.0, axis=0), np.sum(x == 1.0, axis=0)])
@@ -93,7 +104,8 @@ def test_conditions_move_with_eps_under_jit():
     problem = Helmholtz(2, 8)
 
     def values(eps):
-        return problem.conditions(Lam(0.0, eps))[0].values[0, 0]
+        lam = Lam(0.0, eps)
+        return asked(problem.conditions(lam)[0], lam)[0, 0]
 
     eps, h = 0.3, 1e-5
     slope = (values(eps + h) - values(eps - h)) / (2 * h)
@@ -116,10 +128,13 @@ def test_high_frequency_fit(eps):
 def test_lift_satisfies_the_boundary_conditions(problem, replace):
     ends = jnp.asarray([[0.0, 1.0]])[:, None, :]
     a = {name: jnp.zeros((2, 2)) for name in problem.inputs}
-    lifted = problem.lift(jnp.full((2, 2), 3.7), ends, a)
-    (soft,) = replace(problem, conditions_by="loss").conditions(Lam(0.0, 0.1))
-    assert np.array_equal(lifted, np.broadcast_to(soft.values, (2, 2)))
-    assert problem.conditions(Lam(0.0, 0.1)) == ()
+    lam = Lam(0.0, 0.1)
+    lifted = problem.lift(jnp.full((2, 2), 3.7), ends, a, lam)
+    (soft,) = replace(problem, conditions_by="loss").conditions(lam)
+    assert np.array_equal(soft.points[0], [[0.0], [1.0]])
+    assert np.array_equal(lifted, np.broadcast_to(asked(soft, lam), (2, 2)))
+    assert not np.any(soft.rows(({"": lifted},), {}, lam))
+    assert problem.conditions(lam) == ()
 
 
 def test_steady_burgers_does_not_depend_on_its_input_at_s_0(field):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_bvp
 
-from hop.fields import Field
+from hop.laws.named import NAMED
 from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.burgers_steady import BurgersSteady
@@ -58,7 +58,7 @@ def test_the_symmetric_reference_converges_geometrically(eps):
     ("s", "eps"), [(0.0, 0.5), (0.0, 0.1), (0.0, 0.05), (0.5, 0.5), (0.2, 0.2), (0.05, 0.05)]
 )
 def test_burgers_reference_agrees_with_collocation_by_scipy(field, s, eps):
-    one = Field(field.coefficients[:1], "sine")
+    one = NAMED["unit"].field(field.coefficients[:1])
     grid = np.linspace(0, 1, 4001)
     inputs = np.asarray(one(jnp.asarray(grid)))[0]
 

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import spsolve
 from hop.derivatives import jet
 from hop.domain import Box
 from hop.errors import RunError
-from hop.problem import Lam
+from hop.problem import Lam, Problem
 from hop.problems.allen_cahn_2d import AllenCahn2D
 from hop.references import chebyshev_2d
 
@@ -82,13 +82,11 @@ def test_where_zero_is_the_only_solution_the_reference_says_so():
 
 
 @dataclasses.dataclass(frozen=True)
-class Mixed:
+class Mixed(Problem):
     """u_xx + 2 u_yy + u_xy + u_x − u³ = f, with a solution that has no symmetry."""
 
     domain: ClassVar[Box] = Box((0.0, -1.0), (1.0, 2.0))
-    labels: ClassVar[tuple[str, ...]] = ("", "x", "xx", "yy", "xy")
-    odd: ClassVar[tuple[str, ...]] = ()
-    inputs: ClassVar[dict] = {}
+    derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx", "yy", "xy")
 
     @staticmethod
     def solution(p):
@@ -99,12 +97,8 @@ class Mixed:
         return u["xx"] + 2 * u["yy"] + u["xy"] + u["x"] - u[""] ** 3
 
     def residual(self, u, x, a, lam):
-        exact = jet(self.solution, x[:, 0].T, self.labels)
+        exact = jet(self.solution, x[:, 0].T, self.derivatives)
         return self._left(u) - self._left(exact)[None, :]
-
-    def lift(self, network, x, a): ...
-    def conditions(self, lam): ...
-    def reference(self, a, x, lam): ...
 
 
 def test_the_solver_serves_other_equations():

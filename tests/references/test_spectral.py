@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hop.errors import RunError
-from hop.fields import Field
 from hop.problem import Lam
 from hop.problems.burgers_time import BurgersTime, transport
 from hop.references import spectral
@@ -20,7 +19,7 @@ def sine(amplitude=1.0):
     """u₀ = amplitude · sin 2πx."""
     coefficients = np.zeros((1, 128))
     coefficients[0, 64] = amplitude / np.sqrt(2)
-    return Field(coefficients, "periodic")
+    return PROBLEM.inputs["u0"].field(coefficients)
 
 
 def cole_hopf(x, t, eps):
@@ -68,7 +67,7 @@ def test_the_reference_converges_at_fourth_order_in_time_and_geometrically_in_sp
 
 @functools.cache
 def some_solutions():
-    field = Field(np.asarray(PROBLEM.inputs["u0"].sample(jax.random.key(1), 3)), "periodic")
+    field = PROBLEM.inputs["u0"].sample(jax.random.key(1), 3)
     x = PROBLEM.domain.grid(129, 5)
     return field, x, PROBLEM.reference({"u0": field}, x, Lam(0.0, 0.01)).reshape(3, 5, 129)
 
@@ -87,7 +86,7 @@ def test_the_reference_keeps_what_burgers_keeps(float64):
 
 def test_the_reference_does_not_depend_on_the_company_or_order(float64):
     field, x, u = some_solutions()
-    one = Field(field.coefficients[2:], "periodic")
+    one = PROBLEM.inputs["u0"].field(field.coefficients[2:])
     order = np.random.default_rng(0).permutation(len(x))
     alone = PROBLEM.reference({"u0": one}, x[order], Lam(0.0, 0.01))[0]
     np.testing.assert_allclose(alone, u[2].ravel()[order], atol=1e-12)

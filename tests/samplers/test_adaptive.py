@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import FRONT, front
 
+from hop.problem import Lam
 from hop.samplers.adaptive import Adaptive
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -21,7 +22,7 @@ def test_adaptive_points_are_dense_where_the_solution_is_steep():
             return jnp.asarray(x)
 
     def last(points, labels):
-        return FRONT.jet(front(0.3, 0.01), {}, points, labels)
+        return FRONT.jet(front(0.3, 0.01), {}, points, Lam(0.0, 0.1), labels)
 
     key = jax.random.key(0)
     moved, spacing = OnGrid().draw(key, 400, FRONT.problem.domain, last, None)

@@ -11,6 +11,7 @@ from helpers import Heat, with_strategy
 import hop
 from hop import config as config_lib
 from hop import plotting
+from hop.ansatz import Ansatz
 from hop.networks.deeponet import DeepONet
 from hop.problem import Lam
 from hop.problems.burgers_steady import BurgersSteady
@@ -54,8 +55,8 @@ def test_time_marching_converges_to_the_exact_evolution(tiny_mlp, tmp_path, list
 
 def test_a_windows_answer_is_the_trained_function_at_its_end():
     """Value and derivatives, with an input function and a symmetry that reflects the points."""
-    problem, network = BurgersSteady("unit", symmetry="odd"), DeepONet((8,), (8,), 4)
-    trained, answer = SequenceToSequence(horizon=3.0, windows=2).ansatz(problem, network)
+    ansatz = Ansatz(BurgersSteady("unit", symmetry="odd"), DeepONet((8,), (8,), 4))
+    trained, answer = SequenceToSequence(horizon=3.0, windows=2).trained(ansatz)
     lam = Lam(0.2, 0.1)
 
     def both(key):
@@ -63,7 +64,7 @@ def test_a_windows_answer_is_the_trained_function_at_its_end():
         inputs = trained.inputs({"u0": jax.random.normal(key, (3, 128))})
         x = jnp.linspace(0.1, 0.9, 7)[:, None]
         at_end = jnp.concatenate([x, jnp.full_like(x, 1.5)], axis=1)
-        jets, same = trained.jet(params, inputs, at_end), answer.jet(again, inputs, x)
+        jets, same = trained.jet(params, inputs, at_end, lam), answer.jet(again, inputs, x, lam)
         one = trained.residual(params, inputs, at_end, lam)
         two = jets["t"] + answer.residual(params, inputs, x, lam)
         return {label: jets[label] for label in same} | {"H": one}, same | {"H": two}
@@ -86,7 +87,7 @@ def test_time_marching_of_an_operator_answers_in_space_and_is_drawn(tiny, tmp_pa
 
 
 class WithLaplacian(Heat):
-    labels = ("", "Δ")
+    derivatives = ("", "Δ")
 
 
 @pytest.mark.parametrize(
