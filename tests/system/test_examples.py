@@ -47,7 +47,7 @@ def test_the_law_keeps_what_burgers_keeps(uncertainty):
     u, steepest = uncertainty["found"]
     assert u.shape == (200, 5)
     assert np.all(np.abs(u.mean(axis=0)) < 4 * u.std(axis=0) / np.sqrt(200))
-    assert u[:, 0].std() == pytest.approx(uncertainty["law"].rms, rel=4 / np.sqrt(2 * 200))
+    assert u[:, 0].std() == pytest.approx(uncertainty["law"].scale, rel=4 / np.sqrt(2 * 200))
     assert np.all(np.diff(u.std(axis=0)) < 0)
     assert np.all(steepest > 0)
     assert np.median(steepest[:, 2]) > np.median(steepest[:, 0]), "no state became steeper"
@@ -63,7 +63,7 @@ def test_quantities_of_a_sine(uncertainty):
 def test_the_operator_has_the_solver_s_law(uncertainty):
     """On the same states. The bias of u is at most its error in L2, which the card states."""
     (u, steepest), truth = uncertainty["off"], uncertainty["truth"]
-    assert np.abs(u.mean()) < L2RE * uncertainty["law"].rms
+    assert np.abs(u.mean()) < L2RE * uncertainty["law"].scale
     assert np.abs(steepest.mean()) < 2 * L2RE * truth[1].mean()
     # Control: other states are not those.
     others = uncertainty["off"] + truth - np.roll(truth, 1, axis=1)
@@ -79,7 +79,7 @@ def test_the_solver_converges_and_is_as_accurate_as_the_text_says(uncertainty):
 
 def test_the_estimate_is_the_most_probable_one(inverse):
     """The gradient vanishes as far as float32 tells; the data narrow the law in no direction."""
-    points, sigma = inverse["points"], 0.03 * inverse["law"].rms
+    points, sigma = inverse["points"], 0.03 * inverse["law"].scale
     data = inverse["clean"][1] + sigma * inverse["draws"][1]
     z, covariance = inverse["recover"](points, data, sigma)
     at = z.astype(np.float32), points.astype(np.float32)
