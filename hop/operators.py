@@ -169,7 +169,9 @@ class Operator:
     def _named(self, u: Any) -> Any:
         """The unknowns by name, where there are several."""
         names = self.ansatz.problem.unknowns
-        return dict(zip(names, u, strict=True)) if len(names) > 1 else u
+        if len(names) == 1:
+            return u
+        return dict(zip(names, u if u.size else [u] * len(names), strict=True))
 
     def _evaluate(self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
         """What a program makes of the arguments of a call."""
@@ -182,7 +184,9 @@ class Operator:
         x = args[-1] if len(args) == takes else x
         x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
         in_jax = any(isinstance(given, Array) for given in (*_each(u0), x))
-        u0, x = jax.tree.map(_at_hand, u0), _at_hand(x)
+        if isinstance(u0, Mapping):
+            u0 = {name: _at_hand(given) for name, given in u0.items()}
+        u0, x = _at_hand(u0), _at_hand(x)
         with ambient.numerics(self.dtype):
             values = self._checked(u0, sensors)
             traced = any(map(_is_traced, jax.tree.leaves(self.params)))
@@ -220,12 +224,13 @@ class Operator:
         parts = parts_of(x, min(self._longest, max(1, ENTRIES // most)))
         if any(map(_is_traced, parts)):  # within jit, where even constants are
             return self._in_place(program, values, x)
-        some = {name: given[:1] for name, given in values.items()}
-        lead = jax.eval_shape(program, self.params, some, x[:1]).shape[:-2]
-        out, made = np.empty((*lead, n, q), x.dtype), collections.deque[tuple[int, int, Array]]()
+        out, made = np.empty((n, q), x.dtype), collections.deque[tuple[int, int, Array]]()
 
         def keep() -> None:
+            nonlocal out
             first, at, u = made.popleft()
+            if u.ndim > out.ndim:  # several unknowns, or equations
+                out = np.empty((*u.shape[:-2], n, q), x.dtype)
             place = out[..., first : first + most, at : at + u.shape[-1]]
             place[:] = np.asarray(u)[..., : place.shape[-2], : place.shape[-1]]
 
