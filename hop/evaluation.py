@@ -66,7 +66,7 @@ class Judge:
     def loss(self, operator: Operator) -> float:
         """L_H = ½ mean |H|² on held-out functions and quadrature points."""
         points, weights = self.quadrature(operator.eps, _PER_EPS_OF_LOSS)
-        h = operator.residual(*self._given, points).astype(np.float64)
+        h = operator.residual(*self.given, points).astype(np.float64)
         return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))
 
     def scores(self, operator: Operator) -> dict[str, float | None]:
@@ -104,7 +104,7 @@ class Judge:
         """The same for each unknown, by its name."""
         points, weights = self.quadrature(operator.eps)
         names, r = self.problem.unknowns, self.reference(operator.lam)
-        u = operator(*self._given, points)
+        u = operator(*self.given, points)
         found = u if len(names) > 1 else {names[0]: u}
         return {
             name: np.sqrt((np.atleast_2d(found[name]).astype(np.float64) - part) ** 2 @ weights)
@@ -113,7 +113,7 @@ class Judge:
         }
 
     @property
-    def _given(self) -> tuple[Any, ...]:
+    def given(self) -> tuple[Any, ...]:
         """The inputs as a call of an operator takes them: none, or all by name."""
         laws = self.problem.inputs
         given = {k: v if laws[k].domain else v[:, 0] for k, v in self.values.items()}
