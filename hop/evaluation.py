@@ -11,14 +11,13 @@ import jax
 import numpy as np
 
 from hop import ambient, datasets
-from hop import config as config_lib
 from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import Experiment
 from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
 from hop.laws import Field
-from hop.operators import Operator, open_stage, select
+from hop.operators import Operator, open_stage, select, stored_experiment
 from hop.problem import Lam, Problem, in_time, reference
 from hop.trust import gauge
 
@@ -172,6 +171,7 @@ def evaluate(
     eps: float | None = None,
     s: float | None = None,
     stage: int | None = None,
+    problem: Problem | None = None,
 ) -> dict[str, Any]:
     """Scores the selected stage of a source, or all of them, on the test split.
 
@@ -180,6 +180,7 @@ def evaluate(
       functions: how many, the first of the split.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       eps, s, stage: a selection as in `hop.load`; all stages by default.
+      problem: the problem object, for a PDE of your own.
 
     Returns:
       {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
@@ -189,30 +190,30 @@ def evaluate(
     store = Store.find(source)
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
-    config = config_lib.with_data_dir(config_lib.stored(store.config()), data_dir)
-    experiment = config_lib.build(config)
+    experiment = stored_experiment(store, problem, data_dir)
     judge = Judge.of(experiment, "test", functions)
     rows = []
     for info in chosen:
-        operator = open_stage(store, info)
+        operator = open_stage(store, info, problem=problem)
         row = {"stage": info.stage, "s": info.s, "eps": info.eps, **judge.scores(operator)}
         rows.append(row | {"gauge": judge.trust(operator), "place": info.record.get("place")})
-    return {"problem": config.problem["name"], "functions": judge.functions, "stages": rows}
+    name = experiment.config.problem.get("name") or type(experiment.problem).__name__
+    return {"problem": name, "functions": judge.functions, "stages": rows}
 
 
-def info(source: str) -> dict[str, Any]:
+def info(source: str, problem: Problem | None = None) -> dict[str, Any]:
     """What a source holds: problem, network, stages and the versions that made them.
 
     The scores of a workdir's stages are those of training, a published model's those of its card.
     """
     store = Store.find(source)
-    config = config_lib.stored(store.config())
-    ansatz = config_lib.build(config).ansatz
+    experiment = stored_experiment(store, problem)
+    config, ansatz = experiment.config, experiment.ansatz
     stages = store.stages()
     made = stages[-1].metadata["versions"]
     return {
         "source": str(store.root),
-        "problem": named(config.problem),
+        "problem": named({"name": type(ansatz.problem).__name__, **config.problem}),
         "network": named(config.network),
         "strategy": named(config.strategy),
         "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
@@ -224,4 +225,4 @@ def info(source: str) -> dict[str, Any]:
 def named(options: Mapping[str, Any]) -> str:
     """A group of a config as people read it: its name, and its other fields."""
     rest = ", ".join(f"{key}={value}" for key, value in options.items() if key != "name")
-    return f"{options['name']} ({rest})"
+    return f"{options['name']} ({rest})" if rest else options["name"]

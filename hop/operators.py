@@ -410,15 +410,27 @@ def open_stage(
     store: Store, info: StageInfo, *, verify: bool = True, problem: Problem | None = None
 ) -> Operator:
     """The operator of a stage found in a store."""
-    config = config_lib.stored(store.config())
-    if problem is not None:
-        config_lib.check_problem(problem, info.metadata["problem"])
-    ansatz = config_lib.build(config, problem).answer
+    experiment = stored_experiment(store, problem)
+    config, ansatz = experiment.config, experiment.answer
     config_lib.check_problem(ansatz.problem, info.metadata["problem"])
     with config.precision():
         like = jax.eval_shape(ansatz.init, ambient.key(0))
     params = store.params(info, like, verify)
     return Operator(ansatz, params, Lam(info.s, info.eps), config)
+
+
+def stored_experiment(
+    store: Store, problem: Problem | None = None, data_dir: str = ""
+) -> config_lib.Experiment:
+    """The experiment of a store, with the problem object of its PDE where that is one's own.
+
+    Raises:
+      UserError: the object is of another class, or a config that this version does not know.
+    """
+    config = config_lib.with_data_dir(config_lib.stored(store.config()), data_dir)
+    if problem is not None:
+        config_lib.check_problem(problem, store.stages()[-1].metadata["problem"])
+    return config_lib.build(config, problem)
 
 
 def select(
