@@ -360,8 +360,8 @@ def _problem(values: dict[str, Any], config: Any) -> Any:
 
     if "name" in config.problem:
         raise UserError(
-            f"the config names the problem {config.problem['name']!r}; leave --problem out, or make "
-            "the config without: hop.config.experiment(network=…)"
+            f"the config names the problem {config.problem['name']!r}; leave --problem out, or "
+            "make the config without: hop.config.experiment(network=…)"
         )
     cls = config_files.problem_class(values["problem"])
     return with_options(cls, "problem", config.problem)

@@ -11,6 +11,7 @@ from hop.config.schema import (
 
 __all__ = [
     "KINDS", "AnsatzConfig", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig",
-    "build", "check_alike", "check_problem", "completed", "defaults", "experiment", "find", "modules",
-    "options_for", "parse", "problem_class", "stored", "to_json", "with_data_dir", "with_options",
+    "build", "check_alike", "check_problem", "completed", "defaults", "experiment", "find",
+    "modules", "options_for", "parse", "problem_class", "stored", "to_json", "with_data_dir",
+    "with_options",
 ]
