@@ -271,7 +271,9 @@ _SAFETY = (
     number("watchdog", "seconds without progress after which a process prints its stacks and "
            "exits; 0 for never", 1800, lower_bound=0),
 )  # fmt: skip
+_PROBLEM = text("problem", "FILE.py[:CLASS]: a PDE of your own that the config does not name")
 _SELECTION = (
+    _PROBLEM,
     text("checkpoint", "a workdir or a pretrained model's name"),
     number("eps", "the stage with this epsilon"),
     number("s", "the stage with this s; 0 if only --eps is given"),
@@ -307,6 +309,7 @@ def _train(argv: list[str]) -> None:
         rest,
         text("config", "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides"),
         text("workdir", "where checkpoints go; training goes on from what is there"),
+        _PROBLEM,
         text("data_dir", "datasets' folder, in place of config.data.data_dir"),
         *_SAFETY,
         required=("config", "workdir"),
@@ -315,9 +318,12 @@ def _train(argv: list[str]) -> None:
     from hop.config import files as config_files
     from hop.config import with_data_dir
 
-    config = with_data_dir(config_files.read(values["config"], fields), values["data_dir"])
-    command = shlex.join(["hop", "train", f"--config={values['config']}", "--workdir=W", *fields])
-    _run(training.train, config, values, command)
+    own = config_files.problem_class(values["problem"]) if values["problem"] else None
+    config = config_files.read(values["config"], fields, own)
+    config = with_data_dir(config, values["data_dir"])
+    given = [f"--problem={values['problem']}"] * bool(own)
+    words = ["hop", "train", f"--config={values['config']}", *given, "--workdir=W", *fields]
+    _run(training.train, config, values, shlex.join(words))
 
 
 def _refine(argv: list[str]) -> None:
@@ -328,6 +334,7 @@ def _refine(argv: list[str]) -> None:
         number("eps", "the epsilon to train"),
         number("s", "its s; default: that of the nearest stage"),
         text("workdir", "where it goes, its start as stage 0; training goes on from what is there"),
+        _PROBLEM,
         _DATA_DIR,
         *_SAFETY,
         positional=1,
@@ -339,9 +346,35 @@ def _refine(argv: list[str]) -> None:
 
     config = refinement.config_for(source, values["eps"], values["s"])
     config = with_data_dir(config_files.override(config, fields), values["data_dir"])
-    named = [f"--{k}={values[k]}" for k in ("eps", "s") if values[k] is not None]
+    named = [f"--{k}={values[k]}" for k in ("eps", "s", "problem") if values[k] not in (None, "")]
     command = shlex.join(["hop", "refine", Path(source).name, *named, "--workdir=W", *fields])
     _run(functools.partial(refinement.refine, source), config, values, command)
+
+
+def _problem(values: dict[str, Any], config: Any) -> Any:
+    """The problem object of one's own that --problem names, with the config's options; or None."""
+    if not values["problem"]:
+        return None
+    from hop.config import files as config_files
+    from hop.config import with_options
+
+    if "name" in config.problem:
+        raise UserError(
+            f"the config names the problem {config.problem['name']!r}; leave --problem out, or "
+            "make the config without: hop.config.experiment(network=…)"
+        )
+    cls = config_files.problem_class(values["problem"])
+    return with_options(cls, "problem", config.problem)
+
+
+def _stored(values: dict[str, Any], source: str) -> Any:
+    """The same for what a source holds."""
+    if not values["problem"]:
+        return None
+    from hop.checkpoints import Store
+    from hop.config import stored
+
+    return _problem(values, stored(Store.find(source).config()))
 
 
 def _run(train: Callable[..., Any], config: Any, values: dict[str, Any], command: str) -> None:
@@ -354,9 +387,10 @@ def _run(train: Callable[..., Any], config: Any, values: dict[str, Any], command
     sharding.start_processes()
     _check_backend()
     workdir, safety = values["workdir"], some(values, "fallback watchdog")
+    problem = _problem(values, config)
     with Console(speaks=sharding.is_chief()) as console:
         try:
-            train(config, workdir, console, command=command, **safety)
+            train(config, workdir, console, command=command, problem=problem, **safety)
         except (jax.errors.JaxRuntimeError, ValueError) as error:
             if isinstance(error, ValueError) and "Gloo" not in str(error):
                 raise  # but what JAX says of a peer that was lost while arrays were fetched
@@ -368,7 +402,7 @@ def _run(train: Callable[..., Any], config: Any, values: dict[str, Any], command
         if sharding.is_chief():
             from hop import plotting
 
-            print(f"picture: {plotting.path(workdir)}")
+            print(f"picture: {plotting.path(workdir, problem=problem)}")
 
 
 def _evaluate(argv: list[str]) -> None:
@@ -385,7 +419,8 @@ def _evaluate(argv: list[str]) -> None:
 
     _check_backend()
     options = some(values, "functions data_dir eps s stage")
-    report = evaluation.evaluate(values["checkpoint"], **options)
+    own = _stored(values, values["checkpoint"])
+    report = evaluation.evaluate(values["checkpoint"], problem=own, **options)
     if values["json"]:
         print(json.dumps(report, indent=2))
         return
@@ -402,9 +437,10 @@ def _infer(argv: list[str]) -> None:
         "hop infer",
         argv,
         *_SELECTION,
-        text("input", "u0.npy or .npz: (n, m) sensor values of n functions; or "
-             "grf_burgers/LAW:SPLIT"),
-        text("output", "u.npy or u.zarr: (n, q) solutions, there once they are whole"),
+        text("input", "u0.npy: (n, m) sensor values of n functions; .npz: of several inputs by "
+             "name, numbers (n,); or grf_burgers/LAW:SPLIT"),
+        text("output", "u.npy or u.zarr: solutions (n, q), of several unknowns (n, c, q), there "
+             "once they are whole"),
         text("at", "x.npy: (q, d) query points; default: the operator's grid"),
         text("plot", "picture.png: some input functions and their solutions; in time also .gif"),
         whole("points", "query points, equally spaced along each axis", lower_bound=2),
@@ -414,16 +450,23 @@ def _infer(argv: list[str]) -> None:
         raise UserError("--at and --points both name the query points; give one of them")
     from hop import inference, sharding
     from hop.console import Console
-    from hop.operators import load
 
     sharding.start_processes()
     _check_backend()
-    operator = load(values["checkpoint"], **some(values, "eps s stage"))
+    operator = _load(values)
     with Console(speaks=sharding.is_chief()) as console:
         request = some(values, "input output at points plot")
         console.message(
             inference.infer(operator, progress=console.counting("functions"), **request)
         )
+
+
+def _load(values: dict[str, Any]) -> Any:
+    """The operator that a command's flags select."""
+    from hop.operators import load
+
+    own = _stored(values, values["checkpoint"])
+    return load(values["checkpoint"], problem=own, **some(values, "eps s stage"))
 
 
 def _export(argv: list[str]) -> None:
@@ -433,10 +476,9 @@ def _export(argv: list[str]) -> None:
     required = ("checkpoint", "output")
     values, _ = parse("hop export", argv, *_SELECTION, output, required=required)
     from hop import exporting
-    from hop.operators import load
 
     _check_backend()
-    operator = load(values["checkpoint"], **some(values, "eps s stage"))
+    operator = _load(values)
     print("\n".join(map(str, exporting.export(operator, values["output"]))))
 
 
@@ -449,6 +491,7 @@ def _publish(argv: list[str]) -> None:
         ),
         whole("functions", "test functions that score it", 1000, lower_bound=1),
         text("folder", "where models are kept", "pretrained"),
+        _PROBLEM,
         _TEST_DIR,
         positional=2,
     )
@@ -462,7 +505,8 @@ def _publish(argv: list[str]) -> None:
     _check_backend()
     options = some(values, "folder functions data_dir")
     say = functools.partial(print, flush=True)
-    made = publishing.publish(source, name, eps=eps, say=say, **options)
+    own = _stored(values, source)
+    made = publishing.publish(source, name, eps=eps, say=say, problem=own, **options)
     print((made / "README.md").read_text(encoding="utf-8"))
     known = made == share("pretrained") / name
     print(f"published: {made}; load it with hop.load({name if known else str(made)!r})")
@@ -475,11 +519,11 @@ def _info(argv: list[str]) -> None:
         names = pretrained_names()
         print("pretrained models: " + (", ".join(names) or "none are installed"))
         return
-    _, (source,) = parse("hop info", argv, positional=1)
+    values, (source,) = parse("hop info", argv, _PROBLEM, positional=1)
     from hop import evaluation
     from hop.console import describe
 
-    describe(evaluation.info(source))
+    describe(evaluation.info(source, _stored(values, source)))
 
 
 def split(argv: list[str]) -> tuple[list[str], list[str]]:

@@ -11,14 +11,13 @@ import jax
 import numpy as np
 
 from hop import ambient, datasets
-from hop import config as config_lib
 from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import Experiment
 from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
 from hop.laws import Field
-from hop.operators import Operator, open_stage, select
+from hop.operators import Operator, open_stage, select, stored_experiment
 from hop.problem import Lam, Problem, in_time, reference
 from hop.trust import gauge
 
@@ -66,7 +65,7 @@ class Judge:
     def loss(self, operator: Operator) -> float:
         """L_H = ½ mean |H|² on held-out functions and quadrature points."""
         points, weights = self.quadrature(operator.eps, _PER_EPS_OF_LOSS)
-        h = operator.residual(*self._given, points).astype(np.float64)
+        h = operator.residual(*self.given, points).astype(np.float64)
         return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))
 
     def scores(self, operator: Operator) -> dict[str, float | None]:
@@ -88,7 +87,7 @@ class Judge:
         scores = loss | {name: float(of(errors)) for name, of in _ERRORS.items()}
         if len(by_unknown) == 1:
             return scores
-        return scores | {f"l2re_{name}": float(e.mean()) for name, e in by_unknown.items()}
+        return {f"l2re_{name}": float(e.mean()) for name, e in by_unknown.items()} | scores
 
     def errors(self, operator: Operator) -> np.ndarray:
         """‖u − r‖/‖r‖ in L2 for each function, (n,), by a fixed quadrature.
@@ -104,7 +103,7 @@ class Judge:
         """The same for each unknown, by its name."""
         points, weights = self.quadrature(operator.eps)
         names, r = self.problem.unknowns, self.reference(operator.lam)
-        u = operator(*self._given, points)
+        u = operator(*self.given, points)
         found = u if len(names) > 1 else {names[0]: u}
         return {
             name: np.sqrt((np.atleast_2d(found[name]).astype(np.float64) - part) ** 2 @ weights)
@@ -113,7 +112,7 @@ class Judge:
         }
 
     @property
-    def _given(self) -> tuple[Any, ...]:
+    def given(self) -> tuple[Any, ...]:
         """The inputs as a call of an operator takes them: none, or all by name."""
         laws = self.problem.inputs
         given = {k: v if laws[k].domain else v[:, 0] for k, v in self.values.items()}
@@ -172,6 +171,7 @@ def evaluate(
     eps: float | None = None,
     s: float | None = None,
     stage: int | None = None,
+    problem: Problem | None = None,
 ) -> dict[str, Any]:
     """Scores the selected stage of a source, or all of them, on the test split.
 
@@ -180,6 +180,7 @@ def evaluate(
       functions: how many, the first of the split.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       eps, s, stage: a selection as in `hop.load`; all stages by default.
+      problem: the problem object, for a PDE of your own.
 
     Returns:
       {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
@@ -189,30 +190,30 @@ def evaluate(
     store = Store.find(source)
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
-    config = config_lib.with_data_dir(config_lib.stored(store.config()), data_dir)
-    experiment = config_lib.build(config)
+    experiment = stored_experiment(store, problem, data_dir)
     judge = Judge.of(experiment, "test", functions)
     rows = []
     for info in chosen:
-        operator = open_stage(store, info)
+        operator = open_stage(store, info, problem=problem)
         row = {"stage": info.stage, "s": info.s, "eps": info.eps, **judge.scores(operator)}
         rows.append(row | {"gauge": judge.trust(operator), "place": info.record.get("place")})
-    return {"problem": config.problem["name"], "functions": judge.functions, "stages": rows}
+    name = experiment.config.problem.get("name") or type(experiment.problem).__name__
+    return {"problem": name, "functions": judge.functions, "stages": rows}
 
 
-def info(source: str) -> dict[str, Any]:
+def info(source: str, problem: Problem | None = None) -> dict[str, Any]:
     """What a source holds: problem, network, stages and the versions that made them.
 
     The scores of a workdir's stages are those of training, a published model's those of its card.
     """
     store = Store.find(source)
-    config = config_lib.stored(store.config())
-    ansatz = config_lib.build(config).ansatz
+    experiment = stored_experiment(store, problem)
+    config, ansatz = experiment.config, experiment.ansatz
     stages = store.stages()
     made = stages[-1].metadata["versions"]
     return {
         "source": str(store.root),
-        "problem": named(config.problem),
+        "problem": named({"name": type(ansatz.problem).__name__, **config.problem}),
         "network": named(config.network),
         "strategy": named(config.strategy),
         "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
@@ -224,4 +225,4 @@ def info(source: str) -> dict[str, Any]:
 def named(options: Mapping[str, Any]) -> str:
     """A group of a config as people read it: its name, and its other fields."""
     rest = ", ".join(f"{key}={value}" for key, value in options.items() if key != "name")
-    return f"{options['name']} ({rest})"
+    return f"{options['name']} ({rest})" if rest else options["name"]

@@ -169,7 +169,9 @@ class Operator:
     def _named(self, u: Any) -> Any:
         """The unknowns by name, where there are several."""
         names = self.ansatz.problem.unknowns
-        return dict(zip(names, u, strict=True)) if len(names) > 1 else u
+        if len(names) == 1:
+            return u
+        return dict(zip(names, u if u.size else [u] * len(names), strict=True))
 
     def _evaluate(self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
         """What a program makes of the arguments of a call."""
@@ -182,7 +184,9 @@ class Operator:
         x = args[-1] if len(args) == takes else x
         x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
         in_jax = any(isinstance(given, Array) for given in (*_each(u0), x))
-        u0, x = jax.tree.map(_at_hand, u0), _at_hand(x)
+        if isinstance(u0, Mapping):
+            u0 = {name: _at_hand(given) for name, given in u0.items()}
+        u0, x = _at_hand(u0), _at_hand(x)
         with ambient.numerics(self.dtype):
             values = self._checked(u0, sensors)
             traced = any(map(_is_traced, jax.tree.leaves(self.params)))
@@ -339,7 +343,7 @@ class Operator:
                 "function"
             )
         found = finite(values.reshape(-1, 1), self.dtype, name=name)
-        _warn_outside(name, found, law, "or train on a law that holds it")
+        _warn_outside(name, found, law, "so train on a law that holds it")
         return found
 
     def _fitted(self, values: Any, points: np.ndarray, law: Law) -> Any:
@@ -408,15 +412,27 @@ def open_stage(
     store: Store, info: StageInfo, *, verify: bool = True, problem: Problem | None = None
 ) -> Operator:
     """The operator of a stage found in a store."""
-    config = config_lib.stored(store.config())
-    if problem is not None:
-        config_lib.check_problem(problem, info.metadata["problem"])
-    ansatz = config_lib.build(config, problem).answer
+    experiment = stored_experiment(store, problem)
+    config, ansatz = experiment.config, experiment.answer
     config_lib.check_problem(ansatz.problem, info.metadata["problem"])
     with config.precision():
         like = jax.eval_shape(ansatz.init, ambient.key(0))
     params = store.params(info, like, verify)
     return Operator(ansatz, params, Lam(info.s, info.eps), config)
+
+
+def stored_experiment(
+    store: Store, problem: Problem | None = None, data_dir: str = ""
+) -> config_lib.Experiment:
+    """The experiment of a store, with the problem object of its PDE where that is one's own.
+
+    Raises:
+      UserError: the object is of another class, or a config that this version does not know.
+    """
+    config = config_lib.with_data_dir(config_lib.stored(store.config()), data_dir)
+    if problem is not None:
+        config_lib.check_problem(problem, store.stages()[-1].metadata["problem"])
+    return config_lib.build(config, problem)
 
 
 def select(

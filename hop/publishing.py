@@ -29,7 +29,7 @@ from hop.checkpoints import StageInfo, Store, write_model
 from hop.errors import UserError
 from hop.evaluation import Judge, named
 from hop.laws import Law
-from hop.operators import open_stage
+from hop.operators import open_stage, stored_experiment
 from hop.problem import Problem
 
 _SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}
@@ -44,6 +44,7 @@ def publish(
     functions: int = 1000,
     data_dir: str = "",
     say: Callable[[str], None] = lambda text: None,
+    problem: Problem | None = None,
 ) -> Path:
     """Adds a model, or stages to one, and writes its card.
 
@@ -55,6 +56,7 @@ def publish(
       functions: of the test split, on which each stage is scored.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       say: hears of each stage before it is scored, which can take minutes.
+      problem: the problem object, for a PDE of your own.
 
     Returns:
       The model's folder.
@@ -76,7 +78,7 @@ def publish(
     busy = f"another job is publishing to {home}; wait for it, then run the same command again"
     with files.owned(home.with_name(f".{name}.lock"), busy):
         _put_right(home)
-        return _grown(home, store, chosen, functions, data_dir, say)
+        return _grown(home, store, chosen, functions, data_dir, say, problem)
 
 
 def _grown(
@@ -86,6 +88,7 @@ def _grown(
     functions: int,
     data_dir: str,
     say: Callable[[str], None],
+    problem: Problem | None,
 ) -> Path:
     """The model at `home`, with the chosen stages of a workdir beside those that it has."""
     name, config = home.name, config_lib.stored(store.config())
@@ -102,19 +105,21 @@ def _grown(
     new = [i for i in chosen if _place(i) not in map(_place, kept)]
     if not new:
         raise UserError(f"{home} holds every one of these stages already; nothing was written")
-    experiment = config_lib.build(config_lib.with_data_dir(config, data_dir))
+    experiment = stored_experiment(store, problem, data_dir)
     judge = Judge.of(experiment, "test", functions)
     made = []
     for info in new:
         say(f"scoring the stage at s={info.s:g}, eps={info.eps:g} against the reference")
-        operator = open_stage(store, info)
+        operator = open_stage(store, info, problem=problem)
         test = judge.scores(operator) | {"functions": functions if judge.functions else 0}
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))
-    made += [(open_stage(model, info).params, dict(info.metadata)) for info in kept]
+    made += [
+        (open_stage(model, info, problem=problem).params, dict(info.metadata)) for info in kept
+    ]
     made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
     whole, before = _beside(home)
     write_model(whole, model.config() if kept else made[0][1]["config"], made)
-    (whole / "README.md").write_text(card(name, Store(whole)), encoding="utf-8")
+    (whole / "README.md").write_text(card(name, Store(whole), problem), encoding="utf-8")
     files.settle(whole)
     if home.exists():
         files.move(home, before)
@@ -173,10 +178,11 @@ def _chosen(stages: Sequence[StageInfo], eps: Sequence[float]) -> list[StageInfo
     return found
 
 
-def card(name: str, store: Store) -> str:
+def card(name: str, store: Store, problem: Problem | None = None) -> str:
     """The model card, Markdown, from what the stages say of themselves."""
     config, stages = config_lib.stored(store.config()), store.stages()
-    experiment = config_lib.build(config)
+    experiment = stored_experiment(store, problem)
+    own = "" if "name" in config.problem else ", problem=problem"
     problem, laws = experiment.problem, experiment.problem.inputs
     count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
     tested = stages[0].metadata["test"]["functions"]
@@ -198,7 +204,7 @@ def card(name: str, store: Store) -> str:
     text = [
         f"# {name}",
         about,
-        f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g})\n'
+        f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g}{own})\n'
         f"u = {call(problem)}\n```",
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
@@ -207,7 +213,7 @@ def card(name: str, store: Store) -> str:
         files.table(head, rows),
     ]
     facts = [
-        f"* Problem: {named(config.problem)}",
+        f"* Problem: {named({'name': type(problem).__name__, **config.problem})}",
         *(f"* Input `{name}`: {_told(law)}" for name, law in laws.items()),
         f"* Network: {named(config.network)}; {waves}{count:,} parameters, "
         f"{config.train.precision}",

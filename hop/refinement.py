@@ -18,7 +18,7 @@ from hop import config as config_lib
 from hop.checkpoints import StageInfo, Store, Workdir
 from hop.config import Config
 from hop.errors import UserError
-from hop.problem import Lam
+from hop.problem import Lam, Problem
 from hop.sharding import is_chief
 
 
@@ -72,6 +72,7 @@ def refine(
     workdir: str | os.PathLike,
     reporter: training.Reporter,
     command: str = "",
+    problem: Problem | None = None,
     **options: Any,
 ) -> list[training.Record]:
     """Trains a refinement in a workdir, or goes on where that stopped.
@@ -79,7 +80,7 @@ def refine(
     Args:
       source: a workdir or a pretrained model's name.
       config: of `config_for`; all but problem, network, precision and the path's start may differ.
-      workdir, reporter, command, options: as in `hop.training.train`.
+      workdir, reporter, command, problem, options: as in `hop.training.train`.
 
     Returns:
       A record per stage, that of the start first.
@@ -88,7 +89,7 @@ def refine(
       UserError, RunError: as in `hop.training.train`; the start is damaged, or the config is not of
         the source's problem, network and precision.
     """
-    experiment = config_lib.build(config)
+    experiment = config_lib.build(config, problem)
     layout = experiment.layout()
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
@@ -120,4 +121,4 @@ def refine(
                 kept |= {"bookmark": dataclasses.asdict(mark)}
                 kept["record"] = {**start.record, "stage": 0, "total_steps": 0}
                 folder.save_stage(0, state.params, state, kept)
-    return training.train(config, workdir, reporter, command=command, **options)
+    return training.train(config, workdir, reporter, problem, command, **options)

@@ -5,11 +5,13 @@
 from hop.config.experiments import Experiment, build, check_problem, problem_class
 from hop.config.schema import (
     KINDS, AnsatzConfig, Config, MeshConfig, PathConfig, TrainConfig, check_alike, completed,
-    experiment, find, modules, options_for, parse, stored, to_json, with_data_dir,
+    defaults, experiment, find, modules, options_for, parse, stored, to_json, with_data_dir,
+    with_options,
 )
 
 __all__ = [
     "KINDS", "AnsatzConfig", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig",
-    "build", "check_alike", "check_problem", "completed", "experiment", "find", "modules",
-    "options_for", "parse", "problem_class", "stored", "to_json", "with_data_dir",
+    "build", "check_alike", "check_problem", "completed", "defaults", "experiment", "find",
+    "modules", "options_for", "parse", "problem_class", "stored", "to_json", "with_data_dir",
+    "with_options",
 ]

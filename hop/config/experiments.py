@@ -1,6 +1,8 @@
 """From a config to an experiment: objects, each of which checks itself against the others."""
 
 import dataclasses
+import os
+import sys
 from collections.abc import Mapping
 
 from hop.ansatz import Ansatz
@@ -120,12 +122,23 @@ def _check_functions(made: Experiment) -> None:
 
 def problem_class(problem: Problem) -> str:
     """What a checkpoint notes of its problem, beside the config."""
-    return f"{type(problem).__module__}.{type(problem).__qualname__}"
+    return _name_of(type(problem))
+
+
+def _name_of(cls: type) -> str:
+    """MODULE.CLASS; of a class of the script that runs, the module that its file would be."""
+    module = cls.__module__
+    if module == "__main__":
+        file = getattr(sys.modules[module], "__file__", None)  # none in a notebook
+        module = os.path.basename(file).removesuffix(".py") if file else module
+    return f"{module}.{cls.__qualname__}"
 
 
 def check_problem(problem: Problem, trained: str) -> None:
     """Refuses a problem object that is not of the class, or a subclass, that a stage noted."""
-    if trained not in {f"{c.__module__}.{c.__qualname__}" for c in type(problem).__mro__}:
+    family = type(problem).__mro__
+    older = {f"__main__.{c.__qualname__}" for c in family}  # versions noted no file
+    if trained not in older | {_name_of(c) for c in family}:
         raise UserError(
             f"this was trained with a problem of class {trained}; pass such an object as problem="
         )

@@ -1,8 +1,10 @@
 """Config files: from FILE.py[:VARIANT] and overrides `--config.FIELD=VALUE` to a Config."""
 
 import dataclasses
+import importlib.util
 import inspect
 import runpy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,15 @@ from hop import config as config_lib
 from hop import files
 from hop.config import Config
 from hop.errors import UserError
+from hop.problem import Problem, failing
 from hop.share import share
 
 
-def read(file: str, words: Sequence[str] = ()) -> Config:
+def read(file: str, words: Sequence[str] = (), own: type[Problem] | None = None) -> Config:
     """The config that FILE.py[:VARIANT] gives, overridden by words as on the command line.
 
-    Shipped files are found as configs/NAME.py from anywhere.
+    Shipped files are found as configs/NAME.py from anywhere. With a class of problems of one's own,
+    `config.problem` holds its options.
 
     Raises:
       UserError: no such file, one that fails, or overrides that do not fit it.
@@ -38,7 +42,58 @@ def read(file: str, words: Sequence[str] = ()) -> Config:
         raise _unreadable(error) from error
     if not hasattr(skin, "to_dict"):
         raise UserError("get_config() of the config file returned no ConfigDict; return one")
+    if own is not None:
+        skin.problem = config_lib.defaults(own) | skin.problem.to_dict()
     return _overridden(skin, words)
+
+
+def problem_class(name: str) -> type[Problem]:
+    """The class of problems in FILE.py[:Class]; the file is run, and is a module of its name.
+
+    Raises:
+      UserError: no such file, one that fails, or not one such class in it.
+    """
+    whole = files.path(name).is_file()  # a colon may be part of a name
+    file, _, wanted = (name, "", "") if whole else name.rpartition(":")
+    path = files.path(file or name)
+    if not path.is_file():
+        raise UserError(f"no file {name}; name one with a class of hop.Problem, FILE.py[:Class]")
+    module = _run_as_module(path)
+    found = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Problem) and value.__module__ == path.stem
+    }
+    if wanted:
+        found = {key: value for key, value in found.items() if key == wanted}
+    if len(found) != 1:
+        what = f"{', '.join(found)}: name one, {path.name}:CLASS" if found else "none"
+        raise UserError(f"{name} must hold a class that derives from hop.Problem; it holds {what}")
+    return next(iter(found.values()))
+
+
+def _run_as_module(path: Path) -> Any:
+    """The module that a file is, imported under its own name and beside its neighbours."""
+    known = sys.modules.get(path.stem)
+    if known is not None:
+        if Path(getattr(known, "__file__", None) or "").resolve() == path.resolve():
+            return known
+        raise UserError(f"{path.name} has the name of another module; rename the file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[path.stem]
+        if isinstance(error, UserError):
+            raise
+        raise failing(str(path), error) from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
 
 
 def override(config: Config, words: Sequence[str]) -> Config:

@@ -322,7 +322,7 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
         for name in names or list(found[group]):
             del found[group][name]
     for kind in KINDS:
-        if kind == "problem" and not found[kind]:
+        if kind == "problem" and "name" not in found[kind]:
             continue  # an object of the caller's
         found[kind] = json.loads(json.dumps(_options(kind, found[kind]["name"]))) | found[kind]
     return found
@@ -391,11 +391,26 @@ def make(kind: str, options: Options) -> Any:
       UserError: no name, no such module, or options that it does not take.
     """
     if not isinstance(options.get("name"), str):
-        hint = ", or pass an object as problem= in Python" if kind == "problem" else ""
+        hint = ", or your own with --problem=FILE.py (in Python problem=)" * (kind == "problem")
         raise UserError(f"config.{kind}.name is missing; name a module of {KINDS[kind]}{hint}")
     rest = {key: value for key, value in options.items() if key != "name"}
-    cls = find(kind, options["name"])
-    return _parse(cls, rest, f"config.{kind}", partial=True)
+    return with_options(find(kind, options["name"]), kind, rest)
+
+
+def with_options(cls: type, kind: str, options: Options) -> Any:
+    """An object of a class of one's own, with the options of a group of the config.
+
+    Raises:
+      UserError: options that it does not take, or a class that is no dataclass.
+    """
+    if not dataclasses.is_dataclass(cls):
+        raise UserError(f"{cls.__name__} is no dataclass; put @dataclasses.dataclass(frozen=True)")
+    return _parse(cls, options, f"config.{kind}", partial=True)
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """The options of a class of one's own, at their defaults."""
+    return dataclasses.asdict(with_options(cls, "problem", {}))
 
 
 def _parse(cls: type, values: Mapping[str, Any], where: str, partial: bool = False) -> Any:

@@ -50,7 +50,7 @@ class Field(abc.ABC):
     @property
     def count(self) -> int:
         """n."""
-        return len(self.coefficients)
+        return self.coefficients.shape[0]
 
     @abc.abstractmethod
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
@@ -202,7 +202,7 @@ def assemble(
     """
     dim = x.shape[1]
     at = dict(zip(columns(axes, dim), axes, strict=True))
-    zero = jnp.zeros((n, len(x)), x.dtype)
+    zero = jnp.zeros((n, x.shape[0]), x.dtype)
     space = in_space(labels, dim)
 
     def of(label: str) -> Array:
@@ -239,7 +239,7 @@ class Constant(Field):
         return assemble(lambda letters: self(x), self.count, x, "", labels)
 
     def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
-        values = jnp.broadcast_to(jnp.asarray(self.coefficients), (self.count, len(x)))
+        values = jnp.broadcast_to(jnp.asarray(self.coefficients), (self.count, x.shape[0]))
         return jnp.zeros_like(values) if order else values
 
 

@@ -1,13 +1,12 @@
 """The soft conditions, rows of u at the points where the problem asks for them."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
-from hop import problem as roles
 from hop.ansatz import Ansatz, Inputs
 from hop.derivatives import Jet, closure, partials
 from hop.homotopy.terms import Stage, Term, View
@@ -36,16 +35,25 @@ class Condition(Term):
 
     def together(self, rows: Jet, view: View) -> Array:
         """(n, m), those of all conditions side by side."""
-        made = [of(part) for _, of, part in _conditions(rows, view)]
-        return jnp.concatenate([_beside(block) for block in made], axis=1)
+        lam, made, first = view.stage.lam, [], 0
+        for condition in view.ansatz.problem.conditions(lam):
+            u = []
+            for x in condition.points:
+                part = slice(first, first + len(x))
+                u.append({label: value[..., part] for label, value in rows.items()})
+                first += len(x)
+            x = jnp.asarray(condition.points[0], view.x.dtype)
+            a = view.ansatz.input_jet(view.inputs, x, lam, condition.derivatives)
+            made.append(_beside(condition.rows(tuple(u), a, lam)))
+        return jnp.concatenate(made, axis=1)
 
     def drawn(self, rows: Array, view: View, draw: Callable[[Array], Array]) -> Term:
         """Some of the rows, where each belongs to a point of its own, and u is one unknown.
 
         They are linearised in the jet of u there, which decides them.
         """
-        jet = self.rows(view)
-        single = all(len(c.points) == 1 for c, _, _ in _conditions(jet, view))
+        jet, given = self.rows(view), view.ansatz.problem.conditions(view.stage.lam)
+        single = all(len(condition.points) == 1 for condition in given)
         if jet[""].ndim > 2 or rows.shape != jet[""].shape or not single:
             return self
         at = draw(rows)
@@ -71,27 +79,6 @@ class Drawn(Condition):
     def together(self, rows: Jet, view: View) -> Array:
         line = view.points.beside
         return line["rest"][None] + sum(s[None] * rows[k] for k, s in line["slopes"].items())
-
-
-def _conditions(
-    rows: Jet, view: View
-) -> Iterator[tuple[roles.Condition, Callable[[Any], Array], Any]]:
-    """Every condition, what makes its rows, and its sets of jets."""
-    first = 0
-    for condition in view.ansatz.problem.conditions(view.stage.lam):
-        sets = []
-        for x in condition.points:
-            part = slice(first, first + len(x))
-            sets.append({label: value[..., part] for label, value in rows.items()})
-            first += len(x)
-        x = jnp.asarray(condition.points[0], view.x.dtype)
-        labels = condition.derivatives
-        a = view.ansatz.input_jet(view.inputs, x, view.stage.lam, labels)
-
-        def of(u: Any, c: roles.Condition = condition, a: Any = a) -> Array:
-            return c.rows(u, a, view.stage.lam)
-
-        yield condition, of, tuple(sets)
 
 
 def _beside(block: Array) -> Array:
