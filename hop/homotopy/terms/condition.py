@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from hop import problem as roles
 from hop.ansatz import Ansatz, Inputs
-from hop.derivatives import Jet, closure, partials
+from hop.derivatives import GRADIENT, Jet, closure, partials
 from hop.homotopy.terms import Stage, Term, View
 from hop.samplers import Points
 
@@ -42,11 +43,14 @@ class Condition(Term):
     def drawn(self, rows: Array, view: View, draw: Callable[[Array], Array]) -> Term:
         """Some of the rows, where each belongs to a point of its own, and u is one unknown.
 
-        They are linearised in the jet of u there, which decides them.
+        They are linearised in the jet of u there, of labels that letters spell, which decides them.
         """
         jet = self.rows(view)
-        single = all(len(c.points) == 1 for c, _, _ in _conditions(jet, view))
-        if jet[""].ndim > 2 or rows.shape != jet[""].shape or not single:
+        apart = all(
+            len(c.points) == 1 and jax.eval_shape(of, part).shape[1:] == (len(c.points[0]),)
+            for c, of, part in _conditions(jet, view)
+        )
+        if jet[""].ndim > 2 or GRADIENT in jet or not apart:
             return self
         at = draw(rows)
         slopes = {k: v[0, at] for k, v in partials(lambda j: self.together(j, view), jet).items()}
