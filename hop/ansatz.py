@@ -1,6 +1,7 @@
 """The ansatz u_θ: a network inside a problem, as jets and residuals at collocation points."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,11 +12,32 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
-from hop.derivatives import Jet, closure, for_chain_rule, jet, mirror, pull, push, rescale
+from hop.derivatives import (
+    GRADIENT,
+    LAPLACIAN,
+    Jet,
+    closure,
+    for_chain_rule,
+    jet,
+    mirror,
+    pull,
+    push,
+    rescale,
+    spelled,
+)
 from hop.errors import check_range
 from hop.laws import Field
 from hop.networks import Network, Params, Values
-from hop.problem import Featured, Knowing, Lam, Problem, Reduced, Traced
+from hop.problem import (
+    Featured,
+    Knowing,
+    Lam,
+    Problem,
+    Reduced,
+    Traced,
+    in_time,
+    letters,
+)
 
 Jets = list[Jet]
 
@@ -88,15 +110,18 @@ class Ansatz:
 
         By default those that the residual needs.
         """
-        labels = self.derivatives if derivatives is None else closure(derivatives)
+        labels = self._labels(derivatives)
         problem, jets = self.problem, self._sources(params, inputs, x, lam, labels)
         traces = problem.traces if isinstance(problem, Traced) else lambda x: ()
+        order = max(map(len, spelled(labels)))
+        every = map("".join, itertools.combinations_with_replacement(letters(problem), order))
+        mixed = closure((*labels, *every))
         for i in range(len(traces(columns(x)))):
 
             def there(points: Array, i: int = i) -> Array:
                 return rows(traces(columns(points))[i])
 
-            found = self._sources(params, inputs, there(x), lam, labels)
+            found = self._sources(params, inputs, there(x), lam, mixed)
             jets += [pull(source, there, x, labels) for source in found]
         known = self.input_jet(inputs, x, lam, for_chain_rule(labels))
 
@@ -130,7 +155,7 @@ class Ansatz:
 
         By default with the derivatives that the residual needs.
         """
-        labels = self.derivatives if derivatives is None else closure(derivatives)
+        labels = self._labels(derivatives)
         fields, problem = self._fields(inputs), self.problem
         found = {name: field.jet(x, tuple(labels)) for name, field in fields.items()}
         if not isinstance(problem, Knowing):
@@ -161,6 +186,13 @@ class Ansatz:
         """H(u_θ; s, ε) at the points."""
         u, a = self.reads(params, inputs, x, lam), self.input_jet(inputs, x, lam)
         return self.equation(u, x, a, lam)
+
+    def _labels(self, derivatives: Sequence[str] | None) -> tuple[str, ...]:
+        """Those asked for, closed. ∇ and Δ of a problem in time are over space, as t says."""
+        if derivatives is None:
+            return self.derivatives
+        over_space = in_time(self.problem) and {GRADIENT, LAPLACIAN} & set(derivatives)
+        return closure((*derivatives, "t") if over_space else derivatives)
 
     def _fields(self, inputs: Inputs) -> Mapping[str, Field]:
         laws = self.problem.inputs

@@ -33,15 +33,20 @@ _AXES = {"x": 0, "y": 1, "z": 2, "t": -1}
 def closure(labels: Iterable[str]) -> tuple[str, ...]:
     """The labels with the value and every derivative that they imply, shortest first.
 
-    `closure(["xx"])` is `("", "x", "xx")`.
+    `closure(["xx"])` is `("", "x", "xx")`; a label has its letters in the order x, y, z, t.
     """
     found = {""} | {
         "".join(part)
         for label in labels
         for order in range(len(label) + 1)
-        for part in itertools.combinations(sorted(label), order)
+        for part in itertools.combinations(spelling(label), order)
     }
     return tuple(sorted(found, key=lambda label: (len(label), label)))
+
+
+def spelling(label: str) -> str:
+    """The letters of a derivative in the order x, y, z, t, as labels have them."""
+    return "".join(sorted(label, key="xyzt".find))
 
 
 def spelled(labels: Iterable[str]) -> tuple[str, ...]:
@@ -181,7 +186,8 @@ def pull(
     """The jet of x ↦ F(τ(x)) from that of F at the points τ(x), by the chain rule.
 
     Args:
-      jet_there: of F, at the points τ(x) (q, d), or at one point for all; as `push` asks for.
+      jet_there: of F, at the points τ(x) (q, d), or at one point for all: every derivative up to
+        the order of `labels`, where τ may mix the coordinates.
       there: τ, which takes points (q, d) row by row.
       x: points (q, d).
       labels: the derivatives asked for, without Δ and ∇.
@@ -190,6 +196,7 @@ def pull(
       UserError: Δ or ∇ is asked for.
     """
     names, start = spelled(labels), there(x)
+    given = {k: jet_there[k] for k in spelled(jet_there)}
     if closure(labels) != names:
         raise UserError(
             "a lift that reads the network elsewhere (`traces`) has no Δ or ∇; let derivatives "
@@ -197,7 +204,7 @@ def pull(
         )
 
     def displaced(h: Array) -> Array:
-        return _taylor({k: jet_there[k] for k in names}, (there(x + h[None, :]) - start).T)
+        return _taylor(given, (there(x + h[None, :]) - start).T)
 
     return jet(displaced, jnp.zeros(x.shape[-1], x.dtype), names)
 
@@ -265,5 +272,6 @@ def _taylor(jet: Mapping[str, Array], h: Array) -> Array:
     for label, value in jet.items():
         if label:
             factor = 1 / math.prod(math.factorial(label.count(c)) for c in set(label))
-            total = total + value * (factor * math.prod(h[_AXES[c]] for c in label))
+            moved = jnp.asarray(factor * math.prod(h[_AXES[c]] for c in label))
+            total = total + value * moved.reshape((1,) * (value.ndim - moved.ndim) + moved.shape)
     return total

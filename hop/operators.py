@@ -22,7 +22,7 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo, Store
 from hop.config import Config
-from hop.derivatives import LAPLACIAN, Jet
+from hop.derivatives import LAPLACIAN, Jet, spelling
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.laws import Law
@@ -482,7 +482,7 @@ def _label(problem: Problem, order: Any) -> str:
             f"order={order!r} is no derivative; give a number or the letters {', '.join(known)}, "
             f"as 'x' or 'xx', {_MOST_DERIVATIVES} at most"
         )
-    return "".join(sorted(label))
+    return spelling(label)
 
 
 def finite(u0: Any, dtype: np.dtype, first: int = 0, name: str = "u0") -> Any:

@@ -29,7 +29,16 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
-from hop.derivatives import GRADIENT, LAPLACIAN, Jet, activate, for_chain_rule, in_space, push
+from hop.derivatives import (
+    GRADIENT,
+    LAPLACIAN,
+    Jet,
+    activate,
+    for_chain_rule,
+    in_space,
+    push,
+    spelling,
+)
 from hop.domain import Box
 from hop.errors import UserError
 
@@ -415,7 +424,7 @@ class MappedField(Field):
 
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         out = activate(self.function, self.base.jet(x, for_chain_rule(labels)), x)
-        return {label: out["".join(sorted(label))] for label in labels}
+        return {label: out[spelling(label)] for label in labels}
 
     def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         return _derivative(lambda at: self.function(self.base(at)), x, order)
@@ -502,7 +511,7 @@ class TimesField(Field):
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         base = self.base.jet(x, for_chain_rule(labels))
         out = push(lambda a, at: a * self._at(at), (base,), x, labels)
-        return {label: out["".join(sorted(label))] for label in labels}
+        return {label: out[spelling(label)] for label in labels}
 
     def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         return _derivative(lambda at: self.base(at) * self._at(at), x, order)

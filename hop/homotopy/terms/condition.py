@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from hop.ansatz import Ansatz, Inputs
-from hop.derivatives import Jet, closure, partials
+from hop.derivatives import GRADIENT, Jet, closure, partials
 from hop.homotopy.terms import Stage, Term, View
 from hop.samplers import Points
 
@@ -35,6 +35,27 @@ class Condition(Term):
 
     def together(self, rows: Jet, view: View) -> Array:
         """(n, m), those of all conditions side by side."""
+        return jnp.concatenate([_beside(block) for block in self._blocks(rows, view)], axis=1)
+
+    def drawn(self, rows: Array, view: View, draw: Callable[[Array], Array]) -> Term:
+        """Some of the rows, where each belongs to a point of its own, and u is one unknown.
+
+        They are linearised in the jet of u there, of labels that letters spell, which decides them.
+        """
+        jet, given = self.rows(view), view.ansatz.problem.conditions(view.stage.lam)
+        apart = all(
+            len(condition.points) == 1 and block.shape[1:] == (len(condition.points[0]),)
+            for condition, block in zip(given, self._blocks(jet, view), strict=True)
+        )
+        if jet[""].ndim > 2 or GRADIENT in jet or not apart:
+            return self
+        at = draw(rows)
+        slopes = {k: v[0, at] for k, v in partials(lambda j: self.together(j, view), jet).items()}
+        rest = rows[0, at] - sum(slope * jet[k][0, at] for k, slope in slopes.items())
+        return Drawn(self.w, Points(view.x[at], {"slopes": slopes, "rest": rest}))
+
+    def _blocks(self, rows: Jet, view: View) -> list[Array]:
+        """The rows of every condition, as it gives them."""
         lam, made, first = view.stage.lam, [], 0
         for condition in view.ansatz.problem.conditions(lam):
             u = []
@@ -44,22 +65,8 @@ class Condition(Term):
                 first += len(x)
             x = jnp.asarray(condition.points[0], view.x.dtype)
             a = view.ansatz.input_jet(view.inputs, x, lam, condition.derivatives)
-            made.append(_beside(condition.rows(tuple(u), a, lam)))
-        return jnp.concatenate(made, axis=1)
-
-    def drawn(self, rows: Array, view: View, draw: Callable[[Array], Array]) -> Term:
-        """Some of the rows, where each belongs to a point of its own, and u is one unknown.
-
-        They are linearised in the jet of u there, which decides them.
-        """
-        jet, given = self.rows(view), view.ansatz.problem.conditions(view.stage.lam)
-        single = all(len(condition.points) == 1 for condition in given)
-        if jet[""].ndim > 2 or rows.shape != jet[""].shape or not single:
-            return self
-        at = draw(rows)
-        slopes = {k: v[0, at] for k, v in partials(lambda j: self.together(j, view), jet).items()}
-        rest = rows[0, at] - sum(slope * jet[k][0, at] for k, slope in slopes.items())
-        return Drawn(self.w, Points(view.x[at], {"slopes": slopes, "rest": rest}))
+            made.append(condition.rows(tuple(u), a, lam))
+        return made
 
 
 @dataclasses.dataclass(frozen=True)
