@@ -106,7 +106,7 @@ def test_its_operator_takes_inputs_by_name_and_names_its_unknowns(trained):
     assert not np.allclose(op({"f": f, "kappa": 2 * kappa}, x)["p"], u["p"], atol=1e-5)
     slopes = op.derivative({"f": f, "kappa": kappa}, x, "x")
     h = 1e-3
-    moved = [op({"f": f, "kappa": kappa}, x + [[d, 0]])["p"] for d in (0, h)]
+    moved = [op({"f": f, "kappa": kappa}, x + np.array([[d, 0]]))["p"] for d in (0, h)]
     np.testing.assert_allclose(slopes["p"], (moved[1] - moved[0]) / h, atol=2e-2)
     assert op.residual({"f": f, "kappa": kappa}, x).shape == (2, 3, 7)
     in_jax = op({"f": jnp.asarray(f), "kappa": kappa}, x)
