@@ -138,7 +138,9 @@ class AtEnd:
         outputs: int = 1,
         plain: int | None = None,
     ) -> Params:
-        return self.network.init(key, dim + 1, sensors, outputs, (plain or dim) + 1)
+        return self.network.init(
+            key, dim + 1, sensors, outputs, 1 + (dim if plain is None else plain)
+        )
 
     def features(
         self, params: Params, values: Values, y: Array, labels: Sequence[str], embed: Any = None

@@ -1,5 +1,6 @@
 """Time marching, and what it refuses."""
 
+import dataclasses
 import math
 
 import jax
@@ -12,8 +13,10 @@ import hop
 from hop import config as config_lib
 from hop import plotting
 from hop.ansatz import Ansatz
+from hop.domain import Box
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
+from hop.networks.nonlinear_deeponet import NonlinearDeepONet
 from hop.problem import Lam
 from hop.problems.burgers_steady import BurgersSteady
 from hop.strategies.sequence_to_sequence import SequenceToSequence
@@ -119,3 +122,17 @@ def test_time_marching_takes_a_laplacian_over_space_alone():
                 found.append(ansatz.residual(params, {}, x, lam))
     assert np.abs(found[0]).max() > 1e-2
     np.testing.assert_allclose(found[2:], found[:2], rtol=1e-11, atol=1e-11)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ring(BurgersSteady):
+    """The same on a circle, where the decoder of what answers sees no plain coordinate but t."""
+
+    domain = Box((0.0,), (1.0,), periodic=("x",))
+
+
+def test_a_windows_answer_on_a_circle_has_the_parameters_that_were_trained():
+    network = NonlinearDeepONet((4,), (4,), 2, channels=2, decoder=(4,))
+    pair = SequenceToSequence(windows=2).trained(Ansatz(Ring("unit"), network))
+    trained, answer = (jax.eval_shape(ansatz.init, jax.random.key(0)) for ansatz in pair)
+    assert trained == answer
