@@ -16,6 +16,7 @@ from hop.domain import Box
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
 from hop.homotopy.terms.condition import Condition as ConditionTerm
+from hop.homotopy.terms.residual import Residual
 from hop.laws.gaussian_field import GaussianField
 from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
@@ -135,10 +136,12 @@ class OnLine(Plain):
 
 LINES = {
     "mlp": (MLP((5,)), (), ()),
-    "operator": (NonlinearDeepONet((4,), (4,), 3, channels=2, decoder=(4,)), (("a", LAW),), ()),
-    "odd operator": (NonlinearDeepONet((4,), (4,), 3, channels=2, decoder=(4,)), (("a", LAW),),
-                     ("x",)),
-}  # fmt: skip
+    "odd operator": (
+        NonlinearDeepONet((4,), (4,), 3, channels=2, decoder=(4,)),
+        (("a", LAW),),
+        ("x",),
+    ),
+}
 
 
 @pytest.mark.parametrize("moving", [False, True], ids=["one point", "a point for each"])
@@ -251,7 +254,7 @@ def test_a_known_part_is_exact(eps):
     network, lam = DeepONet((4,), (4,), 3), Lam(0.2, eps)
     ansatz, params, inputs = made(Heat(), network)
     problem, x = ansatz.problem, inside(Heat.domain, 5)
-    labels = ("", "x", "t", "xx", "tt")
+    labels = ("", "x", "t", "xx", "xt", "tt")
 
     @jax.jit
     def everything():
@@ -269,6 +272,7 @@ def test_a_known_part_is_exact(eps):
         "x": (c * kappa) @ cosines,
         "t": -eps * (c * kappa**2) @ sines,
         "xx": -(c * kappa**2) @ sines,
+        "xt": -eps * (c * kappa**3) @ cosines,
         "tt": eps**2 * (c * kappa**4) @ sines,
     }
     agree(jets["heat"], exact)
@@ -382,6 +386,17 @@ def test_a_reduced_residual_is_that_of_the_lifted_jet():
         assert np.abs(expected).min() > 1e-3
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
         np.testing.assert_allclose(u[:, [0, -1]], 0.0, atol=1e-13)
+
+
+def test_rows_at_one_point_see_the_trace_that_all_points_see():
+    """The Jacobian goes point by point, and the trace is one point for all."""
+    ansatz, params, _ = made(OnLine(), MLP((4,)))
+    stage = Stage(jnp.int32(1), LAM, LAM, jnp.float64(1))
+    goal = Loss((Residual(),), ansatz, params, {}, Points(inside(INTERVAL), jnp.ones(4)), stage)
+    both = jax.jit(lambda p: (goal.jacobian(p)[1], jax.jacrev(goal.vector)(p)))
+    jacobian, expected = both(params)
+    flat = [leaf.reshape(4, -1) for leaf in jax.tree.leaves(expected)]
+    np.testing.assert_allclose(jacobian, np.concatenate(flat, axis=1), rtol=1e-10, atol=1e-12)
 
 
 # Δ and ∇ of operators.

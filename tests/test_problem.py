@@ -633,8 +633,14 @@ class Layer(Problem):
         return x * network - (jnp.exp((x - 1) / lam.eps) - low) / (1 - low)
 
 
+@dataclasses.dataclass(frozen=True)
 class Divided(Problem):
-    """u g = 1 with a known part g = x + ε² that has λ in it: again N = 1 solves every stage."""
+    """u g = 1 with a known part g = x + ε² that has λ in it: again N = 1 solves every stage.
+
+    Or u g = 1 + ε, where N follows the path as well.
+    """
+
+    moves: bool = False
 
     domain = INTERVAL
 
@@ -642,17 +648,17 @@ class Divided(Problem):
         return {"g": x.T + lam.eps**2}
 
     def residual(self, u, x, a, lam):
-        return u[""] * a["g"][""] - 1
+        return u[""] * a["g"][""] - 1 - (lam.eps if self.moves else 0)
 
     def lift(self, network, x, a, lam):
         return network / a["g"]
 
 
-def one(goal):
-    """Parameters of an MLP whose output is 1."""
+def constant(goal, value):
+    """Parameters of an MLP whose output is a constant."""
     params = goal.anchor
     name = f"Dense_{len(params) - 1}"
-    top = {k: jnp.full_like(v, float(k == "bias")) for k, v in params[name].items()}
+    top = {k: jnp.full_like(v, value * (k == "bias")) for k, v in params[name].items()}
     return params | {name: top}
 
 
@@ -660,7 +666,7 @@ def one(goal):
 def test_where_the_lift_follows_the_path_nothing_is_left_to_do(problem):
     """Euler's step is none, and the tangent's rows vanish to first order in Δλ, not exactly."""
     goal, _ = small(problem, MLP((6, 5)), (Residual(), Tangent()))
-    params = one(goal)
+    params = constant(goal, 1.0)
     goal = dataclasses.replace(goal, anchor=params)
 
     plain, step = dataclasses.replace(goal, terms=SOFT), EulerStep(1e-6, guarded=False)
@@ -685,3 +691,17 @@ def test_where_the_lift_follows_the_path_nothing_is_left_to_do(problem):
             expected = (eps - old) * (second[1] - second[0])
         assert 0 < np.abs(expected).max() < 10 * (eps - old) ** 2 / old**3
         np.testing.assert_allclose(rows["tangent"], expected, rtol=1e-7, atol=1e-13)
+
+
+def test_eulers_step_goes_as_far_as_the_network_is_to_follow():
+    """N = 1 + ε, in whose last layer H is linear: the step from ε = 0.4 ends on it."""
+    goal, _ = small(Divided(True), MLP((6, 5)), (Residual(),), lam=(0.0, 0.3))
+    params = constant(goal, 1.4)
+
+    @jax.jit
+    def rows(params):
+        return goal.rows(params)["residual"], goal.rows(EulerStep(1e-6, False)(goal, params))
+
+    before, after = rows(params)
+    np.testing.assert_allclose(before, 0.1, rtol=1e-12)
+    np.testing.assert_allclose(after["residual"], 0.0, atol=1e-12)
