@@ -140,5 +140,6 @@ def check_problem(problem: Problem, trained: str) -> None:
     older = {f"__main__.{c.__qualname__}" for c in family}  # versions noted no file
     if trained not in older | {_name_of(c) for c in family}:
         raise UserError(
-            f"this was trained with a problem of class {trained}; pass such an object as problem="
+            f"this was trained with a problem of class {trained}; pass such an object as problem=, "
+            "on the command line its --problem=FILE.py"
         )
