@@ -13,12 +13,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from hop.derivatives import Jet
+from hop.derivatives import Jet, closure
 from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.laws import Law
@@ -99,23 +100,39 @@ class Evolution(Problem):
         return self.problem.lift(network, x[:-1], a, lam)
 
     def conditions(self, lam: Lam) -> tuple[Condition, ...]:
-        return tuple(c for of in self.problem.conditions(lam) for c in self._over_time(of))
+        return tuple(c for of in self.problem.conditions(lam) for c in self._over_time(of, lam))
 
-    def _over_time(self, given: Condition) -> list[Condition]:
+    def _over_time(self, given: Condition, lam: Lam) -> list[Condition]:
         """A condition of the problem at times spread over the window.
 
         They are multiples of the golden ratio modulo 1: even for every point, and from one to the
-        next.
+        next. Points that a row takes together have one time.
         """
-        count = len(given.points[0])
+        count, apart = len(given.points[0]), self._has_a_row_for_each_point(given, lam)
         times = math.ceil(_CONDITIONS / count)
 
         def at(k: int) -> Condition:
-            t = self.window * (_GOLDEN * (times * np.arange(count) + k)[:, None] % 1)
-            sets = tuple(np.concatenate([x, t[: len(x)]], axis=1) for x in given.points)
-            return given._replace(points=sets)
+            def placed(x: np.ndarray) -> np.ndarray:
+                turns = times * np.arange(len(x)) + k if apart else np.full(len(x), k)
+                t = self.window * (_GOLDEN * turns[:, None] % 1)
+                return np.concatenate([x, t], axis=1)
+
+            return given._replace(points=tuple(map(placed, given.points)))
 
         return [at(k) for k in range(times)]
+
+    def _has_a_row_for_each_point(self, given: Condition, lam: Lam) -> bool:
+        problem, real = self.problem, jnp.result_type(float)
+        n, c = (2 if problem.inputs else 1), len(problem.unknowns)
+
+        def jet(x: Any, lead: tuple[int, ...] = ()) -> dict[str, jax.ShapeDtypeStruct]:
+            like = jax.ShapeDtypeStruct((*lead, n, len(x)), real)
+            return dict.fromkeys(closure(given.derivatives), like)
+
+        u = tuple(jet(x, (c,) if c > 1 else ()) for x in given.points)
+        a = {name: jet(given.points[0]) for name in problem.inputs}
+        rows = jax.eval_shape(lambda u, a: given.rows(u, a, lam), u, a)
+        return len(given.points) == 1 and rows.shape[-1] == len(given.points[0])
 
     def reference(self, a: object, x: np.ndarray, lam: Lam) -> np.ndarray:
         raise RunError("the way to a steady state has no reference solution, only its end")

@@ -42,6 +42,18 @@ def test_a_window_starts_from_the_input_function_or_the_last_windows_end(follows
     np.testing.assert_allclose(*row_and_expected(), rtol=1e-5, atol=1e-6)
 
 
+def test_points_that_a_row_takes_together_have_one_time():
+    class Whole(Heat):
+        def conditions(self, lam):
+            x = np.linspace(0, 1, 5)[:, None]
+            mean = Condition((x,), ("",), lambda u, a, lam: jnp.mean(u[0][""], 1, keepdims=True))
+            ends = Condition((x[:1], x[-1:]), ("x",), lambda u, a, lam: u[0]["x"] - u[1]["x"])
+            return mean, ends
+
+    for condition in Evolution(Whole(), 0.5).conditions(Lam(0.0, 0.1)):
+        assert len({time for points in condition.points for time in points[:, 1]}) == 1
+
+
 def test_boundary_values_are_asked_for_all_over_the_window():
     class Held(Heat):
         def conditions(self, lam):
