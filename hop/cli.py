@@ -31,6 +31,7 @@ USAGE = """\
 hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
 
   hop data build grf_burgers/NAME         build a dataset of random input functions
+  hop check --problem=FILE.py[:CLASS]     a dry look at a PDE of your own
   hop train --config=FILE --workdir=W     train, or go on where W stopped
   hop evaluate --checkpoint=SOURCE        error of every stage against a reference solution
   hop infer --checkpoint=SOURCE --input=u0.npy --output=u.npy
@@ -302,6 +303,28 @@ def _data(argv: list[str]) -> None:
     print(f"{name} is {'already there' if there else 'built'}: {path}")
 
 
+def _check(argv: list[str]) -> None:
+    values, _ = parse(
+        "hop check",
+        argv,
+        _PROBLEM,
+        number("eps", "the epsilon of the place where it is looked at", 0.5, lower_bound=0.0),
+        number("s", "its s", 0.0),
+        required=("problem",),
+    )
+    from hop import examining
+    from hop.config import files as config_files
+    from hop.config import with_options
+    from hop.problem import Lam
+
+    problem = with_options(config_files.problem_class(values["problem"]), "problem", {})
+    doubts = 0
+    for part, said, doubt in examining.look(problem, Lam(values["s"], values["eps"])):
+        doubts += doubt
+        print(f"{'?' if doubt else ' '} {part:<12} {said}", flush=True)
+    print(f"{doubts or 'no'} {'thing' if doubts == 1 else 'things'} to look at")
+
+
 def _train(argv: list[str]) -> None:
     fields, rest = split(argv)
     values, _ = parse(
@@ -541,6 +564,7 @@ def split(argv: list[str]) -> tuple[list[str], list[str]]:
 # What each command does with the words after its name.
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "data": _data,
+    "check": _check,
     "train": _train,
     "refine": _refine,
     "evaluate": _evaluate,

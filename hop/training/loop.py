@@ -10,7 +10,7 @@ import time
 import jax
 import numpy as np
 
-from hop import checking
+from hop import checking, examining
 from hop import config as config_lib
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment
@@ -66,6 +66,10 @@ def train(
     layout = experiment.layout()
     feeds.check_batch(experiment, layout)
     checking.check(experiment)
+    if not type(experiment.problem).__module__.startswith("hop."):
+        for finding in examining.boundary(experiment.problem, experiment.path.places[0]):
+            if finding.doubt:
+                reporter.message(f"{finding.part} {finding.text}")
     feeds.provide(experiment, reporter)
     if config.train.precision == "float64" and jax.default_backend() == "tpu":
         reporter.message(

@@ -41,6 +41,7 @@ ROOMS = [
     ["config"],
     ["config.files"],
     ["operators", "checking"],
+    ["examining"],
     ["trust", "kernels"],
     ["evaluation", "plotting"],
     ["inference", "publishing", "exporting"],

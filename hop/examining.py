@@ -1,0 +1,218 @@
+"""`hop check`: a dry look at a problem, before anything is trained.
+
+What `hop.checking` refuses is said first. Then, in lines for people: what the ansatz makes of the
+boundary, whether the reference solves the equation, what the laws' samples look like, and what
+serves the problem.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hop import ambient, checking
+from hop import config as config_lib
+from hop.ansatz import columns
+from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space
+from hop.errors import RunError, UserError
+from hop.homotopy.slow_mode import serves
+from hop.laws import Field, Law
+from hop.problem import Knowing, Lam, Problem, Referenced, Traced, letters, reference
+from hop.references.chebyshev import differentiation_matrix, lobatto
+
+_FUNCTIONS = 2
+_ON_FACE = 8  # points of every face where the lift is tried
+_NODES = {1: (32, 64), 2: (12, 24)}  # along each axis, where the reference is differentiated
+_SAMPLES = 200
+_SOLVED = 0.05  # of the terms of H, that may be left of it at the reference
+_UNRESOLVED = 0.01  # of a typical sample, that may go untold
+
+
+class Finding(NamedTuple):
+    """A line of the look: of what, what was found, and whether it wants mending."""
+
+    part: str
+    text: str
+    doubt: bool = False
+
+
+def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
+    """What there is to say of a problem at a place of its path.
+
+    Raises:
+      UserError: what `hop.train` refuses too.
+    """
+    skin = config_lib.experiment(network="deeponet" if problem.inputs else "mlp")
+    skin.path.update(s=(float(lam.s),), eps=(float(lam.eps),))
+    checking.check(config_lib.build(config_lib.parse(skin.to_dict()), problem))
+    unknowns = ", ".join(problem.unknowns)
+    read = ", ".join(label for label in problem.derivatives if label) or "none"
+    yield Finding("shapes", f"{unknowns} with the derivatives {read}: all parts fit each other")
+    yield from boundary(problem, lam)
+    yield from _solved(problem, lam)
+    for name, law in problem.inputs.items():
+        yield from _sampled(name, law)
+    if serves(problem):
+        yield Finding("gauge", "hop.gauge, strategy.slow and strategy.pin serve this problem")
+    else:
+        yield Finding(
+            "gauge",
+            "none: hop.gauge, strategy.slow and strategy.pin need one unknown of second order on "
+            "an interval, fixed at both ends by the lift",
+        )
+
+
+def boundary(problem: Problem, lam: Lam) -> Iterator[Finding]:
+    """What holds on every face of the domain, and at the start of time."""
+    given = problem.conditions(lam)
+    sets = [np.asarray(x) for condition in given for x in condition.points]
+    for axis, letter in enumerate(letters(problem)):
+        if letter in problem.domain.periodic or problem.domain.dim > 3:
+            continue
+        ends = (problem.domain.lower[axis], problem.domain.upper[axis])
+        for end in ends[:1] if letter == "t" else ends:
+            free = _free(problem, lam, axis, end)
+            asked = sum(int(np.any(np.isclose(x[:, axis], end))) for x in sets)
+            face = f"{letter} = {end:g}"
+            if asked:
+                yield Finding("boundary", f"{face}: {asked} soft condition{'s' * (asked > 1)}")
+            elif not free:
+                yield Finding("boundary", f"{face}: the lift builds the values in")
+            else:
+                yield Finding(
+                    "boundary",
+                    f"{face}: nothing is said of {', '.join(free)}; build the values into lift, or "
+                    "ask for them in conditions, unless the equation needs none there",
+                    doubt=letter == "t" or _is_second_order(problem, letter),
+                )
+
+
+def _is_second_order(problem: Problem, letter: str) -> bool:
+    return any(label.count(letter) > 1 or label == LAPLACIAN for label in problem.derivatives)
+
+
+def _free(problem: Problem, lam: Lam, axis: int, end: float) -> list[str]:
+    """The unknowns that depend on the network on a face."""
+    rng, box = np.random.default_rng(0), problem.domain
+    x = np.asarray(box.lower) + np.subtract(box.upper, box.lower) * rng.random((_ON_FACE, box.dim))
+    x[:, axis] = end
+    with ambient.on_cpu():
+        fields, at = _fields(problem), jnp.asarray(x)
+        a = {name: field.jet(at, ("",))[""] for name, field in fields.items()}
+        if isinstance(problem, Knowing):
+            a |= problem.known(fields, at, lam)
+        n = _FUNCTIONS if problem.inputs else 1
+        here = columns(at)
+
+        def lifted() -> np.ndarray:
+            """u from a network of random waves."""
+            lead = () if problem.outputs == 1 else (problem.outputs,)
+            waves = jnp.asarray(rng.normal(size=(*lead, n, box.dim + 1)))
+
+            def output(points: Any) -> Any:  # (d, 1, q) → (…, n, q)
+                return jnp.sin(1 + jnp.tensordot(waves[..., 1:], points[:, 0], 1)) * waves[..., :1]
+
+            traces = problem.traces(here) if isinstance(problem, Traced) else ()
+            u = problem.lift(output(here), here, a, lam, *map(output, traces))
+            return np.asarray(u).reshape(len(problem.unknowns), n, len(x))
+
+        one, other = lifted(), lifted()
+    apart = np.abs(one - other).max(axis=(1, 2)) > 1e-9 * (1 + np.abs(one).max())
+    return [name for name, differs in zip(problem.unknowns, apart, strict=True) if differs]
+
+
+def _fields(problem: Problem) -> dict[str, Field]:
+    laws = enumerate(problem.inputs.items())
+    return {name: law.sample(ambient.key(seed), _FUNCTIONS) for seed, (name, law) in laws}
+
+
+def _solved(problem: Problem, lam: Lam) -> Iterator[Finding]:
+    """Whether the reference solves the equation, by differences of its own values."""
+    if not isinstance(problem, Referenced):
+        yield Finding("reference", "none: stages will have no errors beside their losses")
+        return
+    if problem.domain.dim not in _NODES:
+        yield Finding("reference", "there is one; H of it is looked at in one and two dimensions")
+        return
+    try:
+        sizes = [_residual(problem, lam, nodes) for nodes in _NODES[problem.domain.dim]]
+    except (RunError, UserError) as error:
+        yield Finding("reference", str(error), doubt=True)
+        return
+    (coarse, _), (fine, terms) = sizes
+    few, many = _NODES[problem.domain.dim]
+    text = (
+        f"H(reference) is {coarse:.1e}, {fine:.1e} on {few}, {many} nodes along each axis, of terms "
+        f"of size {terms:.1e}"
+    )
+    wrong = min(coarse, fine) > _SOLVED * terms
+    if wrong:
+        text += "; residual and reference are of different equations, or need a larger --eps"
+    yield Finding("reference", text, doubt=wrong)
+
+
+def _residual(problem: Problem, lam: Lam, nodes: int) -> tuple[float, float]:
+    """The root mean squares of H at the reference and of its terms, inside a Chebyshev grid."""
+    box, names = problem.domain, letters(problem)
+    axes = [lobatto(ends, nodes) for ends in zip(box.lower, box.upper, strict=True)]
+    mesh = np.meshgrid(*axes, indexing="ij")
+    x = np.stack([m.ravel() for m in mesh], axis=-1)
+    fields, labels = _fields(problem), closure(problem.derivatives)
+    u = reference(problem, fields, x, lam)
+    grid = u.reshape(*u.shape[:-1], *mesh[0].shape)
+    slopes = [differentiation_matrix(axis) for axis in axes]
+
+    def derivative(label: str) -> np.ndarray:
+        found = grid
+        for letter in label:
+            axis = names.index(letter)
+            at = found.ndim - box.dim + axis
+            found = np.moveaxis(np.tensordot(slopes[axis], found, (1, at)), 0, at)
+        return found.reshape(u.shape)
+
+    space = names[: in_space(labels, box.dim)]
+    jet: dict[str, Any] = {}
+    for label in labels:
+        if label == GRADIENT:
+            jet[label] = np.stack([derivative(letter) for letter in space])
+        elif label == LAPLACIAN:
+            jet[label] = sum(derivative(2 * letter) for letter in space)
+        else:
+            jet[label] = derivative(label)
+    inside = np.all([(x[:, i] > axis[0]) & (x[:, i] < axis[-1]) for i, axis in enumerate(axes)], 0)
+    with ambient.on_cpu():
+        at = jnp.asarray(x)
+        a: Mapping[str, Jet] = {name: field.jet(at, labels) for name, field in fields.items()}
+        if isinstance(problem, Knowing):
+            a = {**a, **{k: {"": v} for k, v in problem.known(fields, at, lam).items()}}
+        jets = jax.tree.map(lambda v: jnp.asarray(v, float), jet)
+
+        def size(h: Any) -> float:
+            return float(np.sqrt(np.mean(np.asarray(h)[..., inside] ** 2)))
+
+        def term(label: str) -> Any:
+            """∂H/∂u_label · u_label."""
+            along = {k: v if k == label else jnp.zeros_like(v) for k, v in jets.items()}
+            return jax.jvp(lambda j: problem.residual(j, columns(at), a, lam), (jets,), (along,))[1]
+
+        terms = sum(jnp.abs(term(label)) for label in jets)
+        return size(problem.residual(jets, columns(at), a, lam)), size(terms)
+
+
+def _sampled(name: str, law: Law) -> Iterator[Finding]:
+    """The size of a law's samples, and what its sensors tell of them."""
+    with ambient.on_cpu():
+        drawn = law.sample(ambient.key(0), _SAMPLES)
+        values = np.asarray(law.values(drawn))
+    if law.domain is None:
+        low, middle, high = np.percentile(values, [0, 50, 100])
+        yield Finding(f"input {name}", f"numbers from {low:.3g} to {high:.3g}, median {middle:.3g}")
+        return
+    size = f"values from {values.min():.3g} to {values.max():.3g}, rms {law.scale:.3g}"
+    lost = law.unresolved(law.sensors)
+    text = f"{size}; {law.width:,} sensors"
+    if lost > _UNRESOLVED:
+        text += f" miss {100 * lost:.1f} % of a typical sample; give more, sensors="
+    yield Finding(f"input {name}", text, doubt=lost > _UNRESOLVED)
