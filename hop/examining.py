@@ -144,8 +144,8 @@ def _solved(problem: Problem, lam: Lam) -> Iterator[Finding]:
     (coarse, _), (fine, terms) = sizes
     few, many = _NODES[problem.domain.dim]
     text = (
-        f"H(reference) is {coarse:.1e}, {fine:.1e} on {few}, {many} nodes along each axis, of terms "
-        f"of size {terms:.1e}"
+        f"H(reference) is {coarse:.1e}, {fine:.1e} on {few}, {many} nodes along each axis, of "
+        f"terms of size {terms:.1e}"
     )
     wrong = min(coarse, fine) > _SOLVED * terms
     if wrong:
@@ -181,7 +181,7 @@ def _residual(problem: Problem, lam: Lam, nodes: int) -> tuple[float, float]:
             jet[label] = sum(derivative(2 * letter) for letter in space)
         else:
             jet[label] = derivative(label)
-    inside = np.all([(x[:, i] > axis[0]) & (x[:, i] < axis[-1]) for i, axis in enumerate(axes)], 0)
+    inside = np.all((x > np.asarray(box.lower)) & (x < np.asarray(box.upper)), axis=1)
     with ambient.on_cpu():
         at = jnp.asarray(x)
         a: Mapping[str, Jet] = {name: field.jet(at, labels) for name, field in fields.items()}

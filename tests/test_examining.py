@@ -1,0 +1,131 @@
+"""What `hop check` says of a problem, and of one with a mistake in it."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import Listener
+
+import hop
+from hop import cli, examining
+from hop.config import files
+from hop.derivatives import LAPLACIAN
+from hop.laws import how_many
+from hop.problem import Lam
+
+EXAMPLES = Path(hop.__file__).parents[1] / "examples"
+HERE = Lam(0.0, 0.5)
+
+
+@pytest.fixture(autouse=True)
+def as_users_have_it():
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@dataclasses.dataclass(frozen=True)
+class Bars(hop.Problem):
+    """−ε Δu + u = f with u = sin πx sin πy on the square, and a second unknown that is twice it."""
+
+    domain = hop.Box((0.0, 0.0), (1.0, 1.0))
+    unknowns, derivatives = ("u", "v"), ("", LAPLACIAN)
+
+    def residual(self, u, x, a, lam):
+        (u, v), (Δu, _) = u[""], u[LAPLACIAN]
+        f = (1 + 2 * jnp.pi**2 * lam.eps) * jnp.sin(jnp.pi * x[0]) * jnp.sin(jnp.pi * x[1])
+        return jnp.stack([-lam.eps * Δu + u - f, v - 2 * u])
+
+    def lift(self, network, x, a, lam):
+        x, y = x
+        return x * (1 - x) * y * (1 - y) * network
+
+    def reference(self, a, x, lam):
+        u = np.prod(np.sin(np.pi * x), axis=1)[None].repeat(how_many(a), axis=0)
+        return np.stack([u, 2 * u])
+
+
+def doubts(problem, lam=HERE):
+    return [(part, text) for part, text, doubt in examining.look(problem, lam) if doubt]
+
+
+@pytest.mark.parametrize("name", ["robin", "convection_diffusion", "fitzhugh_nagumo"])
+def test_nothing_is_wrong_with_the_examples(name):
+    problem = files.problem_class(str(EXAMPLES / f"{name}.py"))()
+    found = list(examining.look(problem, HERE))
+    assert not [finding for finding in found if finding.doubt]
+    assert {"shapes", "boundary", "reference", "gauge"} <= {finding.part for finding in found}
+    del sys.modules[name]
+
+
+def test_nor_with_a_system_in_the_plane():
+    assert not doubts(Bars())
+    (said,) = (text for part, text, _ in examining.look(Bars(), HERE) if part == "reference")
+    first, second = (float(word.rstrip(",")) for word in said.split() if "e-" in word)
+    assert max(first, second) < 1e-6
+
+
+def test_a_wall_that_is_forgotten(monkeypatch):
+    def lift(self, network, x, a, lam):
+        factor = jnp.stack([x[0] * (1 - x[0]) * x[1], x[0] * (1 - x[0]) * x[1] * (1 - x[1])])
+        return factor * network
+
+    monkeypatch.setattr(Bars, "lift", lift)
+    ((part, text),) = doubts(Bars())
+    assert part == "boundary"
+    assert text.startswith("y = 1: nothing is said of u; build")
+    top = np.array([[0.3, 1.0], [0.7, 1.0]])
+    soft = (hop.Condition((top,), ("",), lambda u, a, lam: u[0][""][0]),)
+    monkeypatch.setattr(Bars, "conditions", lambda self, lam: soft)
+    assert not doubts(Bars())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_equation_that_the_reference_does_not_solve(monkeypatch, sign):
+    right = Bars.residual
+
+    def residual(self, u, x, a, lam):
+        return right(self, u | {LAPLACIAN: sign * u[LAPLACIAN]}, x, a, lam)
+
+    monkeypatch.setattr(Bars, "residual", residual)
+    found = doubts(Bars())
+    assert bool(found) == (sign < 0)
+    assert all("residual and reference are of different equations" in text for _, text in found)
+
+
+def test_too_few_sensors(monkeypatch):
+    law = hop.GaussianField(hop.Box((0.0,), (1.0,)), length=0.05, sensors=9)
+    monkeypatch.setattr(Bars, "inputs", {"g": law}, raising=False)
+    ((part, text),) = doubts(Bars())
+    assert part == "input g"
+    assert "9 sensors miss" in text
+
+
+def test_what_training_refuses_is_refused(monkeypatch):
+    monkeypatch.setattr(Bars, "reference", lambda self, a, x, lam: 1 / 0)
+    with pytest.raises(hop.UserError, match=r"Bars.reference fails: ZeroDivisionError"):
+        doubts(Bars())
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (EXAMPLES / "reaction_diffusion.py").read_text()
+    Path("own_check.py").write_text(text.replace("x * (1 - x) * network", "x * network"))
+    try:
+        assert cli.main(["check", "--problem=own_check.py"]) == 0
+        out = capsys.readouterr().out
+        assert "? boundary     x = 1: nothing is said of u" in out
+        assert "1 thing to look at" in out
+        assert cli.main(["check"]) == 2
+        # `hop train` says it too.
+        problem = files.problem_class("own_check.py")()
+        heard = Listener()
+        skin = sys.modules["own_check"].get_config()
+        skin.path.eps, skin.train.steps, skin.network.widths = (0.5,), 1, (4,)
+        hop.train(hop.config.parse(skin.to_dict()), "w", heard, problem)
+        assert any("x = 1: nothing is said of u" in said for said in heard.messages)
+    finally:
+        sys.modules.pop("own_check", None)
