@@ -28,7 +28,7 @@ def axes_of(tmp_path, monkeypatch):
 
     def axes(problem):
         monkeypatch.setattr(
-            plotting, "open_stage", lambda store, info: pair(problem=problem, eps=info.eps)
+            plotting, "open_stage", lambda store, info, **_: pair(problem=problem, eps=info.eps)
         )
         with drawn() as found:
             target = plotting.path("w")

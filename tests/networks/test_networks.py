@@ -124,7 +124,7 @@ def test_one_input_and_one_output_are_as_before(net):
     params, y = shifted(params), jnp.asarray(POINTS)
     for labels in ((), ("x", "xt")):
         features = net.features(params, given, y, labels)
-        assert list(features) == (["", "t", "x", "tx"] if labels else [""])
+        assert list(features) == (["", "t", "x", "xt"] if labels else [""])
         got = net.decode(params, features[""], y, given)  # sensor values stand for those at y
         np.testing.assert_allclose(got, u, rtol=1e-5, atol=1e-6)
 
