@@ -1,6 +1,6 @@
 """Writes docs/results/examples.md: what the problems of these examples reach, trained in full.
 
-python examples/results.py      # trains what runs/examples lacks: 10 minutes on two cores
+python examples/results.py      # trains what runs/examples lacks: 5 minutes on two cores
 """
 
 import ast

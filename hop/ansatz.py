@@ -123,14 +123,16 @@ class Ansatz:
 
             found = self._sources(params, inputs, there(x), lam, mixed)
             jets += [pull(source, there, x, labels) for source in found]
-        known = self.input_jet(inputs, x, lam, for_chain_rule(labels))
+        known = self._known(inputs, x, lam, for_chain_rule(labels))
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
             here, rest = columns(points), iter(at)
-            output = self._output(params, inputs, rest, points)
-            elsewhere = [self._output(params, inputs, rest, rows(trace)) for trace in traces(here)]
-            a = {name: next(rest) for name in known}
+            output, a = self._output(params, inputs, rest, points)
+            elsewhere = [
+                self._output(params, inputs, rest, rows(trace))[0] for trace in traces(here)
+            ]
+            a = {**a, **{name: next(rest) for name in known}}
             return problem.lift(output, here, a, lam, *elsewhere)
 
         return push(compose, (*jets, *known.values()), x, labels)
@@ -139,7 +141,7 @@ class Ansatz:
         """N and the derivatives that the residual needs: label → (n, q), or (k, n, q)."""
 
         def compose(*arrays: Array) -> Array:
-            return self._output(params, inputs, iter(arrays[:-1]), arrays[-1])
+            return self._output(params, inputs, iter(arrays[:-1]), arrays[-1])[0]
 
         labels = self.derivatives
         return push(compose, tuple(self._sources(params, inputs, x, lam, labels)), x, labels)
@@ -156,16 +158,22 @@ class Ansatz:
         By default with the derivatives that the residual needs.
         """
         labels = self._labels(derivatives)
-        fields, problem = self._fields(inputs), self.problem
-        found = {name: field.jet(x, tuple(labels)) for name, field in fields.items()}
+        found = {name: field.jet(x, labels) for name, field in self._fields(inputs).items()}
+        return {**found, **self._known(inputs, x, lam, labels)}
+
+    def _known(
+        self, inputs: Inputs, x: Float[Array, "q d"], lam: Lam, labels: tuple[str, ...]
+    ) -> Mapping[str, Jet]:
+        """The jets of what the problem knows from its inputs."""
+        problem, fields = self.problem, self._fields(inputs)
         if not isinstance(problem, Knowing):
-            return found
+            return {}
         names = jax.eval_shape(problem.known, fields, x, lam)
 
         def exact(name: str) -> Jet:
             return jet(lambda points: problem.known(fields, points, lam)[name], x, labels)
 
-        return found | {name: exact(name) for name in names}
+        return {name: exact(name) for name in names}
 
     def reads(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
         """The jet that the residual is written in: that of u, or of N where the problem says so."""
@@ -209,26 +217,26 @@ class Ansatz:
         """The jets that N is a pointwise map of: features and inputs, for every reflection."""
         laws, fields, domain = self.problem.inputs, self._fields(inputs), self.problem.domain
         values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
-        labels = for_chain_rule(labels)
-        images, features, seen = self._images(), [], []
-        for signs in images:
-            embed = self._embedding(lam, signs)
-            features.append(self.network.features(params, values, x, labels, embed))
-            there = domain.reflect(x, signs)
-            seen += [rescale(field.jet(there, labels), signs) for field in fields.values()]
-        return [*features, *seen]
+        labels, jets = for_chain_rule(labels), []
+        for signs in self._images():
+            embed, there = self._embedding(lam, signs), domain.reflect(x, signs)
+            jets.append(self.network.features(params, values, x, labels, embed))
+            jets += [rescale(field.jet(there, labels), signs) for field in fields.values()]
+        return jets
 
-    def _output(self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"]) -> Array:
-        """N from the values of `_sources`, taken from an iterator, at (displaced) points."""
+    def _output(
+        self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"]
+    ) -> tuple[Array, Values]:
+        """N, and the inputs, at (displaced) points, from the values of `_sources`, an iterator."""
         laws, images = self.problem.inputs, self._images()
-        features = [next(arrays) for _ in images]
-        seen: list[Values] = [{name: next(arrays) for name in inputs} for _ in images]
-        total = jnp.zeros((), x.dtype)
-        for signs, F, a in zip(images, features, seen, strict=True):
+        total, seen = jnp.zeros((), x.dtype), []
+        for signs in images:
+            F, a = next(arrays), {name: next(arrays) for name in inputs}
             y = self._plain(self.problem.domain.reflect(x, signs))
             unit = {name: laws[name].normalise(values) for name, values in a.items()}
             total = total + float(np.prod(signs)) * self.network.decode(params, F, y, unit)
-        return total / len(images)
+            seen.append(a)
+        return total / len(images), seen[0]
 
     def _images(self) -> list[np.ndarray]:
         """The reflections that make N odd, each as signs (d,) of the axes; the identity first."""
@@ -239,9 +247,11 @@ class Ansatz:
 
     def _plain(self, x: Float[Array, "q d"]) -> Float[Array, "q p"]:
         """The coordinates that are not periodic, on the reference cube."""
-        domain = self.problem.domain
-        kept = [i for i in range(domain.dim) if i not in domain.circles]
-        return domain.to_reference(x)[:, np.asarray(kept, int)]
+        domain, y = self.problem.domain, self.problem.domain.to_reference(x)
+        if not domain.circles:
+            return y
+        kept = [y[:, i] for i in range(domain.dim) if i not in domain.circles]
+        return jnp.stack(kept, axis=1) if kept else y[:, :0]
 
     def _embedding(self, lam: Lam, signs: np.ndarray | None = None) -> Callable[[Array], Array]:
         """Points (q, d) → what the layers see of them (q, D); of their mirror images by `signs`."""

@@ -272,6 +272,8 @@ def _taylor(jet: Mapping[str, Array], h: Array) -> Array:
     for label, value in jet.items():
         if label:
             factor = 1 / math.prod(math.factorial(label.count(c)) for c in set(label))
-            moved = jnp.asarray(factor * math.prod(h[_AXES[c]] for c in label))
-            total = total + value * moved.reshape((1,) * (value.ndim - moved.ndim) + moved.shape)
+            moved = factor * math.prod(h[_AXES[c]] for c in label)
+            if h.ndim > 1:
+                moved = moved.reshape((1,) * (value.ndim - 1) + moved.shape)
+            total = total + value * moved
     return total
