@@ -272,7 +272,7 @@ def _taylor(jet: Mapping[str, Array], h: Array) -> Array:
     for label, value in jet.items():
         if label:
             factor = 1 / math.prod(math.factorial(label.count(c)) for c in set(label))
-            moved = factor * math.prod(h[_AXES[c]] for c in label)
+            moved: Any = factor * math.prod(h[_AXES[c]] for c in label)
             if h.ndim > 1:
                 moved = moved.reshape((1,) * (value.ndim - 1) + moved.shape)
             total = total + value * moved
