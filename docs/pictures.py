@@ -19,7 +19,7 @@ import numpy as np
 
 import hop
 from hop.ansatz import columns
-from hop.config import experiment, parse
+from hop.config import experiment
 from hop.console import Console
 from hop.derivatives import jet
 from hop.homotopy.slow_mode import slow_mode
@@ -68,7 +68,7 @@ def homotopy() -> plt.Figure:
         config.train.update(precision="float64", points=128, steps=60, dispatch=10)
         config.mesh.update(function=1, point=-1)
         with tempfile.TemporaryDirectory() as folder:
-            hop.train(parse(config.to_dict()), folder, Console(speaks=False))
+            hop.train(config, folder, reporter=Console(speaks=False))
             operators[strategy] = [hop.load(folder, stage=k) for k in (0, 1)]
     last, corrected = operators["predictor_corrector"]
     _, predicted = operators["euler"]

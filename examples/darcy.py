@@ -11,8 +11,7 @@ import sys
 import jax.numpy as jnp
 
 import hop
-from hop.config import experiment, parse
-from hop.console import Console
+from hop.config import experiment
 from hop.references import chebyshev_2d
 
 SQUARE = hop.Box((0.0, 0.0), (1.0, 1.0))
@@ -47,5 +46,4 @@ def get_config():
 
 
 if __name__ == "__main__":
-    with Console() as console:
-        hop.train(parse(get_config().to_dict()), sys.argv[1], console, Darcy())
+    hop.train(get_config(), sys.argv[1], Darcy())

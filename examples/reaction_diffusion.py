@@ -11,8 +11,7 @@ import sys
 import numpy as np
 
 import hop
-from hop.config import experiment, parse
-from hop.console import Console
+from hop.config import experiment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +42,5 @@ def get_config():
 
 
 if __name__ == "__main__":
-    problem = ReactionDiffusion()
-    with Console() as console:
-        hop.train(parse(get_config().to_dict()), sys.argv[1], console, problem=problem)
-    op = hop.load(sys.argv[1], eps=0.01, problem=problem)
+    op = hop.train(get_config(), sys.argv[1], ReactionDiffusion())
     print("σ, the residual of a unit error at least:", hop.gauge(op).sigma)

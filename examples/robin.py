@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hop
-from hop.config import experiment, parse
-from hop.console import Console
+from hop.config import experiment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,5 +55,4 @@ def get_config():
 
 
 if __name__ == "__main__":
-    with Console() as console:
-        hop.train(parse(get_config().to_dict()), sys.argv[1], console, Robin())
+    hop.train(get_config(), sys.argv[1], Robin())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hop.laws.uniform import Uniform
     from hop.operators import Operator, load
     from hop.problem import Condition, Problem
-    from hop.training import train
+    from hop.running import train
     from hop.trust import Gauge, gauge
 
 _HOMES = {
@@ -27,7 +27,7 @@ _HOMES = {
     "UserError": "errors",
     "gauge": "trust",
     "load": "operators",
-    "train": "training",
+    "train": "running",
 }
 
 __all__ = [

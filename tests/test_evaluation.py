@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-import hop
-from hop import datasets, evaluation, publishing
+from hop import datasets, evaluation, publishing, training
 from hop.ansatz import Ansatz
 from hop.evaluation import Judge
 from hop.networks.mlp import MLP
@@ -64,7 +63,7 @@ def test_functions_that_score_are_held_out(tiny, tmp_path, listener, monkeypatch
     for score, split in (
         (lambda: evaluation.evaluate("burgers-steady", stage=0), "test"),
         (lambda: publishing.publish("burgers-steady", "new", folder=str(tmp_path)), "test"),
-        (lambda: hop.train(tiny(), tmp_path / "w", listener()), "validation"),
+        (lambda: training.train(tiny(), tmp_path / "w", listener()), "validation"),
     ):
         with pytest.raises(Asked, match=split):
             score()

@@ -11,7 +11,7 @@ import pytest
 from conftest import Listener
 
 import hop
-from hop import cli, examining
+from hop import cli, examining, training
 from hop.config import files
 from hop.derivatives import LAPLACIAN
 from hop.laws import how_many
@@ -125,7 +125,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
         heard = Listener()
         skin = sys.modules["own_check"].get_config()
         skin.path.eps, skin.train.steps, skin.network.widths = (0.5,), 1, (4,)
-        hop.train(hop.config.parse(skin.to_dict()), "w", heard, problem)
+        training.train(hop.config.parse(skin.to_dict()), "w", heard, problem)
         assert any("x = 1: nothing is said of u" in said for said in heard.messages)
     finally:
         sys.modules.pop("own_check", None)

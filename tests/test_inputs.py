@@ -10,7 +10,7 @@ from conftest import Listener
 
 import hop
 from hop import config as config_lib
-from hop import datasets
+from hop import datasets, training
 from hop.errors import RunError, UserError
 from hop.laws.named import NAMED
 
@@ -71,7 +71,7 @@ def config_of(**train):
 def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("exchange") / "w"
     heard = Listener()
-    hop.train(config_of(), workdir, heard, Exchange())
+    training.train(config_of(), workdir, heard, Exchange())
     return hop.load(workdir, problem=Exchange()), heard
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import hop
 from hop import config as config_lib
+from hop import training
 from hop.homotopy.slow_mode import dual_weighted_residual, slow_mode
 from hop.laws.named import NAMED
 from hop.problem import Lam
@@ -135,7 +136,7 @@ def test_it_places_the_shock(tiny, tmp_path, listener):
                 mesh__point=8,
                 train__functions=8,
             )
-            errors[slow] = hop.train(config, tmp_path / str(slow), listener())[-1]["l2re"]
+            errors[slow] = training.train(config, tmp_path / str(slow), listener())[-1]["l2re"]
     assert errors[1.0] < errors[0.0] / 2
 
 

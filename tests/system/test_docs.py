@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import cli
+from hop import cli, training
 from hop.config import files as config_files
 from hop.config import parse
 
@@ -111,7 +111,7 @@ def test_the_example_of_a_pde_trains_and_meets_its_reference(tmp_path, listener)
     config.network.widths = (10, 10)
     config.path.eps = (0.3, 0.2)
     config.train.update(steps=30, points=64)
-    records = hop.train(parse(config.to_dict()), tmp_path / "w", listener(), problem=problem)
+    records = training.train(parse(config.to_dict()), tmp_path / "w", listener(), problem=problem)
     assert [r["eps"] for r in records] == [0.3, 0.2]
     assert records[-1]["l2re"] < 1e-3
     op = hop.load(tmp_path / "w", eps=0.2, problem=problem)

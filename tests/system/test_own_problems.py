@@ -11,7 +11,7 @@ import pytest
 from conftest import Listener
 
 import hop
-from hop import ambient
+from hop import ambient, training
 from hop import config as config_lib
 from hop.problem import Lam, reference
 
@@ -54,7 +54,7 @@ def example(name):
 def test_an_example_is_short_and_reaches_a_small_error(name, tmp_path):
     assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= 60
     _, config, problem = example(name)
-    *_, record = hop.train(config, tmp_path / "w", Listener(), problem)
+    *_, record = training.train(config, tmp_path / "w", Listener(), problem)
     assert record["l2re"] < SMALL[name][1]
 
 
@@ -71,7 +71,7 @@ def test_a_layer_in_the_ansatz_is_worth_it(tmp_path):
         def lift(self, network, x, a, lam):
             return x[0] * (1 - x[0]) * network
 
-    *_, record = hop.train(config, tmp_path / "w", Listener(), Plain())
+    *_, record = training.train(config, tmp_path / "w", Listener(), Plain())
     assert record["l2re"] > 0.2
 
 

@@ -50,7 +50,7 @@ ROOMS = [
     ["training.feeds", "training.fronts"],
     ["training.loop"],
     ["training"],
-    ["refinement"],
+    ["refinement", "running"],
     ["cli"],
 ]
 # Where modules of one room extend each other.

@@ -1,0 +1,43 @@
+"""`hop.train`: training from Python, in a script or a notebook."""
+
+import os
+from typing import Any
+
+from hop import config as config_lib
+from hop import training
+from hop.config import Config
+from hop.console import Console
+from hop.operators import Operator, load
+from hop.problem import Problem
+from hop.training import Reporter
+
+
+def train(
+    config: Any,
+    workdir: str | os.PathLike,
+    problem: Problem | None = None,
+    *,
+    reporter: Reporter | None = None,
+) -> Operator:
+    """Trains an experiment in a workdir, from where the workdir's checkpoints end.
+
+    Args:
+      config: a ConfigDict, as of `hop.config.experiment`, or a `hop.config.Config`.
+      workdir: its folder; it is created if need be. `metrics.jsonl` there holds the records.
+      problem: a problem object of your own, in place of the one that the config names.
+      reporter: hears of the progress; by default it is printed.
+
+    Returns:
+      The operator of the last stage; `hop.load` gives those of the others.
+
+    Raises:
+      UserError: the config cannot run here, or differs from the workdir's; nothing is written.
+      RunError: a stage failed; finished stages and the last rolling checkpoint are kept.
+    """
+    parsed = config if isinstance(config, Config) else config_lib.parse(config.to_dict())
+    if reporter is not None:
+        training.train(parsed, workdir, reporter, problem)
+    else:
+        with Console() as console:
+            training.train(parsed, workdir, console, problem)
+    return load(workdir, problem=problem)
