@@ -55,12 +55,11 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
     for name, law in problem.inputs.items():
         yield from _sampled(name, law)
     if serves(problem):
-        yield Finding("gauge", "hop.gauge, strategy.slow and strategy.pin serve this problem")
+        yield Finding("gauge", "hop.gauge, strategy.slow and strategy.pin serve it")
     else:
         yield Finding(
             "gauge",
-            "none: hop.gauge, strategy.slow and strategy.pin need one unknown of second order on "
-            "an interval, fixed at both ends by the lift",
+            "none: that needs one unknown of second order on an interval, fixed at both ends",
         )
 
 
@@ -144,8 +143,8 @@ def _solved(problem: Problem, lam: Lam) -> Iterator[Finding]:
     (coarse, _), (fine, terms) = sizes
     few, many = _NODES[problem.domain.dim]
     text = (
-        f"H(reference) is {coarse:.1e}, {fine:.1e} on {few}, {many} nodes along each axis, of "
-        f"terms of size {terms:.1e}"
+        f"H(reference) is {coarse:.0e}, {fine:.0e} by {few}, {many} nodes, of terms of size "
+        f"{terms:.0e}"
     )
     wrong = min(coarse, fine) > _SOLVED * terms
     if wrong:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -98,6 +99,18 @@ def test_the_quickstart_in_python():
     exec(block, names)
     assert names["u"].shape == names["u_x"].shape == names["h"].shape == (1, 2200)
     assert 0 < names["found"].shift[0] < 1e-3
+
+
+def test_a_dry_look_at_a_pde_prints_what_the_page_shows(monkeypatch, capsys):
+    (shown,) = blocks("extending", "console")
+    command, *lines = shown.splitlines()
+    monkeypatch.chdir(ROOT)
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        assert cli.main(command.split()[2:]) == 0
+    del sys.modules["robin"]
+    numbers = re.compile(r"\de-\d\d")  # rounding, which differs by machine
+    printed = capsys.readouterr().out.splitlines()
+    assert [numbers.sub("…", line) for line in printed] == [numbers.sub("…", x) for x in lines]
 
 
 def test_the_example_of_a_pde_trains_and_meets_its_reference(tmp_path, listener):
