@@ -335,6 +335,28 @@ MUTATIONS = {
     "means for medians in published tables": Mutation(
         "reproduce/parts.py", "np.median(values)", "np.mean(values)",
         "reproduce::test_pages_are_rendered_from_their_results"),
+    # Systems, inputs, what λ does.
+    "the last stage's network at the next place": Mutation(
+        "homotopy/terms/tangent.py", "before = view.stage.previous", "before = view.stage.lam",
+        "problem::test_where_the_lift_follows_the_path_nothing_is_left_to_do"),
+    "equations without their weights": Mutation(
+        "homotopy/terms/__init__.py", "roots = jnp.sqrt(", "roots = jnp.ones_like(",
+        "problem::test_the_weight_of_a_single_equation"),
+    "Δ over time too": Mutation(
+        "derivatives.py", 'return dim - any("t" in label for label in labels)', "return dim",
+        "ansatz_parts::test_laplacian_and_gradient_of_an_operator"),
+    "two inputs of one law alike": Mutation(
+        "datasets.py", "array[order[:count]]", "array[:count]",
+        "inputs::test_inputs_of_one_law_are_independent"),
+    "branches multiplied without the 1": Mutation(
+        "networks/deeponet.py", "[1 + branch(name)", "[branch(name)",
+        "networks::test_branches_combine_as_a_sum_of_the_linear_times_a_product_of_the_others"),
+    "a trace that stays where it is": Mutation(
+        "derivatives.py", "(there(x + h[None, :]) - start).T", "(0 * there(x + h[None, :])).T",
+        "ansatz_parts::test_traces_in_two_dimensions"),
+    "a wall that nobody misses": Mutation(
+        "examining.py", "> 1e-9 * (1 + np.abs(one).max())", "> 1e9",
+        "examining::test_a_wall_that_is_forgotten"),
     # References, kernels, devices.
     "a differentiation matrix wrong at its ends": Mutation(
         "references/chebyshev.py", "c[[0, n]] = 2", "c[[0, n]] = 1",
