@@ -28,8 +28,8 @@ from hop.problem import (
     reference,
 )
 
-_FUNCTIONS = 2
-_POINTS = (3, 1009)  # twice: an array that happens to fit as many does not fit both
+_FUNCTIONS = 5  # a count that no system has by chance
+_POINTS = (7, 1009)  # twice: an array that happens to fit as many does not fit both
 _ALONG = 11  # points along each axis where a reference is tried
 
 

@@ -322,7 +322,7 @@ def _check(argv: list[str]) -> None:
     for part, said, doubt in examining.look(problem, Lam(values["s"], values["eps"])):
         doubts += doubt
         print(f"{'?' if doubt else ' '} {part:<12} {said}", flush=True)
-    print(f"{doubts or 'no'} {'thing' if doubts == 1 else 'things'} to look at")
+    print(f"{doubts} {'line' if doubts == 1 else 'lines'} to look at" if doubts else "all is well")
 
 
 def _train(argv: list[str]) -> None:

@@ -19,7 +19,7 @@ from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space
 from hop.errors import RunError, UserError
 from hop.homotopy.slow_mode import serves
 from hop.laws import Field, Law
-from hop.problem import Knowing, Lam, Problem, Referenced, Traced, letters, reference
+from hop.problem import Condition, Knowing, Lam, Problem, Referenced, Traced, letters, reference
 from hop.references.chebyshev import differentiation_matrix, lobatto
 
 _FUNCTIONS = 2
@@ -66,26 +66,59 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
 def boundary(problem: Problem, lam: Lam) -> Iterator[Finding]:
     """What holds on every face of the domain, and at the start of time."""
     given = problem.conditions(lam)
-    sets = [np.asarray(x) for condition in given for x in condition.points]
     for axis, letter in enumerate(letters(problem)):
         if letter in problem.domain.periodic or problem.domain.dim > 3:
             continue
         ends = (problem.domain.lower[axis], problem.domain.upper[axis])
         for end in ends[:1] if letter == "t" else ends:
             free = _free(problem, lam, axis, end)
-            asked = sum(int(np.any(np.isclose(x[:, axis], end))) for x in sets)
-            face = f"{letter} = {end:g}"
+            here = [c for c in given if any(_is_on(x, axis, end) for x in c.points)]
+            asked = {name for c in here for name in _asked(problem, c, lam)}
+            face, free = f"{letter} = {end:g}", [name for name in free if name not in asked]
             if asked:
-                yield Finding("boundary", f"{face}: {asked} soft condition{'s' * (asked > 1)}")
-            elif not free:
+                said = f"a soft condition on {', '.join(sorted(asked))}"
+                yield Finding("boundary", f"{face}: {said}")
+            if not free and not asked:
                 yield Finding("boundary", f"{face}: the lift builds the values in")
-            else:
+            if free:
                 yield Finding(
                     "boundary",
                     f"{face}: nothing is said of {', '.join(free)}; build the values into lift, or "
                     "ask for them in conditions, unless the equation needs none there",
                     doubt=letter == "t" or _is_second_order(problem, letter),
                 )
+
+
+def _is_on(points: Any, axis: int, end: float) -> bool:
+    """Whether a set of points lies on a face, and does not just end there."""
+    return bool(np.mean(np.isclose(np.asarray(points)[:, axis], end)) > 0.5)
+
+
+def _asked(problem: Problem, condition: Condition, lam: Lam) -> list[str]:
+    """The unknowns that the rows of a condition depend on."""
+    rng, n = np.random.default_rng(0), _FUNCTIONS if problem.inputs else 1
+    unknowns, labels = len(problem.unknowns), closure(condition.derivatives)
+    if {GRADIENT, LAPLACIAN} & set(labels):
+        return list(problem.unknowns)
+    with ambient.on_cpu():
+        at = jnp.asarray(condition.points[0], float)
+        a = {name: field.jet(at, labels) for name, field in _fields(problem).items()}
+        if isinstance(problem, Knowing):
+            known = problem.known(_fields(problem), at, lam)
+            a |= {name: dict.fromkeys(labels, values) for name, values in known.items()}
+
+        def random(x: Any) -> Any:
+            return jnp.asarray(rng.normal(size=(unknowns, n, len(x))))
+
+        jets = tuple({label: random(x) for label in labels} for x in condition.points)
+
+        def rows(scale: Any) -> Any:
+            u = jax.tree.map(lambda v: v * scale.reshape(-1, *(1,) * (v.ndim - 1)), jets)
+            return condition.rows(u if unknowns > 1 else jax.tree.map(lambda v: v[0], u), a, lam)
+
+        moved = jax.jacfwd(rows)(jnp.ones(unknowns))
+    felt = np.abs(np.asarray(moved)).reshape(-1, unknowns).max(axis=0) > 0
+    return [name for name, is_felt in zip(problem.unknowns, felt, strict=True) if is_felt]
 
 
 def _is_second_order(problem: Problem, letter: str) -> bool:

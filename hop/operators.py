@@ -432,6 +432,12 @@ def stored_experiment(
     config = config_lib.with_data_dir(config_lib.stored(store.config()), data_dir)
     if problem is not None:
         config_lib.check_problem(problem, store.stages()[-1].metadata["problem"])
+    elif "name" not in config.problem:
+        trained = store.stages()[-1].metadata["problem"]
+        raise UserError(
+            f"{store.root} was trained with a problem of one's own, {trained}; give it as "
+            "--problem=FILE.py, in Python as problem="
+        )
     return config_lib.build(config, problem)
 
 

@@ -284,7 +284,8 @@ def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
     windows = [r for r in records if r.get("kind") == "window"]
     for stage, color in enumerate(colors):
         mine = [r for r in windows if r["stage"] == stage]
-        axes.semilogy([r["total_steps"] for r in mine], [r["residual"] for r in mine], color=color)
+        steps, values = ([r[key] for r in mine] for key in ("total_steps", "residual"))
+        axes.semilogy(steps, values, color=color, marker="." if len(mine) < 2 else "")
     axes.set(xlabel="step", ylabel="½ mean |H(u)|²", title="residual loss, stage by stage")
 
 

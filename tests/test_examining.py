@@ -118,7 +118,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
         assert cli.main(["check", "--problem=own_check.py"]) == 0
         out = capsys.readouterr().out
         assert "? boundary     x = 1: nothing is said of u" in out
-        assert "1 thing to look at" in out
+        assert "1 line to look at" in out
         assert cli.main(["check"]) == 2
         # `hop train` says it too.
         problem = files.problem_class("own_check.py")()

@@ -170,3 +170,25 @@ def test_a_law_of_one_s_own_has_a_dataset_where_it_has_a_name(tmp_path, monkeypa
     (folder / "dataset_info.json").write_text("{}")
     with pytest.raises(RunError, match="is damaged"):
         datasets.load(law, "train", str(tmp_path))
+
+
+def test_the_fields_of_a_problem_object_are_noted_and_held_to(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Decay(hop.Problem):
+        rate: float = 1.0
+        domain = hop.Box((0.0,), (1.0,))
+        derivatives = ("", "x")
+
+        def residual(self, u, x, a, lam):
+            return u["x"] + self.rate * u[""]
+
+    skin = config_lib.experiment(network="mlp")
+    skin.network.widths, skin.path.eps = (4,), (1.0,)
+    skin.train.update(steps=2, dispatch=2, points=8)
+    op = hop.train(skin, tmp_path / "w", Decay(3.0), reporter=Listener())
+    assert op.config.problem == {"rate": 3.0}
+    assert hop.load(tmp_path / "w", problem=Decay(3.0)).eps == 1.0
+    with pytest.raises(UserError, match=r"has rate=1.0, and the config problem.rate=3.0"):
+        hop.load(tmp_path / "w", problem=Decay())
+    with pytest.raises(UserError, match="was trained with a problem of one's own, test_inputs"):
+        hop.load(tmp_path / "w")

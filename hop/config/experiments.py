@@ -4,6 +4,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from hop.ansatz import Ansatz
 from hop.config.schema import Config, make
@@ -70,6 +71,14 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
             f"problem={problem!r} must be an object of a class that derives from hop.Problem"
         )
     _check_roles(problem)
+    if "name" not in config.problem:
+        own = options_of(problem)
+        for field, value in config.problem.items():
+            if field in own and own[field] != value:
+                raise UserError(
+                    f"this problem object has {field}={own[field]!r}, and the config "
+                    f"problem.{field}={value!r}; give an object with that value"
+                )
     try:
         hash(problem)
     except TypeError as error:
@@ -118,6 +127,19 @@ def _check_functions(made: Experiment) -> None:
             f"config.train.accumulate={parts}: strategy.{whole[0]} weighs all points together, and "
             "there are no functions to split; use 1"
         )
+
+
+def options_of(problem: Problem) -> dict[str, Any]:
+    """The fields of a problem object that a config can hold: numbers, words, tuples of these."""
+    fields: Any = dataclasses.fields(problem) if dataclasses.is_dataclass(problem) else ()
+
+    def is_plain(value: Any) -> bool:
+        if isinstance(value, tuple):
+            return all(map(is_plain, value))
+        return isinstance(value, bool | int | float | str)
+
+    found = {field.name: getattr(problem, field.name) for field in fields}
+    return {name: value for name, value in found.items() if is_plain(value)}
 
 
 def problem_class(problem: Problem) -> str:

@@ -62,6 +62,8 @@ def train(
     """
     if not watchdog >= 0:
         raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
+    if problem is not None and not config.problem:  # so that a checkpoint notes its options
+        config = dataclasses.replace(config, problem=config_lib.options_of(problem))
     experiment = config_lib.build(config, problem)
     layout = experiment.layout()
     feeds.check_batch(experiment, layout)

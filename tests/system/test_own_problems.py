@@ -18,12 +18,12 @@ from hop.problem import Lam, reference
 EXAMPLES = Path(hop.__file__).parents[1] / "examples"
 # What of their configs is smaller here, and the L2RE that the last stage reaches at least.
 SMALL = {
-    "robin": ({"path.eps": (0.1, 0.05)}, 4e-3),
+    "robin": ({"path.eps": (0.05,), "train.functions": 32, "train.points": 64}, 1e-2),
     "convection_diffusion": ({"path.eps": (0.1, 1e-3), "train.steps": 300}, 0.02),
-    "darcy": ({"train.steps": 300, "train.functions": 20, "train.points": 100}, 0.15),
+    "darcy": ({"train.steps": 300, "train.functions": 10, "train.points": 100}, 0.25),
     "fitzhugh_nagumo": (
-        {"path.eps": (0.03,), "train.steps": 300, "train.functions": 10, "train.points": 100},
-        0.2,
+        {"path.eps": (0.03,), "train.steps": 200, "train.functions": 10, "train.points": 50},
+        0.3,
     ),
 }
 
@@ -39,7 +39,7 @@ def example(name):
     """The module, its config made smaller, and its problem."""
     module = runpy.run_path(str(EXAMPLES / f"{name}.py"))
     skin = module["get_config"]()
-    skin.train.update(validation=10)
+    skin.train.update(validation=5)
     for field, value in SMALL[name][0].items():
         group, key = field.split(".")
         skin[group][key] = value

@@ -65,10 +65,11 @@ def test_inference_has_no_collectives(tiny, tmp_path):
     params = layout.put(jax.device_get(ansatz.init(KEY)))
     u0 = {"u0": layout.put(np.ones((16, 128), np.float32), "function")}
     x = layout.put(GRID)
-    forward = jax.jit(lambda *arguments: apply(ansatz, "", *arguments))
+    lam = Lam(np.float32(0), np.float32(0.1))
+    forward = jax.jit(lambda *arguments: apply(ansatz, "", *arguments, lam))
     text = forward.lower(params, u0, x).compile().as_text()
     assert not COLLECTIVES.findall(text)
-    summed = jax.jit(lambda *arguments: apply(ansatz, "", *arguments).sum())
+    summed = jax.jit(lambda *arguments: apply(ansatz, "", *arguments, lam).sum())
     assert COLLECTIVES.findall(summed.lower(params, u0, x).compile().as_text())  # they would show
 
 
