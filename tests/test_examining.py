@@ -77,10 +77,11 @@ def test_a_wall_that_is_forgotten(monkeypatch):
     ((part, text),) = doubts(Bars())
     assert part == "boundary"
     assert text.startswith("y = 1: nothing is said of u; build")
-    top = np.array([[0.3, 1.0], [0.7, 1.0]])
-    soft = (hop.Condition((top,), ("",), lambda u, a, lam: u[0][""][0]),)
-    monkeypatch.setattr(Bars, "conditions", lambda self, lam: soft)
-    assert not doubts(Bars())
+    top, side = np.array([[0.3, 1.0], [0.7, 1.0]]), np.array([[1.0, 0.0], [1.0, 0.5], [1.0, 1.0]])
+    for points, unknown, enough in ((top, 0, True), (top, 1, False), (side, 0, False)):
+        soft = hop.Condition((points,), ("",), lambda u, a, lam, k=unknown: u[0][""][k])
+        monkeypatch.setattr(Bars, "conditions", lambda self, lam, c=soft: (c,))
+        assert (not doubts(Bars())) == enough, "of another unknown, or a wall that is only touched"
 
 
 @pytest.mark.parametrize("sign", [1, -1])
