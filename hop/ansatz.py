@@ -113,15 +113,12 @@ class Ansatz:
         labels = self._labels(derivatives)
         problem, jets = self.problem, self._sources(params, inputs, x, lam, labels)
         traces = problem.traces if isinstance(problem, Traced) else lambda x: ()
-        order = max(map(len, spelled(labels)))
-        every = map("".join, itertools.combinations_with_replacement(letters(problem), order))
-        mixed = closure((*labels, *every))
         for i in range(len(traces(columns(x)))):
 
             def there(points: Array, i: int = i) -> Array:
                 return rows(traces(columns(points))[i])
 
-            found = self._sources(params, inputs, there(x), lam, mixed)
+            found = self._sources(params, inputs, there(x), lam, self._mixed(labels))
             jets += [pull(source, there, x, labels) for source in found]
         known = self._known(inputs, x, lam, for_chain_rule(labels))
 
@@ -201,6 +198,12 @@ class Ansatz:
             return self.derivatives
         over_space = in_time(self.problem) and {GRADIENT, LAPLACIAN} & set(derivatives)
         return closure((*derivatives, "t") if over_space else derivatives)
+
+    def _mixed(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Every derivative up to the order of these: what a map that mixes coordinates needs."""
+        order = max(map(len, spelled(labels)))
+        every = itertools.combinations_with_replacement(letters(self.problem), order)
+        return closure((*labels, *map("".join, every)))
 
     def _fields(self, inputs: Inputs) -> Mapping[str, Field]:
         laws = self.problem.inputs

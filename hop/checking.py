@@ -16,6 +16,7 @@ from hop.ansatz import Ansatz, Functions
 from hop.config import Experiment
 from hop.derivatives import GRADIENT, LAPLACIAN, closure, in_space
 from hop.errors import RunError, UserError
+from hop.laws import Field
 from hop.problem import (
     Condition,
     Knowing,
@@ -148,7 +149,8 @@ def _lam() -> Lam:
 def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
     """Its points, and the shape of its rows."""
     problem = ansatz.problem
-    name, dim, n = f"{type(problem).__name__}.conditions", problem.domain.dim, _FUNCTIONS
+    name, dim = f"{type(problem).__name__}.conditions", problem.domain.dim
+    n = _FUNCTIONS if problem.inputs else 1
     if not isinstance(condition, Condition):
         raise UserError(f"{name} holds {condition!r}; give a tuple of hop.Condition")
     low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
@@ -161,7 +163,7 @@ def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
             raise UserError(f"{name}: points lie outside the domain, from {low} to {high}")
 
     def rows() -> Any:
-        real, n = jnp.result_type(float), _FUNCTIONS if problem.inputs else 1
+        real = jnp.result_type(float)
         sets = [jnp.asarray(x, real) for x in condition.points]
         place = Lam(*(jnp.asarray(v, real) for v in lam))
         inputs, params = _zeros(problem, n), ansatz.init(ambient.key(0))
@@ -180,7 +182,6 @@ def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
         ) from error
     except Exception as error:
         raise failing(name, error) from error
-    n = _FUNCTIONS if problem.inputs else 1
     if len(shape) not in (2, 3) or shape[-2] != n:
         raise UserError(
             f"{name}: rows of shape {shape} must be (n, b), a row for each of the n = {n} "
@@ -218,14 +219,18 @@ def _check_whole(experiment: Experiment) -> None:
 def _check_reference(problem: Problem, lam: Lam) -> None:
     """A reference is optional; one that is there gives a row for each function."""
     with ambient.on_cpu():
-        fields = {
-            name: law.sample(ambient.key(0), _FUNCTIONS) for name, law in problem.inputs.items()
-        }
+        fields = sampled(problem, _FUNCTIONS)
     points, _ = problem.domain.quadrature(_ALONG)
     try:
         reference(problem, fields, points, Lam(float(lam.s), float(lam.eps)))
     except RunError:
         return
+
+
+def sampled(problem: Problem, count: int) -> dict[str, Field]:
+    """`count` functions of the law of every input, by name, independent of each other."""
+    laws = enumerate(problem.inputs.items())
+    return {name: law.sample(ambient.key(seed), count) for seed, (name, law) in laws}
 
 
 def _shape(problem: Problem, role: str, *shapes: Any) -> tuple[int, ...]:

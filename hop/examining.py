@@ -14,12 +14,13 @@ import numpy as np
 
 from hop import ambient, checking
 from hop import config as config_lib
-from hop.ansatz import columns
+from hop.ansatz import Ansatz, Functions, columns
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space
 from hop.errors import RunError, UserError
 from hop.homotopy.slow_mode import serves
-from hop.laws import Field, Law
-from hop.problem import Condition, Knowing, Lam, Problem, Referenced, Traced, letters, reference
+from hop.laws import Law
+from hop.networks.mlp import MLP
+from hop.problem import Condition, Lam, Problem, Referenced, Traced, letters, reference
 from hop.references.chebyshev import differentiation_matrix, lobatto
 
 _FUNCTIONS = 2
@@ -101,11 +102,7 @@ def _asked(problem: Problem, condition: Condition, lam: Lam) -> list[str]:
     if {GRADIENT, LAPLACIAN} & set(labels):
         return list(problem.unknowns)
     with ambient.on_cpu():
-        at = jnp.asarray(condition.points[0], float)
-        a = {name: field.jet(at, labels) for name, field in _fields(problem).items()}
-        if isinstance(problem, Knowing):
-            known = problem.known(_fields(problem), at, lam)
-            a |= {name: dict.fromkeys(labels, values) for name, values in known.items()}
+        a = _inputs(problem, jnp.asarray(condition.points[0], float), lam, labels)
 
         def random(x: Any) -> Any:
             return jnp.asarray(rng.normal(size=(unknowns, n, len(x))))
@@ -131,10 +128,8 @@ def _free(problem: Problem, lam: Lam, axis: int, end: float) -> list[str]:
     x = np.asarray(box.lower) + np.subtract(box.upper, box.lower) * rng.random((_ON_FACE, box.dim))
     x[:, axis] = end
     with ambient.on_cpu():
-        fields, at = _fields(problem), jnp.asarray(x)
-        a = {name: field.jet(at, ("",))[""] for name, field in fields.items()}
-        if isinstance(problem, Knowing):
-            a |= problem.known(fields, at, lam)
+        at = jnp.asarray(x)
+        a = {name: jet[""] for name, jet in _inputs(problem, at, lam, ()).items()}
         n = _FUNCTIONS if problem.inputs else 1
         here = columns(at)
 
@@ -155,9 +150,12 @@ def _free(problem: Problem, lam: Lam, axis: int, end: float) -> list[str]:
     return [name for name, differs in zip(problem.unknowns, apart, strict=True) if differs]
 
 
-def _fields(problem: Problem) -> dict[str, Field]:
-    laws = enumerate(problem.inputs.items())
-    return {name: law.sample(ambient.key(seed), _FUNCTIONS) for seed, (name, law) in laws}
+def _inputs(problem: Problem, x: Any, lam: Lam, labels: tuple[str, ...]) -> Mapping[str, Jet]:
+    """The jets of some inputs, and of what the problem knows from them, at points (q, d)."""
+    fields = checking.sampled(problem, _FUNCTIONS).items()
+    laws = problem.inputs
+    given = {name: Functions(laws[name].values(f), f.coefficients) for name, f in fields}
+    return Ansatz(problem, MLP()).input_jet(given, x, lam, labels)  # of which no network decides
 
 
 def _solved(problem: Problem, lam: Lam) -> Iterator[Finding]:
@@ -191,7 +189,9 @@ def _residual(problem: Problem, lam: Lam, nodes: int) -> tuple[float, float]:
     axes = [lobatto(ends, nodes) for ends in zip(box.lower, box.upper, strict=True)]
     mesh = np.meshgrid(*axes, indexing="ij")
     x = np.stack([m.ravel() for m in mesh], axis=-1)
-    fields, labels = _fields(problem), closure(problem.derivatives)
+    labels = closure(problem.derivatives)
+    with ambient.on_cpu():
+        fields = checking.sampled(problem, _FUNCTIONS)
     u = reference(problem, fields, x, lam)
     grid = u.reshape(*u.shape[:-1], *mesh[0].shape)
     slopes = [differentiation_matrix(axis) for axis in axes]
@@ -216,9 +216,7 @@ def _residual(problem: Problem, lam: Lam, nodes: int) -> tuple[float, float]:
     inside = np.all((x > np.asarray(box.lower)) & (x < np.asarray(box.upper)), axis=1)
     with ambient.on_cpu():
         at = jnp.asarray(x)
-        a: Mapping[str, Jet] = {name: field.jet(at, labels) for name, field in fields.items()}
-        if isinstance(problem, Knowing):
-            a = {**a, **{k: {"": v} for k, v in problem.known(fields, at, lam).items()}}
+        a = _inputs(problem, at, lam, labels)
         jets = jax.tree.map(lambda v: jnp.asarray(v, float), jet)
 
         def size(h: Any) -> float:
