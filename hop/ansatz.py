@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from hop.derivatives import (
     rescale,
     spelled,
 )
-from hop.errors import check_range
+from hop.errors import UserError, check_range
 from hop.laws import Field
 from hop.networks import Network, Params, Values
 from hop.problem import (
@@ -67,14 +68,22 @@ class Ansatz:
       problem: the PDE.
       network: the network.
       harmonics: M, of every periodic coordinate.
+      eps: the range of ε, (low, high), where ε is an input: log ε, brought to [−1, 1] on it, is one
+        more coordinate of y. λ then holds ε for each point, (1, q), or for all. () for one ε.
     """
 
     problem: Problem
     network: Network
     harmonics: int = 4
+    eps: tuple[float, ...] = ()
 
     def __post_init__(self):
         check_range("config.ansatz", "be at least 1", harmonics=self.harmonics)
+        if self.eps and not (len(self.eps) == 2 and 0 < self.eps[0] < self.eps[1] < math.inf):
+            raise UserError(
+                f"config.ansatz.eps={self.eps!r} must be a range (low, high) with 0 < low < high, "
+                "or () where every stage has one eps"
+            )
 
     @property
     def derivatives(self) -> tuple[str, ...]:
@@ -90,13 +99,45 @@ class Ansatz:
         sensors = {name: law.width for name, law in self.problem.inputs.items()}
         x = jnp.zeros((1, self.problem.domain.dim))
         one = jnp.ones((), x.dtype)
-        seen = jax.eval_shape(self._embedding(Lam(one, one)), x)
-        plain = self._plain(x).shape[1]
+        lam = Lam(one, one)
+        seen = jax.eval_shape(self._embedding(lam), x)
+        plain = self._plain(x, lam).shape[1]
         return self.network.init(key, seen.shape[1], sensors, self.problem.outputs, plain)
 
     def check(self, experiment: Any) -> None:
-        """Refuses, with a UserError, a network that does not fit the problem, uncompiled."""
+        """Refuses, with a UserError, a network that does not fit the problem, uncompiled.
+
+        Also a range of ε where something needs one ε a stage.
+        """
+        if self.eps:
+            self._check_range(experiment)
         jax.eval_shape(self.init, ambient.key(0))
+
+    def _check_range(self, experiment: Any) -> None:
+        plan, config, low = experiment.plan, experiment.config, experiment.path.places[0].eps
+        if low > self.eps[1]:
+            raise UserError(
+                f"config.path starts at eps={low:g}, above config.ansatz.eps={self.eps}; start at "
+                f"{self.eps[1]:g} or below, or raise the range"
+            )
+        for term in plan.terms:
+            if term.at_one_eps:
+                raise UserError(
+                    f"config.strategy.{term.name} needs one eps a stage, and config.ansatz.eps="
+                    f"{self.eps} makes it an input; set strategy.{term.name}=0"
+                )
+        name, sampler = config.strategy["name"], config.train.sampler
+        for found, what in (
+            (plan.predictor is not None, f"config.strategy.name='{name}'"),
+            (experiment.path.adaptive, "config.path.adaptive"),
+            (experiment.ansatz is not experiment.answer, f"config.strategy.name='{name}'"),
+            (experiment.sampler.at_one_eps, f"config.train.sampler='{sampler}'"),
+        ):
+            if found:
+                raise UserError(
+                    f"{what} needs one eps a stage, and config.ansatz.eps={self.eps} makes it an "
+                    "input; leave one of them out"
+                )
 
     def jet(
         self,
@@ -116,7 +157,9 @@ class Ansatz:
         for i in range(len(traces(columns(x)))):
 
             def there(points: Array, i: int = i) -> Array:
-                return rows(traces(columns(points))[i])
+                found = rows(traces(columns(points))[i])
+                # A point for all is one for each where each has an ε of its own.
+                return found if jnp.ndim(lam.eps) == 0 else jnp.broadcast_to(found, points.shape)
 
             found = self._sources(params, inputs, there(x), lam, self._mixed(labels))
             jets += [pull(source, there, x, labels) for source in found]
@@ -125,9 +168,9 @@ class Ansatz:
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
             here, rest = columns(points), iter(at)
-            output, a = self._output(params, inputs, rest, points)
+            output, a = self._output(params, inputs, rest, points, lam)
             elsewhere = [
-                self._output(params, inputs, rest, rows(trace))[0] for trace in traces(here)
+                self._output(params, inputs, rest, rows(trace), lam)[0] for trace in traces(here)
             ]
             a = {**a, **{name: next(rest) for name in known}}
             return problem.lift(output, here, a, lam, *elsewhere)
@@ -138,7 +181,7 @@ class Ansatz:
         """N and the derivatives that the residual needs: label → (n, q), or (k, n, q)."""
 
         def compose(*arrays: Array) -> Array:
-            return self._output(params, inputs, iter(arrays[:-1]), arrays[-1])[0]
+            return self._output(params, inputs, iter(arrays[:-1]), arrays[-1], lam)[0]
 
         labels = self.derivatives
         return push(compose, tuple(self._sources(params, inputs, x, lam, labels)), x, labels)
@@ -228,14 +271,14 @@ class Ansatz:
         return jets
 
     def _output(
-        self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"]
+        self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"], lam: Lam
     ) -> tuple[Array, Values]:
         """N, and the inputs, at (displaced) points, from the values of `_sources`, an iterator."""
         laws, images = self.problem.inputs, self._images()
         total, seen = jnp.zeros((), x.dtype), []
         for signs in images:
             F, a = next(arrays), {name: next(arrays) for name in inputs}
-            y = self._plain(self.problem.domain.reflect(x, signs))
+            y = self._plain(self.problem.domain.reflect(x, signs), lam)
             unit = {name: laws[name].normalise(values) for name, values in a.items()}
             total = total + float(np.prod(signs)) * self.network.decode(params, F, y, unit)
             seen.append(a)
@@ -248,13 +291,18 @@ class Ansatz:
             images += [signs * mirror(letter, len(signs)) for signs in images]
         return images
 
-    def _plain(self, x: Float[Array, "q d"]) -> Float[Array, "q p"]:
-        """The coordinates that are not periodic, on the reference cube."""
+    def _plain(self, x: Float[Array, "q d"], lam: Lam) -> Float[Array, "q p"]:
+        """The coordinates that are not periodic, on the reference cube; log ε, where an input."""
         domain, y = self.problem.domain, self.problem.domain.to_reference(x)
-        if not domain.circles:
+        if domain.circles:
+            kept = [y[:, i] for i in range(domain.dim) if i not in domain.circles]
+            y = jnp.stack(kept, axis=1) if kept else y[:, :0]
+        if not self.eps:
             return y
-        kept = [y[:, i] for i in range(domain.dim) if i not in domain.circles]
-        return jnp.stack(kept, axis=1) if kept else y[:, :0]
+        low, high = map(math.log, self.eps)
+        place = (2 * jnp.log(lam.eps) - (low + high)) / (high - low)
+        place = jnp.broadcast_to(place, (1, len(x))).T
+        return jnp.concatenate([y, place.astype(y.dtype)], axis=1)
 
     def _embedding(self, lam: Lam, signs: np.ndarray | None = None) -> Callable[[Array], Array]:
         """Points (q, d) → what the layers see of them (q, D); of their mirror images by `signs`."""
@@ -267,7 +315,7 @@ class Ansatz:
             for axis in domain.circles:
                 angle = y[:, axis : axis + 1] * waves[None, :]
                 parts += [jnp.cos(angle), jnp.sin(angle)]
-            parts.append(self._plain(x))
+            parts.append(self._plain(x, lam))
             if isinstance(problem, Featured):
                 more = problem.trunk_features(columns(x), lam)
                 parts += [jnp.broadcast_to(f, (1, len(x))).T for f in more]

@@ -100,7 +100,7 @@ class Console:
         axes = {k: size for k, size in layout.mesh.shape.items() if k != "model" or size > 1}
         shape = " x ".join(f"{count} {axis}" for axis, count in axes.items())
         self._stages = len(experiment.path.places)
-        self._limit = experiment.config.train.steps
+        self._limit, self._up_to = experiment.config.train.steps, experiment.ansatz.eps[1:]
         self.message(
             f"{names[0]}, {names[1]} with {size(params):,} parameters, "
             f"{self._stages} places on the path, mesh {shape} ({jax.default_backend()})"
@@ -111,7 +111,8 @@ class Console:
             self.message(f"going on with stage {stage}")
 
     def stage(self, index: int, lam: Any) -> None:
-        self._where = f"stage {index}  s={lam.s:<5.3g} eps={lam.eps:<6.3g}"
+        up_to = "".join(f" to {eps:g} " for eps in self._up_to)  # where ε is an input
+        self._where = f"stage {index}  s={lam.s:<5.3g} eps={lam.eps:<6.3g}{up_to}"
         self._said = time.monotonic()
         self._first: tuple[float, int] | None = None
         if self._task is not None:

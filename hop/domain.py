@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -91,6 +92,18 @@ class Box:
             weights = np.multiply.outer(ends, weights).ravel()  # the first axis runs fastest
         volume = np.prod(np.asarray(self.upper) - np.asarray(self.lower))
         return self.grid(*counts), weights * volume / weights.sum()
+
+    def quadrature_on(
+        self, axes: Sequence[Float[np.ndarray, " _"]]
+    ) -> tuple[Float[np.ndarray, "q d"], Float[np.ndarray, " q"]]:
+        """The same with the places along each axis, in rising order and with both ends."""
+        weights = np.ones(1)
+        for places in axes:
+            gaps = np.diff(places)
+            along = (np.append(gaps, 0.0) + np.insert(gaps, 0, 0.0)) / 2
+            weights = np.multiply.outer(along, weights).ravel()
+        mesh = np.meshgrid(*reversed(axes), indexing="ij")
+        return np.stack([m.ravel() for m in reversed(mesh)], axis=-1), weights
 
     def reflect(self, x: Array, signs: np.ndarray) -> Array:
         """Points (q, d) mirrored about the middle of the box along the axes where `signs` is −1."""

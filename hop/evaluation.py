@@ -18,7 +18,7 @@ from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
 from hop.laws import Field
 from hop.operators import Operator, open_stage, select, stored_experiment
-from hop.problem import Lam, Problem, in_time, reference
+from hop.problem import Lam, Layered, Problem, in_time, layers_of, reference
 from hop.trust import gauge
 
 # Of the quadrature: along each axis in 1, 2, 3 dimensions, or so many per ε if that is more; in all
@@ -27,6 +27,7 @@ _POINTS = (1001, 201, 65)
 _PER_EPS = (20, 20, 0)
 # For the loss, a mean that nothing is measured against, fewer do where points are many.
 _PER_EPS_OF_LOSS = (20, 5, 0)
+_LAYER = 40  # widths of a layer, beyond which it is nothing
 _POINTS_IN_TIME = 101  # along each axis, as is customary
 _FINE = (1e-3, 2048)  # in time, the ε up to which x has so many points instead
 _QUASI_RANDOM = 2**13
@@ -139,6 +140,23 @@ class Judge:
         known = {k: v if math.isfinite(v) else None for k, v in middles.items()}
         return known | {"resolved": bool(np.all(found.resolved))}
 
+    def _along(self, lam: Lam) -> list[np.ndarray]:
+        """Places along each axis: even ones, and as many again within 40 δ of a layer's wall.
+
+        Float32 holds them all: of a place that it rounds, a thin layer would be scored elsewhere.
+        """
+        domain, count = self.problem.domain, _POINTS[self.problem.domain.dim - 1]
+        axes = []
+        layers = layers_of(self.problem, lam)
+        for axis, (low, high) in enumerate(zip(domain.lower, domain.upper, strict=True)):
+            places = [np.linspace(low, high, count)]
+            for column, end, width in layers:
+                if column == axis:
+                    far = np.linspace(0, min(_LAYER * float(width), high - low), count)
+                    places.append(end + np.sign((low + high) / 2 - end) * far)
+            axes.append(np.unique(np.concatenate(places).astype(np.float32)).astype(float))
+        return axes
+
     def quadrature(
         self, eps: float, per_eps: tuple[int, ...] = _PER_EPS
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +170,8 @@ class Judge:
         if in_time(self.problem):
             space = _FINE[1] if eps <= _FINE[0] else _POINTS_IN_TIME
             return domain.quadrature(*(space,) * (domain.dim - 1), _POINTS_IN_TIME)
+        if isinstance(self.problem, Layered):
+            return domain.quadrature_on(self._along(Lam(0.0, eps)))
         count, dense = _POINTS[domain.dim - 1], per_eps[domain.dim - 1]
         width = max(np.subtract(domain.upper, domain.lower))
         return domain.quadrature(max(count, 1 + math.ceil(dense * width / eps)))
@@ -179,7 +199,8 @@ def evaluate(
       source: a workdir or a pretrained model's name.
       functions: how many, the first of the split.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
-      eps, s, stage: a selection as in `hop.load`; all stages by default.
+      eps, s, stage: a selection as in `hop.load`; all stages by default. Where ε is an input, a
+        stage has a row for each of some ε, one a decade of its range, or for `eps` alone.
       problem: the problem object, for a PDE of your own.
 
     Returns:
@@ -194,11 +215,23 @@ def evaluate(
     judge = Judge.of(experiment, "test", functions)
     rows = []
     for info in chosen:
-        operator = open_stage(store, info, problem=problem)
-        row = {"stage": info.stage, "s": info.s, "eps": info.eps, **judge.scores(operator)}
-        rows.append(row | {"gauge": judge.trust(operator), "place": info.record.get("place")})
+        for operator in some_of(open_stage(store, info, problem=problem), eps):
+            row = {"stage": info.stage, "s": info.s, "eps": operator.eps, **judge.scores(operator)}
+            rows.append(row | {"gauge": judge.trust(operator), "place": info.record.get("place")})
     name = experiment.config.problem.get("name") or type(experiment.problem).__name__
     return {"problem": name, "functions": judge.functions, "stages": rows}
+
+
+def some_of(operator: Operator, eps: float | None = None) -> list[Operator]:
+    """A stage's operator; where ε is an input, at this one, or at one a decade of its range."""
+    if operator.span is None:
+        return [operator]
+    if eps is not None:
+        return [operator.at(eps)]
+    low, high = operator.span
+    count = 1 + max(1, round(math.log10(high / low))) if high > low else 1
+    inner = np.geomspace(high, low, count)[1:-1].tolist()
+    return [operator.at(e) for e in dict.fromkeys((high, *inner, low))]
 
 
 def info(source: str, problem: Problem | None = None) -> dict[str, Any]:

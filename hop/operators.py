@@ -38,9 +38,12 @@ _FEWEST = 256  # points per call at least, so that few of them share a program
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 _UNRESOLVED = 0.01  # of a typical input function, that goes untold
+_WIDTH = 128  # of a trunk, about
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
-Program = Callable[[Params, Values, Array], Array]  # θ, sensor values, points → (n, q)
+_EACH = "ε of each"  # among the values of a block: no input has this name
+Program = Callable[[Params, Values, Array, Lam], Array]  # θ, sensor values, points, λ → (n, q)
+Bound = Callable[[Params, Values, Array], Array]  # the same at one λ
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity, for jax.jit(op)
@@ -50,14 +53,21 @@ class Operator:
     Attributes:
       ansatz: the problem and its network.
       params: θ.
-      lam: the stage's (s, ε).
+      lam: the stage's (s, ε); where ε is an input, the ε that is taken if a call names none.
       config: the experiment that it comes from.
+      span: where ε is an input, the range (low, high) that its stage was trained on; by default
+        from λ's up to that of the ansatz.
     """
 
     ansatz: Ansatz
     params: Params = dataclasses.field(repr=False)
     lam: Lam
     config: Config | None = dataclasses.field(default=None, repr=False)
+    span: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ansatz.eps and self.span is None:
+            object.__setattr__(self, "span", (float(self.lam.eps), self.ansatz.eps[1]))
 
     @property
     def s(self) -> float:
@@ -92,7 +102,16 @@ class Operator:
         """The default query points (q, d)."""
         return default_grid(self.ansatz.problem)
 
-    def __call__(self, *args: Any, x: Any = None, sensors: Any = None) -> Any:
+    def at(self, eps: float) -> "Operator":
+        """The operator of an ε within its span.
+
+        Raises:
+          UserError: ε is no input, or lies outside.
+        """
+        self._lam(float(eps))
+        return dataclasses.replace(self, lam=self.lam._replace(eps=float(eps)))
+
+    def __call__(self, *args: Any, x: Any = None, sensors: Any = None, eps: Any = None) -> Any:
         """Solutions at query points: `op(u0, x)`, or `op(x)` for a problem without an input.
 
         Functions that are larger or rougher than those of the law it was trained on are warned of.
@@ -105,23 +124,31 @@ class Operator:
           sensors: the places (m,) or (m, d′) of other sensors, of several inputs a dict by name;
             the functions are then fitted spectrally, with a warning where the places are too few
             or too uneven for that.
+          eps: where ε is an input, a number, or (n,) for one for each function; by default
+            `op.eps`. The solutions can be differentiated in it.
 
         Returns:
           (n, q), or (q,) without an input: NumPy for NumPy input, JAX for JAX. Of several unknowns
           a dict of these, by name.
 
         Raises:
-          UserError: wrong shapes, no plain array of finite real numbers, points outside the domain.
+          UserError: wrong shapes, no plain array of finite real numbers, points outside the domain,
+            ε outside `op.span`.
         """
-        return self._named(self._evaluate(self._derivative(""), args, x, sensors))
+        return self._named(self._evaluate(self._derivative(""), args, x, sensors, eps))
 
     def derivative(
-        self, *args: Any, order: int | str = "", x: Any = None, sensors: Any = None
+        self,
+        *args: Any,
+        order: int | str = "",
+        x: Any = None,
+        sensors: Any = None,
+        eps: Any = None,
     ) -> Any:
         """A derivative of the solutions: `op.derivative(u0, x, order)`, without input `(x, order)`.
 
         Args:
-          u0, x, sensors: as in a call of the operator.
+          u0, x, sensors, eps: as in a call of the operator.
           order: how often in the first coordinate; or the letters of the coordinates, as "xx" or
             "xt": x, y, z in space, t in time. At most four.
 
@@ -134,16 +161,16 @@ class Operator:
         if order == "" and args:
             *args, order = args  # type: ignore
         label = _label(self.ansatz.problem, order)
-        return self._named(self._evaluate(self._derivative(label), tuple(args), x, sensors))
+        return self._named(self._evaluate(self._derivative(label), tuple(args), x, sensors, eps))
 
-    def residual(self, *args: Any, x: Any = None, sensors: Any = None) -> Any:
+    def residual(self, *args: Any, x: Any = None, sensors: Any = None, eps: Any = None) -> Any:
         """H(u_θ; s, ε) at the stage's own (s, ε), zero for an exact solution: `op.residual(u0, x)`.
 
         It tells errors without a reference, but for those along a slow mode, which leave next to
         none: `hop.gauge` says how far it can be trusted.
 
         Args:
-          u0, x, sensors: as in a call of the operator.
+          u0, x, sensors, eps: as in a call of the operator.
 
         Returns:
           As a call of the operator; of several equations (e, n, q).
@@ -151,20 +178,58 @@ class Operator:
         Raises:
           UserError: as in a call.
         """
-        lam = self._lam
 
-        def program(params: Params, values: Values, x: Array) -> Array:
+        def program(params: Params, values: Values, x: Array, lam: Lam) -> Array:
             return _residual(self.ansatz, params, values, x, lam)
 
-        return self._evaluate(program, args, x, sensors)
+        return self._evaluate(program, args, x, sensors, eps)
 
-    @property
-    def _lam(self) -> Lam:
-        return Lam(*(np.asarray(v, self.dtype) for v in self.lam))
+    def _lam(self, eps: Any = None) -> Lam:
+        """λ in the operator's float type, at the ε of a call, which is checked."""
+        s, own = (np.asarray(v, self.dtype) for v in self.lam)
+        if eps is None:
+            return Lam(s, own)
+        if self.span is None:
+            raise UserError(
+                f"this operator is of eps={self.eps:g} alone; leave eps out, or load another stage"
+            )
+        if not _is_traced(eps):
+            eps, (low, high) = np.asarray(_numbers(eps, "eps")), self.span
+            if eps.ndim > 1 or not np.all((eps >= low * (1 - 1e-6)) & (eps <= high * (1 + 1e-6))):
+                raise UserError(
+                    f"eps={_told(eps)} must be a number, or (n,), in [{low:g}, {high:g}]"
+                    + self._elsewhere(eps)
+                )
+        return Lam(s, jnp.asarray(eps, self.dtype) if _is_traced(eps) else eps.astype(self.dtype))
+
+    def _elsewhere(self, eps: np.ndarray) -> str:
+        """Which stage of the same run holds an ε that this one does not, if one does."""
+        assert self.span is not None
+        places = () if self.config is None else self.config.path.eps
+        if eps.size == 0 or eps.max() > self.span[1] * (1 + 1e-6):
+            return ""
+        for stage, lowest in enumerate(places):
+            if lowest <= eps.min() * (1 + 1e-6):
+                return f"; stage {stage} goes down to {lowest:g}, hop.load(…, stage={stage})"
+        return "; train a stage that goes so far with 'hop refine'"
 
     def _derivative(self, label: str) -> Program:
-        lam = self._lam
-        return lambda params, values, x: apply(self.ansatz, label, params, values, x, lam)
+        return lambda params, values, x, lam: apply(self.ansatz, label, params, values, x, lam)
+
+    def _bound(self, program: Program, lam: Lam) -> Bound:
+        """A program at λ; where every function has its own ε, that lies among its values."""
+        if np.ndim(lam.eps) == 0:
+            return lambda params, values, x: program(params, values, x, lam)
+
+        def bound(params: Params, values: Values, x: Array) -> Array:
+            def alone(of_one: Values) -> Array:
+                given = {name: v[None] for name, v in of_one.items() if name != _EACH}
+                there = lam._replace(eps=of_one[_EACH][0])
+                return program(params, given, x, there)[..., 0, :]
+
+            return jax.vmap(alone, out_axes=-2)(values)
+
+        return bound
 
     def _named(self, u: Any) -> Any:
         """The unknowns by name, where there are several."""
@@ -173,7 +238,9 @@ class Operator:
             return u
         return dict(zip(names, u if u.size else [u] * len(names), strict=True))
 
-    def _evaluate(self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any) -> Any:
+    def _evaluate(
+        self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any, eps: Any
+    ) -> Any:
         """What a program makes of the arguments of a call."""
         takes = 1 + bool(self.laws)
         if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
@@ -183,17 +250,20 @@ class Operator:
         u0 = args[0] if takes == 2 else None
         x = args[-1] if len(args) == takes else x
         x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
-        in_jax = any(isinstance(given, Array) for given in (*_each(u0), x))
+        in_jax = any(isinstance(given, Array) for given in (*_each(u0), x, eps))
         if isinstance(u0, Mapping):
             u0 = {name: _at_hand(given) for name, given in u0.items()}
         u0, x = _at_hand(u0), _at_hand(x)
         with ambient.numerics(self.dtype):
-            values = self._checked(u0, sensors)
-            traced = any(map(_is_traced, jax.tree.leaves(self.params)))
+            lam, values = self._lam(_at_hand(eps)), self._checked(u0, sensors)
+            if np.ndim(lam.eps):
+                values |= {_EACH: self._of_each(lam.eps, values)}
+            bound = self._bound(program, lam)
+            traced = any(map(_is_traced, jax.tree.leaves((self.params, lam))))
             if traced or any(isinstance(a, Array) for a in (x, *values.values())):
-                u: Any = self._in_place(program, values, x)
+                u: Any = self._in_place(bound, values, x)
             else:
-                u = self._in_blocks(program, values, x.astype(self.dtype))
+                u = self._in_blocks(bound, values, x.astype(self.dtype))
                 u = jax.device_put(u) if in_jax else u
             return u[..., 0, :] if takes == 1 else u
 
@@ -203,7 +273,17 @@ class Operator:
         rows = self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.derivatives else 1
         return 1 << (POINTS // rows).bit_length() - 1
 
-    def _in_place(self, program: Program, values: Values, x: Any) -> Array:
+    def _of_each(self, eps: Any, values: Mapping[str, Any]) -> Any:
+        """ε (n,) of the functions, as values (n, 1)."""
+        n = next(map(len, values.values()), 0)
+        if len(eps) != n:
+            raise UserError(
+                f"eps has shape ({len(eps)},) and must be a number"
+                + f", or ({n},) for one for each function" * bool(values)
+            )
+        return eps[:, None]
+
+    def _in_place(self, program: Bound, values: Values, x: Any) -> Array:
         """A program's (…, n, q) as JAX makes it of tracers, or of arrays on accelerators."""
         values = {name: jnp.asarray(given, self.dtype) for name, given in values.items()}
         x, size = jnp.asarray(x, self.dtype), self._longest
@@ -212,16 +292,17 @@ class Operator:
         return made[0] if len(made) == 1 else jnp.concatenate(made, axis=-1)
 
     def _in_blocks(
-        self, program: Program, values: Mapping[str, np.ndarray], x: np.ndarray
+        self, program: Bound, values: Mapping[str, np.ndarray], x: np.ndarray
     ) -> np.ndarray | Array:
         """A program's (…, n, q) by blocks of functions and of points, padded to few shapes.
 
         The functions of a block are split over the local devices.
         """
         n, q = next(map(len, values.values()), 1), len(x)
-        few = 1 << max(1, ENTRIES // max(1, min(q, CHUNK))).bit_length() - 1
+        entries = ENTRIES // _WIDTH if _EACH in values else ENTRIES  # none shares its trunk
+        few = 1 << max(1, entries // max(1, min(q, CHUNK))).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
-        parts = parts_of(x, min(self._longest, max(1, ENTRIES // most)))
+        parts = parts_of(x, min(self._longest, max(1, entries // most)))
         if any(map(_is_traced, parts)):  # within jit, where even constants are
             return self._in_place(program, values, x)
         if not n * q:
@@ -393,7 +474,8 @@ def load(
 
     Args:
       source: a workdir if that folder exists, else a pretrained model's name.
-      eps: the stage's ε (ν for Burgers in time), matched to relative 1e-6.
+      eps: the stage's ε (ν for Burgers in time), matched to relative 1e-6. Where ε is an input, an
+        ε of the stage's range: the narrowest that holds it, unless `stage` names one.
       s: the stage's s; 0 if only `eps` is given.
       stage: the stage's number from 0; −1 is the last. Default, with no selection: the last.
       verify: check the digest of every leaf.
@@ -405,7 +487,8 @@ def load(
     """
     store = Store.find(source)
     (info,) = select(store.stages(), eps=eps, s=s, stage=stage) or store.stages()[-1:]
-    return open_stage(store, info, verify=verify, problem=problem)
+    operator = open_stage(store, info, verify=verify, problem=problem)
+    return operator if eps is None or operator.span is None else operator.at(eps)
 
 
 def open_stage(
@@ -464,14 +547,16 @@ def select(
         found = [info for info in found if info.stage == index]
     elif s is None:
         s = 0.0
-    for name, wanted in (("eps", eps), ("s", s)):
-        if wanted is not None:
-            found = [i for i in found if math.isclose(getattr(i, name), wanted, rel_tol=1e-6)]
+    if s is not None:
+        found = [i for i in found if math.isclose(i.s, s, rel_tol=1e-6)]
+    if eps is not None:
+        found = [i for i in found if i.holds(eps)]
+        found = [i for i in found if i.eps == max(j.eps for j in found)]  # the narrowest range
     if not found:
         given = {"eps": eps, "s": s, "stage": stage}
         asked = ", ".join(f"{k}={v:g}" for k, v in given.items() if v is not None)
         have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={i.eps:g}" for i in stages)
-        elsewhere = [i.s for i in stages if eps and math.isclose(i.eps, eps, rel_tol=1e-6)]
+        elsewhere = [i.s for i in stages if eps and i.holds(eps)]
         hint = f"; name s too, as s={elsewhere[0]:g}" if s == 0 and elsewhere else ""
         raise UserError(f"no stage with {asked}{hint}; there are {have}")
     return found[-1:]
@@ -617,6 +702,11 @@ def _checked_points(x: Any, problem: Problem) -> Any:
         if not inside.all():
             raise UserError(f"x holds points outside the domain [{low}, {high}], or NaN")
     return x
+
+
+def _told(values: np.ndarray) -> str:
+    """Some numbers, or one, in a message."""
+    return f"{values:g}" if values.ndim == 0 else f"{values.min(initial=1):g} … of {values.shape}"
 
 
 def _numbers(values: Any, name: str) -> Any:

@@ -163,6 +163,28 @@ class Knowing(Protocol):
         """
 
 
+class Layer(NamedTuple):
+    """Where a solution has a layer.
+
+    Attributes:
+      letter: the coordinate across it.
+      end: its value at the wall that the layer lies along.
+      width: δ > 0, in which the layer falls by about a factor of e; an array where ε is one.
+    """
+
+    letter: str
+    end: float
+    width: Any
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A problem that knows where its layers are: there it is sampled (`layered`) and scored."""
+
+    def layers(self, lam: Lam) -> tuple[Layer, ...]:
+        """The layers at λ."""
+
+
 @runtime_checkable
 class Reduced(Protocol):
     """A problem whose residual is written in the network's outputs, N, and not in u = lift(N).
@@ -212,6 +234,14 @@ def failing(what: str, error: Exception) -> UserError:
     if isinstance(error, jax.errors.JAXTypeError):
         remedy = "u, x and lam are traced: use jax.numpy, and jnp.where for if"
     return UserError(f"{what} fails: {type(error).__name__}: {said}; {remedy}")
+
+
+def layers_of(problem: Problem, lam: Lam) -> list[tuple[int, float, Any]]:
+    """The layers of a problem, each as the column across it, its wall and its width."""
+    if not isinstance(problem, Layered):
+        return []
+    names = letters(problem)
+    return [(names.index(layer.letter), layer.end, layer.width) for layer in problem.layers(lam)]
 
 
 def in_time(problem: Problem) -> bool:

@@ -84,7 +84,9 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
     except TypeError as error:
         raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
     network, strategy = make("network", config.network), make("strategy", config.strategy)
-    ansatz, answer = strategy.trained(Ansatz(problem, network, config.ansatz.harmonics))
+    ansatz, answer = strategy.trained(
+        Ansatz(problem, network, config.ansatz.harmonics, config.ansatz.eps)
+    )
     made = Experiment(
         config,
         ansatz,

@@ -170,9 +170,13 @@ class AnsatzConfig:
 
     Attributes:
       harmonics: of every periodic coordinate that the network sees in its place.
+      eps: (low, high) makes ε an input of the network, one operator for many ε: a stage at `eps` of
+        the path is then trained on every ε from there up to `high`. `low` only scales: take the
+        path's last. () for one ε a stage.
     """
 
     harmonics: int = 4
+    eps: tuple[float, ...] = ()
 
     def __post_init__(self):
         check_range("config.ansatz", "be at least 1", harmonics=self.harmonics)

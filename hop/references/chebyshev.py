@@ -3,11 +3,15 @@
 The unknowns are the values of u at N + 1 Chebyshev–Lobatto points of [lower, upper]; u_x and u_xx
 come from the differentiation matrix (Trefethen, *Spectral Methods in MATLAB*, 2000, ch. 6), and
 the residual is the problem's own. The error falls geometrically in N once the layers are resolved:
-an interior layer of width ε on [0, 1] needs N of about 5/ε for twelve digits.
+an interior layer of width ε on [0, 1] needs N of about 5/ε for twelve digits. Where layers lie is
+often known: the interval is then cut near them, and u is a polynomial on each part, u and u_x
+continuous. Parts whose lengths grow by a fixed factor from a wall need a number of points that
+hardly grows as ε falls.
 """
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from scipy.interpolate import BarycentricInterpolator
+from scipy.linalg import block_diag
 
 from hop import ambient
 from hop.derivatives import Jet, partials
@@ -29,17 +34,23 @@ _BATCH = 128
 
 @dataclasses.dataclass(frozen=True)
 class Solution:
-    """The interpolating polynomials through `values` (n, N + 1) at `nodes` (N + 1,)."""
+    """The interpolating polynomials of each part, through `values` (n, P, N + 1) at `nodes`."""
 
-    nodes: np.ndarray
+    nodes: np.ndarray  # (P, N + 1)
     values: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Values (n, q) at x (q,)."""
         # The weights of Lobatto points are known: ±1, halved at the ends (Berrut, Trefethen 2004).
-        weights = (-1.0) ** np.arange(len(self.nodes))
+        weights = (-1.0) ** np.arange(self.nodes.shape[1])
         weights[[0, -1]] /= 2
-        return BarycentricInterpolator(self.nodes, self.values, axis=1, wi=weights)(x)
+        part = np.searchsorted(self.nodes[1:, 0], x, side="right")
+        found = np.empty((len(self.values), len(x)))
+        for k in np.unique(part):
+            nodes, values, here = self.nodes[k], self.values[:, k], part == k
+            of = BarycentricInterpolator(nodes, values, axis=1, wi=weights)
+            found[:, here] = of(x[here])
+        return found
 
 
 def solve(
@@ -49,6 +60,7 @@ def solve(
     interval: tuple[float, float],
     ends: tuple[float, float],
     nodes: int,
+    cuts: Sequence[float] = (),
 ) -> Solution:
     """Solves H(u; s, ε) = 0 on `interval` with u = `ends` there, at the last place of `walk`.
 
@@ -60,30 +72,54 @@ def solve(
       interval: where to solve; a part of the domain where symmetry gives a value at a cut.
       ends: the values of u at the interval's ends.
       nodes: N, the polynomial degree.
+      cuts: places inside the interval, rising, between which u is a polynomial each.
 
     Raises:
       RunError: Newton's method did not converge at the last place.
     """
     with ambient.on_cpu():
         places = jnp.asarray([[lam.s, lam.eps] for lam in walk], jnp.float64)
-        x = lobatto(interval, nodes)
+        parts = (interval[0], *map(float, cuts), interval[1])
+        x = _places(parts, nodes)
         values, sizes = [], []
         count = how_many(a)
         for first in range(0, count, _BATCH):
             numbers = jnp.arange(first, min(first + _BATCH, count))
             block = jax.tree.map(lambda c: jnp.asarray(c[first : first + _BATCH], float), dict(a))  # noqa: B023
-            inputs = {name: field(jnp.asarray(x)) for name, field in block.items()}
-            u, size = _walk(problem, interval, ends, nodes, numbers, inputs, places)
+            inputs = {name: field(jnp.asarray(x.ravel())) for name, field in block.items()}
+            u, size = _walk(problem, parts, ends, nodes, numbers, inputs, places)
             values.append(np.asarray(u))
             sizes.append(np.asarray(size))
     check_converged(float(np.max(np.concatenate(sizes))), walk[-1], nodes)
-    return Solution(x, np.concatenate(values))
+    return Solution(x, np.concatenate(values).reshape(-1, *x.shape))
 
 
 def walk_to(lam: Lam) -> list[Lam]:
     """At the same s, ε from 1 down by halves to λ: at ε = 1 the straight line converges."""
     halvings = max(0, math.ceil(-math.log2(lam.eps)))
     return [Lam(lam.s, max(lam.eps, 2.0**-k)) for k in range(halvings)] + [lam]
+
+
+def cuts_near(
+    wall: float, width: float, interval: tuple[float, float], factor: float = 4.0
+) -> list[float]:
+    """Places to cut an interval for a layer of this width at one of its ends, rising.
+
+    Their distances from the wall are 4, 16, 64 … widths (powers of `factor`), up to the middle.
+    """
+    half, places = (interval[1] - interval[0]) / 2, []
+    distance = factor * width
+    while distance < half:
+        places.append(distance)
+        distance *= factor
+    if wall == interval[0]:
+        return [wall + place for place in places]
+    return [wall - place for place in reversed(places)]
+
+
+def _places(parts: Sequence[float], n: int) -> np.ndarray:
+    """The points of every part, (P, N + 1)."""
+    return np.stack([lobatto(ends, n) for ends in itertools.pairwise(parts)])
 
 
 def lobatto(interval: tuple[float, float], n: int) -> np.ndarray:
@@ -156,21 +192,23 @@ def check_converged(step: float, lam: Lam, nodes: int) -> None:
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _walk(
     problem: Problem,
-    interval: tuple[float, float],
+    parts: tuple[float, ...],
     ends: tuple[float, float],
     n: int,
     numbers: Array,
     inputs: Mapping[str, Array],
     places: Array,
 ) -> tuple[Array, Array]:
-    """Solutions (b, N + 1) at the last of the places (k, 2), and their last Newton steps (b,).
+    """Solutions (b, P (N + 1)) at the last of the places (k, 2), and their last Newton steps (b,).
 
     `numbers` (b,) counts them, where there may be no inputs.
     """
-    points = lobatto(interval, n)
-    first = differentiation_matrix(points)
-    d = jnp.asarray(np.stack([np.eye(n + 1), first, first @ first]))
-    x = jnp.asarray(points)
+    points = _places(parts, n)
+    matrices = [differentiation_matrix(of_part) for of_part in points]
+    first = block_diag(*matrices)
+    d = jnp.asarray(np.stack([np.eye(points.size), first, block_diag(*[m @ m for m in matrices])]))
+    x, last = jnp.asarray(points.ravel()), points.size - 1
+    joints = range(n, last, n + 1)  # the last points of all parts but one
 
     def rows(u: Array, a: Mapping[str, Array], place: Array) -> tuple[Array, Array]:
         """The residual (N + 1,), and its Jacobian (N + 1, N + 1) by the chain rule."""
@@ -183,9 +221,14 @@ def _walk(
         jet = {label: (d[i] @ u)[None, :] for i, label in enumerate(("", "x", "xx"))}
         h, slopes = residual(jet)[0], partials(residual, jet)
         jacobian = jnp.einsum("ki,kij->ij", jnp.concatenate(list(slopes.values())), d)
-        for end, value in ((0, ends[0]), (n, ends[1])):
+        for end, value in ((0, ends[0]), (last, ends[1])):
             h = h.at[end].set(u[end] - value)
             jacobian = jacobian.at[end].set(d[0, end])
+        for order in (0, 1):  # u and u_x continue
+            for joint in joints:
+                jump = d[order, joint] - d[order, joint + 1]
+                h = h.at[joint + order].set(jump @ u)
+                jacobian = jacobian.at[joint + order].set(jump)
         return h, jacobian
 
     def follow(_: Array, a: Mapping[str, Array]) -> tuple[Array, Array]:

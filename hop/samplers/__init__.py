@@ -7,6 +7,7 @@ A strategy may put another in its place. Shapes: n functions, q points, d coordi
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -14,6 +15,7 @@ from hop.derivatives import Jet
 from hop.domain import Box
 
 Rows = Callable[[Array], Array]  # points (m, d) → H there (n, m), of the network as it is
+Layers = Sequence[tuple[int, float, Any]]  # of each: the column across it, its wall, its width
 Last = Callable[[Array, Sequence[str]], Jet]  # points, labels → the jet of the last stage's network
 
 
@@ -21,10 +23,24 @@ class Points(NamedTuple):
     """Points (q, d), and for each its inverse density (q,), 1 on average over the domain.
 
     A term of the loss that owns its points keeps what it likes for each, (q, …), in its place.
+    Where ε is an input, every point has its own, `eps` (q,).
     """
 
     x: Array
     beside: Any
+    eps: Any = None
+
+
+def of_each(key: Array, count: int, low: Any, high: float) -> Array:
+    """An ε for each of `count` points, (count,): log ε is even and stratified over [low, high].
+
+    It goes 4 % beyond either end, where a network is otherwise worst.
+    """
+    order, jitter = jax.random.split(key)
+    slabs = jax.random.permutation(order, count).astype(float)
+    unit = (slabs + jax.random.uniform(jitter, (count,), float)) / count
+    below, above = jnp.log(low), jnp.log(high)
+    return jnp.exp(below + (above - below) * (1.08 * unit - 0.04))
 
 
 @runtime_checkable
@@ -33,9 +49,11 @@ class Sampler(Protocol):
 
     Attributes:
       even: whether the points are random and of even density.
+      at_one_eps: whether they make no sense where ε is an input.
     """
 
     even: ClassVar[bool] = False
+    at_one_eps: ClassVar[bool] = False
 
     def points(self, key: Array, count: int, domain: Box) -> Array:
         """Points (count, d), in the default float type."""
@@ -44,7 +62,9 @@ class Sampler(Protocol):
         """What all steps of one dispatch draw from, made at its start; None for most."""
         return None
 
-    def draw(self, key: Array, count: int, domain: Box, last: Last, pool: Any) -> Points:
+    def draw(
+        self, key: Array, count: int, domain: Box, last: Last, pool: Any, layers: Layers = ()
+    ) -> Points:
         """The points of one step."""
         return Points(self.points(key, count, domain), jnp.ones(count))
 

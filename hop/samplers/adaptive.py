@@ -19,7 +19,7 @@ from jax import Array
 
 from hop.domain import Box
 from hop.errors import UserError
-from hop.samplers import Last, Points
+from hop.samplers import Last, Layers, Points
 from hop.samplers.stratified import Stratified
 
 __all__ = ["Adaptive"]
@@ -32,8 +32,11 @@ class Adaptive(Stratified):
     """No options."""
 
     even: ClassVar[bool] = False
+    at_one_eps: ClassVar[bool] = True
 
-    def draw(self, key: Array, count: int, domain: Box, last: Last, pool: Any) -> Points:
+    def draw(
+        self, key: Array, count: int, domain: Box, last: Last, pool: Any, layers: Layers = ()
+    ) -> Points:
         x = self.points(key, count, domain)
         low, width = domain.lower[0], domain.upper[0] - domain.lower[0]
         grid = jnp.asarray(domain.grid(_GRID), x.dtype)

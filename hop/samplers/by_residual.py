@@ -11,7 +11,7 @@ arXiv 2207.10289 (residual-based adaptive distribution, RAD).
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from hop.domain import Box
 from hop.errors import UserError
-from hop.samplers import Last, Points, Rows, Sampler
+from hop.samplers import Last, Layers, Points, Rows, Sampler
 from hop.samplers.stratified import Stratified
 
 __all__ = ["ByResidual"]
@@ -68,6 +68,8 @@ class ByResidual(Sampler):
     power: float = 1.0
     floor: float = 1.0
 
+    at_one_eps: ClassVar[bool] = True
+
     def points(self, key: Array, count: int, domain: Box) -> Array:
         return self.candidates.points(key, count, domain)
 
@@ -76,7 +78,13 @@ class ByResidual(Sampler):
         return Candidates(x, log_density(residual(x), self.power, self.floor))
 
     def draw(
-        self, key: Array, count: int, domain: Box, last: Last, pool: Candidates | None
+        self,
+        key: Array,
+        count: int,
+        domain: Box,
+        last: Last,
+        pool: Candidates | None,
+        layers: Layers = (),
     ) -> Points:
         if pool is None:  # as for a predictor
             return super().draw(key, count, domain, last, pool)

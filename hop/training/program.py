@@ -18,10 +18,12 @@ from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
 from hop.networks import Params
 from hop.operators import Operator
-from hop.problem import Lam
-from hop.samplers import Points
+from hop.problem import Lam, layers_of
+from hop.samplers import Points, of_each
 from hop.sharding import FUNCTION, POINT, Layout, on_host
 from hop.solvers import Moment, Solver
+
+_OF_EPS = 2**31 - 1  # sets the keys of ε apart from those of the points
 
 
 class TrainState(NamedTuple):
@@ -199,8 +201,15 @@ class Program:
         def last(x: Array, labels: Sequence[str]) -> Jet:
             return self.ansatz.jet(state.anchor, inputs, x, stage.previous, labels)
 
-        domain, key = self.ansatz.problem.domain, self._key(state, stage)
-        return self.experiment.sampler.draw(key, self.train.points, domain, last, candidates)
+        key = self._key(state, stage)
+        count, lam, eps = self.train.points, stage.lam, None
+        if self.ansatz.eps:
+            eps = of_each(jax.random.fold_in(key, _OF_EPS), count, lam.eps, self.ansatz.eps[1])
+            lam = lam._replace(eps=eps)
+        problem = self.ansatz.problem
+        layers = layers_of(problem, lam)
+        points = self.experiment.sampler.draw(key, count, problem.domain, last, candidates, layers)
+        return points._replace(eps=eps)
 
 
 def real(value: Any) -> np.ndarray:

@@ -67,20 +67,26 @@ class View:
     def x(self) -> Float[Array, "q d"]:
         return self.points.x
 
+    @property
+    def lam(self) -> Lam:
+        """λ_k; where ε is an input, that of every point, ε (1, q)."""
+        eps = self.points.eps
+        return self.stage.lam if eps is None else self.stage.lam._replace(eps=eps[None])
+
     @functools.cached_property
     def u(self) -> Jet:
         """The jet of u_θ that the residual reads (`hop.ansatz.Ansatz.reads`)."""
-        return self.ansatz.reads(self.params, self.inputs, self.x, self.stage.lam)
+        return self.ansatz.reads(self.params, self.inputs, self.x, self.lam)
 
     @functools.cached_property
     def a(self) -> Mapping[str, Jet]:
         """Those of the input functions."""
-        return self.ansatz.input_jet(self.inputs, self.x, self.stage.lam)
+        return self.ansatz.input_jet(self.inputs, self.x, self.lam)
 
     @functools.cached_property
     def h(self) -> Array:
         """H(u_θ; λ_k), (n, q) or (e, n, q)."""
-        return self.ansatz.equation(self.u, self.x, self.a, self.stage.lam)
+        return self.ansatz.equation(self.u, self.x, self.a, self.lam)
 
     def value(self, params: Params, x: Float[Array, "q d"], lam: Lam) -> Array:
         """u at other points, or of another network, at λ."""
@@ -105,6 +111,7 @@ class Term(abc.ABC):
       pointwise: whether there is a row for each point, and it depends on this point alone. Only
         then can a step be worked through in parts of its points, or on a few of them.
       needed: whether w = 0 counts as 1 at a stage without predecessor.
+      at_one_eps: whether it makes no sense where ε is an input.
     """
 
     w: float = 1.0
@@ -112,6 +119,7 @@ class Term(abc.ABC):
     name: ClassVar[str]
     pointwise: ClassVar[bool] = True
     needed: ClassVar[bool] = False
+    at_one_eps: ClassVar[bool] = False
 
     @property
     def fades(self) -> float:

@@ -20,6 +20,7 @@ class Initial(Term):
     """w_0 · ½⟨|·|²⟩ of the difference."""
 
     name: ClassVar[str] = "initial"
+    at_one_eps: ClassVar[bool] = True
 
     def rows(self, view: View) -> Array:
         problem = view.ansatz.problem

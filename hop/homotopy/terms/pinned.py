@@ -16,6 +16,7 @@ class Pinned(Term):
     """A stage that is not pinned has a row that is 0."""
 
     name: ClassVar[str] = "pin"
+    at_one_eps: ClassVar[bool] = True
     pointwise: ClassVar[bool] = False
 
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:

@@ -15,6 +15,7 @@ class Slow(Term):
     """w_S · ½⟨|S|²⟩."""
 
     name: ClassVar[str] = "slow"
+    at_one_eps: ClassVar[bool] = True
     pointwise: ClassVar[bool] = False
 
     def rows(self, view: View) -> Array:

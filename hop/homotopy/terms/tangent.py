@@ -37,6 +37,7 @@ class Tangent(Term):
     share: float = 1.0
 
     name: ClassVar[str] = "tangent"
+    at_one_eps: ClassVar[bool] = True
 
     @property
     def fades(self) -> float:
