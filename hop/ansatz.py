@@ -153,13 +153,10 @@ class Ansatz:
         """
         labels = self._labels(derivatives)
         problem, jets = self.problem, self._sources(params, inputs, x, lam, labels)
-        traces = problem.traces if isinstance(problem, Traced) else lambda x: ()
-        for i in range(len(traces(columns(x)))):
+        for i in range(len(self._traces(x, lam))):
 
             def there(points: Array, i: int = i) -> Array:
-                found = rows(traces(columns(points))[i])
-                # A point for all is one for each where each has an ε of its own.
-                return found if jnp.ndim(lam.eps) == 0 else jnp.broadcast_to(found, points.shape)
+                return self._traces(points, lam)[i]
 
             found = self._sources(params, inputs, there(x), lam, self._mixed(labels))
             jets += [pull(source, there, x, labels) for source in found]
@@ -170,7 +167,8 @@ class Ansatz:
             here, rest = columns(points), iter(at)
             output, a = self._output(params, inputs, rest, points, lam)
             elsewhere = [
-                self._output(params, inputs, rest, rows(trace), lam)[0] for trace in traces(here)
+                self._output(params, inputs, rest, there, lam)[0]
+                for there in self._traces(points, lam)
             ]
             a = {**a, **{name: next(rest) for name in known}}
             return problem.lift(output, here, a, lam, *elsewhere)
@@ -200,6 +198,14 @@ class Ansatz:
         labels = self._labels(derivatives)
         found = {name: field.jet(x, labels) for name, field in self._fields(inputs).items()}
         return {**found, **self._known(inputs, x, lam, labels)}
+
+    def _traces(self, x: Float[Array, "q d"], lam: Lam) -> list[Float[Array, "p d"]]:
+        """Where `lift` reads the network beside x: a point for each of x, or one for all."""
+        if not isinstance(self.problem, Traced):
+            return []
+        found = map(rows, self.problem.traces(columns(x)))
+        # One for all is one for each where each has an ε of its own.
+        return [jnp.broadcast_to(at, x.shape) if jnp.ndim(lam.eps) else at for at in found]
 
     def _known(
         self, inputs: Inputs, x: Float[Array, "q d"], lam: Lam, labels: tuple[str, ...]

@@ -54,7 +54,7 @@ class VariableConvection(Problem):
         nodes, weights = _GAUSS
         places = 1 - (1 - x) * jnp.asarray((1 + nodes) / 2, x.dtype)[None, :]  # (q, 12)
         b = fields["b"](places.reshape(-1)).reshape(-1, *places.shape)
-        whole = (1 - x[:, 0])[None, :] * jnp.sum(b * jnp.asarray(weights / 2, x.dtype), axis=-1)
+        whole = (1 - x[:, 0])[None, :] * (b @ jnp.asarray(weights / 2, x.dtype))
         return {"E": jnp.exp(-whole / lam.eps)}
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
