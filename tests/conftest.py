@@ -40,7 +40,8 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 
 # The files that take longest, first: each goes whole to one worker, which makes its fixtures once.
-LONGEST = ("golden", "faults", "config_files", "loop", "program", "solvers", "cli", "problems")
+LONGEST = ("faults", "processes", "program", "publishing", "golden", "kernels", "fronts", "loop",
+           "own_problems", "cli", "config_files", "inputs", "problem", "ansatz_parts")  # fmt: skip
 
 
 # Traces are many objects, few of them garbage; looked through as often as by default, they cost a

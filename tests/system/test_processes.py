@@ -31,7 +31,7 @@ MESHES = [(1, 1), (8, 1), (2, 4), (4, 2), (1, 8)]
 
 
 def test_a_state_is_the_same_on_every_mesh(tiny, tmp_path, listener):
-    config = tiny(path__eps=(0.5,))
+    config = tiny(path__eps=(0.5,), train__steps=10)
     train(config, tmp_path / "w", listener())
     program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
     like = jax.eval_shape(lambda: program.init())
@@ -124,7 +124,7 @@ def test_a_process_that_never_comes_is_not_waited_for_for_ever():
 
 def test_two_processes_train_as_one(data_dir, tmp_path):
     """Two real processes on the loopback give the losses of one, to rounding."""
-    job = Job(tmp_path, data_dir, 40)
+    job = Job(tmp_path, data_dir, 20)
     # Deterministic Adam: Muon's orthogonalisation amplifies the rounding of reordered sums.
     job.finish("one", 1, ADAM)
     done = subprocess.run(
