@@ -124,7 +124,7 @@ def test_a_process_that_never_comes_is_not_waited_for_for_ever():
 
 def test_two_processes_train_as_one(data_dir, tmp_path):
     """Two real processes on the loopback give the losses of one, to rounding."""
-    job = Job(tmp_path, data_dir, 20)
+    job = Job(tmp_path, data_dir, 40)
     # Deterministic Adam: Muon's orthogonalisation amplifies the rounding of reordered sums.
     job.finish("one", 1, ADAM)
     done = subprocess.run(
