@@ -97,6 +97,11 @@ def given(values):
          r"rows of shape \(1, 2\) must be \(n, b\), a row for each of the n = 5 functions"),
         (Layers, {"conditions": at_ends(lambda u, a, lam: u[0]["x"])},
          r"rows read 'x', and the condition's derivatives are \(''\,\); add it there"),
+        (Plane, {"derivatives": ("yx",), "residual": lambda self, u, x, a, lam: u["yx"]},
+         "Mine.residual reads 'yx'; write 'xy', the letters in the order x, y, z, t"),
+        (Plane, {"lift": Problem.lift, "conditions":
+                 at_ends(lambda u, a, lam: u[0]["yx"], ("xy",), ((0.0, 0.0),))},
+         "Mine.conditions: rows read 'yx'; write 'xy'"),
         (Layers, {"conditions": lambda self, lam: (np.zeros((2, 1)),)}, "give a tuple of hop.Cond"),
         (Layers, {"conditions": lambda self, lam: (Condition(np.zeros((1, 1)), ("",), None),)},
          "points must be a tuple of sets of points"),

@@ -77,7 +77,7 @@ def train(
     feeds.check_batch(experiment, layout)
     checking.check(experiment)
     if not type(experiment.problem).__module__.startswith("hop."):
-        for finding in examining.boundary(experiment.problem, experiment.path.places[0]):
+        for finding in examining.glance(experiment.problem, experiment.path.places[0]):
             if finding.doubt:
                 reporter.message(f"{finding.part} {finding.text}")
     feeds.provide(experiment, reporter)
