@@ -25,7 +25,7 @@ from hop.derivatives import (
     rescale,
     spelled,
 )
-from hop.errors import check_range
+from hop.errors import UserError, check_range
 from hop.laws import Field
 from hop.networks import Network, Params, Values
 from hop.problem import (
@@ -35,6 +35,7 @@ from hop.problem import (
     Problem,
     Reduced,
     Traced,
+    failing,
     in_time,
     letters,
 )
@@ -96,7 +97,12 @@ class Ansatz:
 
     def check(self, experiment: Any) -> None:
         """Refuses, with a UserError, a network that does not fit the problem, uncompiled."""
-        jax.eval_shape(self.init, ambient.key(0))
+        try:
+            jax.eval_shape(self.init, ambient.key(0))
+        except UserError:
+            raise
+        except Exception as error:  # a network of the user's own: it can fail in any way
+            raise failing(f"{type(self.network).__name__}.init", error) from error
 
     def jet(
         self,

@@ -36,7 +36,7 @@ def test_a_state_is_the_same_on_every_mesh(tiny, tmp_path, listener):
     program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
     like = jax.eval_shape(lambda: program.init())
     with Workdir.open(tmp_path / "w") as folder:
-        _, stored = folder.newest(like)
+        _, stored = folder.newest(lambda metadata: like)
         for function, point in MESHES:
             layout = Layout.create(function, point, jax.devices()[: function * point])
             jax.tree.map(np.testing.assert_array_equal, layout.put(stored), stored)
