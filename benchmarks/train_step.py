@@ -73,8 +73,10 @@ def program(
     config.solver.update(optimizer="adam", learning_rate=1e-3)
     config.train.update(functions=functions, points=points, accumulate=parts, dispatch=_WINDOW)
     config.train.sampler = "uniform"
-    problem = Bounded() if equation == "time" and not nonlinear else None
-    made = config_lib.build(config_lib.parse(config.to_dict()), problem)
+    parsed, problem = config_lib.parse(config.to_dict()), None
+    if equation == "time" and not nonlinear:
+        parsed, problem = dataclasses.replace(parsed, problem={}), Bounded()
+    made = config_lib.build(parsed, problem)
     return Program(made, Layout.create(1, -1, jax.devices()[:1]))
 
 
@@ -97,8 +99,10 @@ def of_one_function(equation: str, points: int, widths: Sequence[int], parts: in
     config.strategy.tangent = 0.0
     config.solver.update(optimizer="adam", learning_rate=1e-3)
     config.train.update(points=points, accumulate=parts, dispatch=_WINDOW, sampler="uniform")
-    inside = Inside() if equation == "helmholtz" else None
-    made = config_lib.build(config_lib.parse(config.to_dict()), inside)
+    parsed, inside = config_lib.parse(config.to_dict()), None
+    if equation == "helmholtz":
+        parsed, inside = dataclasses.replace(parsed, problem={}), Inside()
+    made = config_lib.build(parsed, inside)
     return Program(made, Layout.create(1, 1, jax.devices()[:1]))
 
 

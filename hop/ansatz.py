@@ -36,6 +36,7 @@ from hop.problem import (
     Problem,
     Reduced,
     Traced,
+    failing,
     in_time,
     letters,
 )
@@ -111,7 +112,12 @@ class Ansatz:
         """
         if self.eps:
             self._check_range(experiment)
-        jax.eval_shape(self.init, ambient.key(0))
+        try:
+            jax.eval_shape(self.init, ambient.key(0))
+        except UserError:
+            raise
+        except Exception as error:  # a network of the user's own: it can fail in any way
+            raise failing(f"{type(self.network).__name__}.init", error) from error
 
     def _check_range(self, experiment: Any) -> None:
         plan, config, low = experiment.plan, experiment.config, experiment.path.places[0].eps
@@ -126,7 +132,7 @@ class Ansatz:
                     f"config.strategy.{term.name} needs one eps a stage, and config.ansatz.eps="
                     f"{self.eps} makes it an input; set strategy.{term.name}=0"
                 )
-        name, sampler = config.strategy["name"], config.train.sampler
+        name, sampler = experiment.name("strategy"), config.train.sampler
         for found, what in (
             (plan.predictor is not None, f"config.strategy.name='{name}'"),
             (experiment.path.adaptive, "config.path.adaptive"),

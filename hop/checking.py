@@ -4,7 +4,9 @@ A problem is code of the user's own. Called on shapes alone, its parts show in a
 otherwise end a run with a traceback, late, or be wrong without a word.
 """
 
-from collections.abc import Callable
+import dataclasses
+import difflib
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -14,15 +16,18 @@ import numpy as np
 from hop import ambient
 from hop.ansatz import Ansatz, Functions
 from hop.config import Experiment
-from hop.derivatives import GRADIENT, LAPLACIAN, closure, in_space
+from hop.derivatives import GRADIENT, LAPLACIAN, closure, in_space, spelling
 from hop.errors import RunError, UserError
 from hop.laws import Field
 from hop.problem import (
     Condition,
+    Evolving,
+    Featured,
     Knowing,
     Lam,
     Problem,
     Reduced,
+    Referenced,
     Traced,
     failing,
     letters,
@@ -32,6 +37,9 @@ from hop.problem import (
 _FUNCTIONS = 5  # a count that no system has by chance
 _POINTS = (7, 1009)  # twice: an array that happens to fit as many does not fit both
 _ALONG = 11  # points along each axis where a reference is tried
+_CLOSE = 0.8  # of two names, by difflib
+_PARTS = (Problem, Referenced, Evolving, Featured, Traced, Knowing, Reduced)
+_ROLES = [name for part in _PARTS for name in vars(part) if name[0] != "_"]
 
 
 def check(experiment: Experiment) -> None:
@@ -40,6 +48,31 @@ def check(experiment: Experiment) -> None:
     Raises:
       UserError: what does not fit, with the remedy.
     """
+    try:
+        _check(experiment)
+    except UserError as error:
+        if odd := misspelt(experiment.problem):
+            raise UserError(f"{error}. Also, {' '.join(odd)}") from error
+        raise
+
+
+def misspelt(problem: Problem) -> list[str]:
+    """What to say of names in a class that are close to that of a role which it leaves out."""
+    family = [cls for cls in type(problem).__mro__ if not cls.__module__.startswith("hop.")]
+    said = {name for cls in family for name in vars(cls) if name[0] != "_"}
+    fields: Any = dataclasses.fields(problem) if dataclasses.is_dataclass(problem) else ()
+    options = {field.name for field in fields}
+    missing = [role for role in _ROLES if role not in said]
+    found, cls = [], type(problem).__name__
+    for name in sorted(said - options - {*_ROLES}):
+        close = difflib.get_close_matches(name, missing, n=1, cutoff=_CLOSE)
+        close += [role for role in missing if name in role.split("_")]
+        if close:
+            found.append(f"hop does not read {cls}.{name}; is {cls}.{close[0]} meant?")
+    return found
+
+
+def _check(experiment: Experiment) -> None:
     problem = experiment.problem
     _check_derivatives(problem)
     with experiment.config.precision():
@@ -106,9 +139,8 @@ def _check_residual(problem: Problem, points: int) -> None:
     try:
         h = _shape(problem, role, jet, at, dict.fromkeys(a, _jet_shapes(problem, values)), lam)
     except KeyError as error:
-        raise UserError(
-            f"{name}.{role} reads {error.args[0]!r}, and neither {name}.derivatives nor its inputs "
-            "name it; add it there"
+        raise _unread(
+            error, f"{name}.{role} reads", f"neither {name}.derivatives nor its inputs name it", jet
         ) from error
     if h[-2:] != values.shape or len(h) > 3:
         raise UserError(
@@ -121,6 +153,14 @@ def _check_residual(problem: Problem, points: int) -> None:
             f"{name}.weights holds {len(problem.weights)} numbers for {equations} equations; give "
             "one for each, or () for 1"
         )
+
+
+def _unread(error: KeyError, reads: str, said: str, known: Collection[str]) -> UserError:
+    """What to say of a derivative, or an input, that is not there."""
+    label = error.args[0]
+    if isinstance(label, str) and (right := spelling(label)) in known:
+        return UserError(f"{reads} {label!r}; write {right!r}, the letters in the order x, y, z, t")
+    return UserError(f"{reads} {label!r}, and {said}; add it there")
 
 
 def _stacked(count: int, like: Any) -> jax.ShapeDtypeStruct:
@@ -176,10 +216,8 @@ def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
     except UserError:
         raise
     except KeyError as error:
-        raise UserError(
-            f"{name}: rows read {error.args[0]!r}, and the condition's derivatives are "
-            f"{condition.derivatives}; add it there"
-        ) from error
+        said = f"the condition's derivatives are {condition.derivatives}"
+        raise _unread(error, f"{name}: rows read", said, closure(condition.derivatives)) from error
     except Exception as error:
         raise failing(name, error) from error
     if len(shape) not in (2, 3) or shape[-2] != n:

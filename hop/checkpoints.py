@@ -283,12 +283,14 @@ class Workdir(Store):
         return saved
 
     def newest(
-        self, like: PyTree, aside: Callable[[str], None] | None = None
+        self,
+        like: Callable[[Mapping[str, Any]], PyTree],
+        aside: Callable[[str], None] | None = None,
     ) -> tuple["Checkpoint", PyTree] | None:
         """The newest checkpoint and its state, NumPy arrays with digests verified; None if none.
 
         Args:
-          like: arrays of the structure, shapes and dtypes of the state.
+          like: a checkpoint's metadata → arrays of the structure, shapes and dtypes of the state.
           aside: renames damaged checkpoints to NAME.damaged, and goes on to the one before; hears
             of each. None to raise instead.
 
@@ -302,8 +304,8 @@ class Workdir(Store):
                 before = set(range(found.metadata["bookmark"]["stage"]))
                 if lost := before - set(_steps(self.stages_dir)):
                     raise _vanished(self.stages_dir, min(lost), found.folder, found.step)
-                digests = found.metadata["digests"]["state"]
-                return found, _restore(found.folder, found.step, "state", like, digests)
+                digests, wanted = found.metadata["digests"]["state"], like(found.metadata)
+                return found, _restore(found.folder, found.step, "state", wanted, digests)
             except DamagedError as error:
                 if aside is None:
                     raise

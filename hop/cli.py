@@ -546,7 +546,7 @@ def _info(argv: list[str]) -> None:
     from hop import evaluation
     from hop.console import describe
 
-    describe(evaluation.info(source, _stored(values, source)))
+    describe(evaluation.info(source, problem=_stored(values, source)))
 
 
 def split(argv: list[str]) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from hop import ambient, datasets
+from hop import config as config_lib
 from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import Experiment
@@ -191,7 +192,7 @@ def evaluate(
     eps: float | None = None,
     s: float | None = None,
     stage: int | None = None,
-    problem: Problem | None = None,
+    **own: Any,
 ) -> dict[str, Any]:
     """Scores the selected stage of a source, or all of them, on the test split.
 
@@ -201,7 +202,7 @@ def evaluate(
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       eps, s, stage: a selection as in `hop.load`; all stages by default. Where ε is an input, a
         stage has a row for each of some ε, one a decade of its range, or for `eps` alone.
-      problem: the problem object, for a PDE of your own.
+      own: objects of your own, `problem=` and the others of `hop.load`.
 
     Returns:
       {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
@@ -211,15 +212,14 @@ def evaluate(
     store = Store.find(source)
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
-    experiment = stored_experiment(store, problem, data_dir)
+    experiment = stored_experiment(store, data_dir, **own)
     judge = Judge.of(experiment, "test", functions)
     rows = []
     for info in chosen:
-        for operator in some_of(open_stage(store, info, problem=problem), eps):
+        for operator in some_of(open_stage(store, info, **own), eps):
             row = {"stage": info.stage, "s": info.s, "eps": operator.eps, **judge.scores(operator)}
             rows.append(row | {"gauge": judge.trust(operator), "place": info.record.get("place")})
-    name = experiment.config.problem.get("name") or type(experiment.problem).__name__
-    return {"problem": name, "functions": judge.functions, "stages": rows}
+    return {"problem": experiment.name("problem"), "functions": judge.functions, "stages": rows}
 
 
 def some_of(operator: Operator, eps: float | None = None) -> list[Operator]:
@@ -234,23 +234,25 @@ def some_of(operator: Operator, eps: float | None = None) -> list[Operator]:
     return [operator.at(e) for e in dict.fromkeys((high, *inner, low))]
 
 
-def info(source: str, problem: Problem | None = None) -> dict[str, Any]:
+def info(source: str, **own: Any) -> dict[str, Any]:
     """What a source holds: problem, network, stages and the versions that made them.
 
     The scores of a workdir's stages are those of training, a published model's those of its card.
+    `own` are objects of your own, as in `hop.load`.
     """
     store = Store.find(source)
-    experiment = stored_experiment(store, problem)
+    experiment = stored_experiment(store, **own)
     config, ansatz = experiment.config, experiment.ansatz
     stages = store.stages()
-    made = stages[-1].metadata["versions"]
+    noted = stages[-1].metadata
+    classes = config_lib.classes(noted)
     return {
         "source": str(store.root),
         "problem": named({"name": type(ansatz.problem).__name__, **config.problem}),
-        "network": named(config.network),
-        "strategy": named(config.strategy),
+        "network": named({"name": classes.get("network"), **config.network}),
+        "strategy": named({"name": classes.get("strategy"), **config.strategy}),
         "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
-        "made with": ", ".join(f"{name} {version}" for name, version in made.items()),
+        "made with": ", ".join(f"{name} {version}" for name, version in noted["versions"].items()),
         "stages": [info.record | info.metadata.get("test", {}) for info in stages],
     }
 

@@ -21,11 +21,13 @@ from hop.homotopy.slow_mode import serves
 from hop.laws import Law
 from hop.networks.mlp import MLP
 from hop.problem import Condition, Lam, Problem, Referenced, Traced, letters, reference
-from hop.references.chebyshev import differentiation_matrix, lobatto
+from hop.references.chebyshev import Solution, differentiation_matrix, lobatto
 
 _FUNCTIONS = 2
 _ON_FACE = 8  # points of every face where the lift is tried
-_NODES = {1: (32, 64), 2: (12, 24)}  # along each axis, where the reference is differentiated
+# Along each axis, where the reference is differentiated. They are none that a reference is likely
+# to be solved on: there it makes its own equation vanish, whatever its error between the nodes.
+_NODES = {1: (37, 67), 2: (13, 23)}
 _SAMPLES = 200
 _SOLVED = 0.05  # of the terms of H, that may be left of it at the reference
 _UNRESOLVED = 0.01  # of a typical sample, that may go untold
@@ -51,7 +53,7 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
     unknowns = ", ".join(problem.unknowns)
     read = ", ".join(label for label in problem.derivatives if label) or "none"
     yield Finding("shapes", f"{unknowns} with the derivatives {read}: all parts fit each other")
-    yield from boundary(problem, lam)
+    yield from glance(problem, lam)
     yield from _solved(problem, lam)
     for name, law in problem.inputs.items():
         yield from _sampled(name, law)
@@ -64,30 +66,56 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
         )
 
 
-def boundary(problem: Problem, lam: Lam) -> Iterator[Finding]:
+def glance(problem: Problem, lam: Lam) -> Iterator[Finding]:
+    """What is quickly seen, before training too: names, the lift, and the boundary."""
+    for text in checking.misspelt(problem):
+        yield Finding("names", text, doubt=True)
+    inside = _scattered(problem)
+    used = _free(problem, lam, inside)
+    if unused := [name for name in problem.unknowns if name not in used]:
+        text = f"nothing of {', '.join(unused)} is trained: it does not depend on the network"
+        yield Finding("lift", text, doubt=True)
+    yield from _boundary(problem, lam)
+
+
+def _boundary(problem: Problem, lam: Lam) -> Iterator[Finding]:
     """What holds on every face of the domain, and at the start of time."""
     given = problem.conditions(lam)
+    for letter, axis, end in _faces(problem):
+        free = _free(problem, lam, _scattered(problem, axis, end))
+        here = [c for c in given if any(_is_on(x, axis, end) for x in c.points)]
+        asked = {name for c in here for name in _asked(problem, c, lam)}
+        face, free = f"{letter} = {end:g}", [name for name in free if name not in asked]
+        if asked:
+            said = f"a soft condition on {', '.join(sorted(asked))}"
+            yield Finding("boundary", f"{face}: {said}")
+        if not free and not asked:
+            yield Finding("boundary", f"{face}: the lift builds the values in")
+        if free:
+            yield Finding(
+                "boundary",
+                f"{face}: nothing is said of {', '.join(free)}; build the values into lift, or "
+                "ask for them in conditions, unless the equation needs none there",
+                doubt=letter == "t" or _is_second_order(problem, letter),
+            )
+
+
+def _faces(problem: Problem) -> Iterator[tuple[str, int, float]]:
+    """The faces that are looked at: the letter of the axis, its number, and where."""
+    box = problem.domain
     for axis, letter in enumerate(letters(problem)):
-        if letter in problem.domain.periodic or problem.domain.dim > 3:
-            continue
-        ends = (problem.domain.lower[axis], problem.domain.upper[axis])
-        for end in ends[:1] if letter == "t" else ends:
-            free = _free(problem, lam, axis, end)
-            here = [c for c in given if any(_is_on(x, axis, end) for x in c.points)]
-            asked = {name for c in here for name in _asked(problem, c, lam)}
-            face, free = f"{letter} = {end:g}", [name for name in free if name not in asked]
-            if asked:
-                said = f"a soft condition on {', '.join(sorted(asked))}"
-                yield Finding("boundary", f"{face}: {said}")
-            if not free and not asked:
-                yield Finding("boundary", f"{face}: the lift builds the values in")
-            if free:
-                yield Finding(
-                    "boundary",
-                    f"{face}: nothing is said of {', '.join(free)}; build the values into lift, or "
-                    "ask for them in conditions, unless the equation needs none there",
-                    doubt=letter == "t" or _is_second_order(problem, letter),
-                )
+        if letter not in box.periodic and box.dim <= 3:
+            ends = (box.lower[axis], box.upper[axis])
+            yield from ((letter, axis, end) for end in (ends[:1] if letter == "t" else ends))
+
+
+def _scattered(problem: Problem, axis: int = 0, end: float | None = None) -> np.ndarray:
+    """Some points of the domain, or of a face of it."""
+    rng, box = np.random.default_rng(0), problem.domain
+    x = np.asarray(box.lower) + np.subtract(box.upper, box.lower) * rng.random((_ON_FACE, box.dim))
+    if end is not None:
+        x[:, axis] = end
+    return x
 
 
 def _is_on(points: Any, axis: int, end: float) -> bool:
@@ -122,32 +150,29 @@ def _is_second_order(problem: Problem, letter: str) -> bool:
     return any(label.count(letter) > 1 or label == LAPLACIAN for label in problem.derivatives)
 
 
-def _free(problem: Problem, lam: Lam, axis: int, end: float) -> list[str]:
-    """The unknowns that depend on the network on a face."""
-    rng, box = np.random.default_rng(0), problem.domain
-    x = np.asarray(box.lower) + np.subtract(box.upper, box.lower) * rng.random((_ON_FACE, box.dim))
-    x[:, axis] = end
+def _free(problem: Problem, lam: Lam, x: np.ndarray) -> list[str]:
+    """The unknowns that depend on the network at some points."""
+    rng = np.random.default_rng(1)
+    one, other = _lifted(problem, lam, x, rng), _lifted(problem, lam, x, rng)
+    apart = np.abs(one - other).max(axis=(1, 2)) > 1e-9 * (1 + np.abs(one).max())
+    return [name for name, differs in zip(problem.unknowns, apart, strict=True) if differs]
+
+
+def _lifted(problem: Problem, lam: Lam, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """u (c, n, q) from a network of random waves."""
+    n, dim = _FUNCTIONS if problem.inputs else 1, problem.domain.dim
+    lead = () if problem.outputs == 1 else (problem.outputs,)
     with ambient.on_cpu():
         at = jnp.asarray(x)
         a = {name: jet[""] for name, jet in _inputs(problem, at, lam, ()).items()}
-        n = _FUNCTIONS if problem.inputs else 1
-        here = columns(at)
+        here, waves = columns(at), jnp.asarray(rng.normal(size=(*lead, n, dim + 1)))
 
-        def lifted() -> np.ndarray:
-            """u from a network of random waves."""
-            lead = () if problem.outputs == 1 else (problem.outputs,)
-            waves = jnp.asarray(rng.normal(size=(*lead, n, box.dim + 1)))
+        def output(points: Any) -> Any:  # (d, 1, q) → (…, n, q)
+            return jnp.sin(1 + jnp.tensordot(waves[..., 1:], points[:, 0], 1)) * waves[..., :1]
 
-            def output(points: Any) -> Any:  # (d, 1, q) → (…, n, q)
-                return jnp.sin(1 + jnp.tensordot(waves[..., 1:], points[:, 0], 1)) * waves[..., :1]
-
-            traces = problem.traces(here) if isinstance(problem, Traced) else ()
-            u = problem.lift(output(here), here, a, lam, *map(output, traces))
-            return np.asarray(u).reshape(len(problem.unknowns), n, len(x))
-
-        one, other = lifted(), lifted()
-    apart = np.abs(one - other).max(axis=(1, 2)) > 1e-9 * (1 + np.abs(one).max())
-    return [name for name, differs in zip(problem.unknowns, apart, strict=True) if differs]
+        traces = problem.traces(here) if isinstance(problem, Traced) else ()
+        u = problem.lift(output(here), here, a, lam, *map(output, traces))
+        return np.asarray(u).reshape(len(problem.unknowns), n, len(x))
 
 
 def _inputs(problem: Problem, x: Any, lam: Lam, labels: tuple[str, ...]) -> Mapping[str, Jet]:
@@ -166,69 +191,167 @@ def _solved(problem: Problem, lam: Lam) -> Iterator[Finding]:
     if problem.domain.dim not in _NODES:
         yield Finding("reference", "there is one; H of it is looked at in one and two dimensions")
         return
+    counts = _NODES[problem.domain.dim]
     try:
-        sizes = [_residual(problem, lam, nodes) for nodes in _NODES[problem.domain.dim]]
+        coarse, fine = (_Jets.of(problem, lam, nodes) for nodes in counts)
+        off = list(_off_the_lift(problem, lam))
     except (RunError, UserError) as error:
         yield Finding("reference", str(error), doubt=True)
         return
-    (coarse, _), (fine, terms) = sizes
-    few, many = _NODES[problem.domain.dim]
+    (h, _), (h_fine, terms) = coarse.residual(), fine.residual()
+    least = np.minimum(h, h_fine)
+    k = int(np.argmax(least / np.maximum(terms, 1e-9 * terms.max())))
+    which = f" of equation {k + 1} of {len(h)}, the worst," if len(h) > 1 else ""
     text = (
-        f"H(reference) is {coarse:.0e}, {fine:.0e} by {few}, {many} nodes, of terms of size "
-        f"{terms:.0e}"
+        f"H(reference){which} is {h[k]:.0e}, {h_fine[k]:.0e} by {counts[0]}, {counts[1]} nodes, "
+        f"of terms of size {terms[k]:.0e}"
     )
-    wrong = min(coarse, fine) > _SOLVED * terms
+    wrong = least[k] > _SOLVED * max(terms[k], 1e-9 * terms.max())
     if wrong:
         text += "; residual and reference are of different equations, or need a larger --eps"
-    yield Finding("reference", text, doubt=wrong)
+    yield Finding("reference", text, doubt=bool(wrong))
+    yield from off
+    for number, condition in enumerate(problem.conditions(lam)):
+        rows, size = min(jets.rows(condition) for jets in (coarse, fine))
+        if rows > _SOLVED * size:
+            yield Finding(
+                "reference",
+                f"conditions[{number}] does not hold for the reference: its rows are up to "
+                f"{rows:.0e}, of terms of size {size:.0e}",
+                doubt=True,
+            )
 
 
-def _residual(problem: Problem, lam: Lam, nodes: int) -> tuple[float, float]:
-    """The root mean squares of H at the reference and of its terms, inside a Chebyshev grid."""
-    box, names = problem.domain, letters(problem)
-    axes = [lobatto(ends, nodes) for ends in zip(box.lower, box.upper, strict=True)]
-    mesh = np.meshgrid(*axes, indexing="ij")
-    x = np.stack([m.ravel() for m in mesh], axis=-1)
-    labels = closure(problem.derivatives)
+def _off_the_lift(problem: Problem, lam: Lam) -> Iterator[Finding]:
+    """Where the values that the lift builds in are not those of the reference."""
+    faces = list(_faces(problem))
+    sets = [_scattered(problem), *(_scattered(problem, axis, end) for _, axis, end in faces)]
     with ambient.on_cpu():
         fields = checking.sampled(problem, _FUNCTIONS)
-    u = reference(problem, fields, x, lam)
-    grid = u.reshape(*u.shape[:-1], *mesh[0].shape)
-    slopes = [differentiation_matrix(axis) for axis in axes]
+    u = reference(problem, fields, np.concatenate(sets), lam)
+    u = u.reshape(len(problem.unknowns), -1, len(sets), _ON_FACE)
+    for k, (letter, _, end) in enumerate(faces, start=1):
+        free = _free(problem, lam, sets[k])
+        lifted = _lifted(problem, lam, sets[k], np.random.default_rng(1))
+        for c, name in enumerate(problem.unknowns):
+            off = np.abs(lifted[c] - u[c, :, k]).max()
+            if name not in free and off > _SOLVED * np.abs(u[c]).max():
+                text = (
+                    f"{letter} = {end:g}: the lift builds in values of {name} that are up to "
+                    f"{off:.0e} off the reference"
+                )
+                yield Finding("reference", text, doubt=True)
 
-    def derivative(label: str) -> np.ndarray:
-        found = grid
-        for letter in label:
-            axis = names.index(letter)
-            at = found.ndim - box.dim + axis
-            found = np.moveaxis(np.tensordot(slopes[axis], found, (1, at)), 0, at)
-        return found.reshape(u.shape)
 
-    space = names[: in_space(labels, box.dim)]
-    jet: dict[str, Any] = {}
-    for label in labels:
-        if label == GRADIENT:
-            jet[label] = np.stack([derivative(letter) for letter in space])
-        elif label == LAPLACIAN:
-            jet[label] = sum(derivative(2 * letter) for letter in space)
-        else:
-            jet[label] = derivative(label)
-    inside = np.all((x > np.asarray(box.lower)) & (x < np.asarray(box.upper)), axis=1)
-    with ambient.on_cpu():
-        at = jnp.asarray(x)
-        a = _inputs(problem, at, lam, labels)
-        jets = jax.tree.map(lambda v: jnp.asarray(v, float), jet)
+class _Jets(NamedTuple):
+    """The reference on a Chebyshev grid, with the derivatives of its interpolating polynomial.
 
-        def size(h: Any) -> float:
-            return float(np.sqrt(np.mean(np.asarray(h)[..., inside] ** 2)))
+    Attributes:
+      axes: the nodes along each axis.
+      values: the reference, (…, n) and an axis for each coordinate.
+    """
 
-        def term(label: str) -> Any:
-            """∂H/∂u_label · u_label."""
-            along = {k: v if k == label else jnp.zeros_like(v) for k, v in jets.items()}
-            return jax.jvp(lambda j: problem.residual(j, columns(at), a, lam), (jets,), (along,))[1]
+    problem: Problem
+    lam: Lam
+    axes: list[np.ndarray]
+    values: np.ndarray
 
-        terms = sum(jnp.abs(term(label)) for label in jets)
-        return size(problem.residual(jets, columns(at), a, lam)), size(terms)
+    @classmethod
+    def of(cls, problem: Problem, lam: Lam, nodes: int) -> "_Jets":
+        box = problem.domain
+        axes = [lobatto(ends, nodes) for ends in zip(box.lower, box.upper, strict=True)]
+        with ambient.on_cpu():
+            fields = checking.sampled(problem, _FUNCTIONS)
+        u = reference(problem, fields, _mesh(axes), lam)
+        return cls(problem, lam, axes, u.reshape(*u.shape[:-1], *map(len, axes)))
+
+    def residual(self) -> tuple[np.ndarray, np.ndarray]:
+        """The root mean squares of H and of its terms inside the grid, (e,) each."""
+        problem, lam, labels = self.problem, self.lam, closure(self.problem.derivatives)
+        x = _mesh(self.axes)
+        inside = np.all((x > problem.domain.lower) & (x < problem.domain.upper), axis=1)
+        with ambient.on_cpu():
+            at = jnp.asarray(x)
+            a = _inputs(problem, at, lam, labels)
+            jets = {
+                k: jnp.asarray(v.reshape(*v.shape[: -len(self.axes)], -1), float)
+                for k, v in self._jet(labels).items()
+            }
+
+            def size(h: Any) -> np.ndarray:
+                rows = np.asarray(h)[..., inside]
+                return np.sqrt(np.mean(rows**2, axis=(-2, -1))).reshape(-1)
+
+            def term(label: str) -> Any:
+                """∂H/∂u_label · u_label."""
+                along = {k: v if k == label else jnp.zeros_like(v) for k, v in jets.items()}
+                return jax.jvp(
+                    lambda j: problem.residual(j, columns(at), a, lam), (jets,), (along,)
+                )[1]
+
+            terms = sum(jnp.abs(term(label)) for label in jets)
+            return size(problem.residual(jets, columns(at), a, lam)), size(terms)
+
+    def rows(self, condition: Condition) -> tuple[float, float]:
+        """The largest row of a condition and how large its terms can be, of the worst block."""
+        problem, labels = self.problem, closure(condition.derivatives)
+        grid = self._jet(labels)
+        grid_axes = "ij"[: len(self.axes)]
+        with ambient.on_cpu():
+
+            def at(v: np.ndarray, x: np.ndarray) -> Any:
+                """A grid's values interpolated to points (b, d)."""
+                along = [
+                    Solution(axis, np.eye(len(axis)))(x[:, k]) for k, axis in enumerate(self.axes)
+                ]
+                spec = f"...{grid_axes},{','.join(f'{i}b' for i in grid_axes)}->...b"
+                return jnp.asarray(np.einsum(spec, v, *along))
+
+            sets = [np.asarray(x, float) for x in condition.points]
+            u = tuple({k: at(v, x) for k, v in grid.items()} for x in sets)
+            a = _inputs(problem, jnp.asarray(sets[0]), self.lam, labels)
+            over = tuple(range(-len(self.axes), 0))
+            most = {k: np.abs(v).max(axis=over)[..., None] for k, v in grid.items()}
+
+            def rows(u: Any) -> Any:
+                return condition.rows(u, a, self.lam)
+
+            def term(label: str) -> Any:
+                along = tuple(
+                    {k: jnp.broadcast_to(most[k] * (k == label), v.shape) for k, v in jet.items()}
+                    for jet in u
+                )
+                return jnp.abs(jax.jvp(rows, (u,), (along,))[1])
+
+            found = np.abs(np.asarray(rows(u))).max(axis=(-2, -1)).reshape(-1)
+            sizes = np.asarray(sum(map(term, grid))).max(axis=(-2, -1)).reshape(-1)
+        worst = int(np.argmax(found / np.maximum(sizes, 1e-300)))
+        return float(found[worst]), float(sizes[worst])
+
+    def _jet(self, labels: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """The derivatives on the grid, by label."""
+        dim, names = len(self.axes), letters(self.problem)
+        space = names[: in_space(labels, dim)]
+        slopes = [differentiation_matrix(axis) for axis in self.axes]
+
+        def derivative(label: str) -> np.ndarray:
+            found = self.values
+            for letter in label:
+                at = found.ndim - dim + names.index(letter)
+                slope = slopes[names.index(letter)]
+                found = np.moveaxis(np.tensordot(slope, found, (1, at)), 0, at)
+            return found
+
+        over_axes = {
+            GRADIENT: lambda: np.stack([derivative(letter) for letter in space]),
+            LAPLACIAN: lambda: np.sum([derivative(2 * letter) for letter in space], axis=0),
+        }
+        return {k: over_axes[k]() if k in over_axes else derivative(k) for k in labels}
+
+
+def _mesh(axes: list[np.ndarray]) -> np.ndarray:
+    """The points (q, d) of a tensor grid."""
+    return np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=-1)
 
 
 def _sampled(name: str, law: Law) -> Iterator[Finding]:

@@ -26,9 +26,10 @@ from hop.derivatives import LAPLACIAN, Jet, spelling
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.laws import Law
-from hop.networks import Params, Values
+from hop.networks import Network, Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
+from hop.strategies import Strategy
 
 ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
 _BLOCK = 8192  # functions per call at most
@@ -469,6 +470,8 @@ def load(
     stage: int | None = None,
     verify: bool = True,
     problem: Problem | None = None,
+    network: Network | None = None,
+    strategy: Strategy | None = None,
 ) -> Operator:
     """The operator of one stage of a workdir or a pretrained model.
 
@@ -479,49 +482,59 @@ def load(
       s: the stage's s; 0 if only `eps` is given.
       stage: the stage's number from 0; −1 is the last. Default, with no selection: the last.
       verify: check the digest of every leaf.
-      problem: the problem object to use, for a PDE of your own.
+      problem, network: the objects that it was trained with, where they are your own.
+      strategy: the same, needed only of a class with a method `trained` of its own.
 
     Raises:
-      UserError: no such source or stage, or a config that this version does not know.
+      UserError: no such source or stage, a config that this version does not know, or an object
+        that is missing or of another class.
       RunError: the checkpoint is damaged; the message names leaf and stage.
     """
     store = Store.find(source)
     (info,) = select(store.stages(), eps=eps, s=s, stage=stage) or store.stages()[-1:]
-    operator = open_stage(store, info, verify=verify, problem=problem)
+    own = {"problem": problem, "network": network, "strategy": strategy}
+    operator = open_stage(store, info, verify=verify, **own)
     return operator if eps is None or operator.span is None else operator.at(eps)
 
 
-def open_stage(
-    store: Store, info: StageInfo, *, verify: bool = True, problem: Problem | None = None
-) -> Operator:
-    """The operator of a stage found in a store."""
-    experiment = stored_experiment(store, problem)
+def open_stage(store: Store, info: StageInfo, *, verify: bool = True, **own: Any) -> Operator:
+    """The operator of a stage found in a store; `own` as in `load`."""
+    config_lib.check_classes(own, info.metadata)
+    experiment = stored_experiment(store, **own)
     config, ansatz = experiment.config, experiment.answer
-    config_lib.check_problem(ansatz.problem, info.metadata["problem"])
     with config.precision():
         like = jax.eval_shape(ansatz.init, ambient.key(0))
     params = store.params(info, like, verify)
     return Operator(ansatz, params, Lam(info.s, info.eps), config)
 
 
-def stored_experiment(
-    store: Store, problem: Problem | None = None, data_dir: str = ""
-) -> config_lib.Experiment:
-    """The experiment of a store, with the problem object of its PDE where that is one's own.
+def stored_experiment(store: Store, data_dir: str = "", **own: Any) -> config_lib.Experiment:
+    """The experiment of a store; `own` as in `load`.
 
     Raises:
-      UserError: the object is of another class, or a config that this version does not know.
+      UserError: an object is missing or of another class, or a config that this version does not
+        know.
     """
     config = config_lib.with_data_dir(config_lib.stored(store.config()), data_dir)
-    if problem is not None:
-        config_lib.check_problem(problem, store.stages()[-1].metadata["problem"])
-    elif "name" not in config.problem:
-        trained = store.stages()[-1].metadata["problem"]
-        raise UserError(
-            f"{store.root} was trained with a problem of one's own, {trained}; give it as "
-            "--problem=FILE.py, in Python as problem="
-        )
-    return config_lib.build(config, problem)
+    noted = store.stages()[-1].metadata
+    config_lib.check_classes(own, noted)
+    for kind, name in config_lib.needed(noted).items():
+        if "name" not in getattr(config, kind) and own.get(kind) is None:
+            how = f"give that object in Python, as {kind}= of hop.load"
+            if kind == "problem":
+                how = "give it as --problem=FILE.py, in Python as problem="
+            raise UserError(f"{store.root} was trained with a {kind} of one's own, {name}; {how}")
+    # An operator is the same with any solver, and with any strategy that loading does not need.
+    changed: Any = {
+        kind: {"name": name}
+        for kind, name in (("strategy", "curriculum"), ("solver", "first_order"))
+        if "name" not in getattr(config, kind) and own.get(kind) is None
+    }
+    if own.get("problem") is not None and "name" in config.problem:  # as older versions trained
+        changed["problem"] = {}
+    experiment = config_lib.build(dataclasses.replace(config, **changed), **own)
+    config_lib.check_classes({"problem": experiment.problem}, noted)
+    return dataclasses.replace(experiment, config=config)
 
 
 def select(

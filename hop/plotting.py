@@ -36,21 +36,19 @@ STYLE: Any = {
 }
 
 
-def path(
-    workdir: str, target: Path | None = None, run: str = "", problem: Problem | None = None
-) -> Path:
+def path(workdir: str, target: Path | None = None, run: str = "", **own: Any) -> Path:
     """Draws the solutions along a workdir's path beside the reference, and the loss.
 
     In two dimensions the last stage alone: its fields, or in time its solution at some moments.
     Of several unknowns each has its row. The picture, by default W/plots/path.png, calls it by the
-    name of the run, if there is one.
+    name of the run, if there is one. `own` are objects of your own, as in `hop.load`.
     """
     store = Store.find(workdir)
     stages = store.stages()
     target = target or store.root / "plots" / "path.png"
     target.parent.mkdir(exist_ok=True)
     colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
-    last = open_stage(store, stages[-1], problem=problem)
+    last = open_stage(store, stages[-1], **own)
     problem = last.ansatz.problem
     fields = problem.domain.dim == 2 and not _moves(problem)
     rows, across, width = len(problem.unknowns), *((4, 16) if fields else (2, 11))
@@ -66,7 +64,7 @@ def path(
             shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
             stays = len({_at(info) for info in stages}) < len(stages)
             names = [f"stage {k}, " * stays + _at(stages[k]) for k in shown]
-            opened = [open_stage(store, stages[k], problem=problem) for k in shown]
+            opened = [open_stage(store, stages[k], **own) for k in shown]
             drawn = dict(zip(names, opened, strict=True))
             _lines([row[0] for row in panels], drawn, colors[shown])
         losses(figure.add_subplot(grid[:, -1]), store.root / "metrics.jsonl", colors)

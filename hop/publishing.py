@@ -15,7 +15,7 @@ import importlib
 import inspect
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def publish(
     functions: int = 1000,
     data_dir: str = "",
     say: Callable[[str], None] = lambda text: None,
-    problem: Problem | None = None,
+    **own: Any,
 ) -> Path:
     """Adds a model, or stages to one, and writes its card.
 
@@ -56,7 +56,7 @@ def publish(
       functions: of the test split, on which each stage is scored.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       say: hears of each stage before it is scored, which can take minutes.
-      problem: the problem object, for a PDE of your own.
+      own: objects of your own, `problem=` and the others of `hop.load`.
 
     Returns:
       The model's folder.
@@ -78,7 +78,7 @@ def publish(
     busy = f"another job is publishing to {home}; wait for it, then run the same command again"
     with files.owned(home.with_name(f".{name}.lock"), busy):
         _put_right(home)
-        return _grown(home, store, chosen, functions, data_dir, say, problem)
+        return _grown(home, store, chosen, functions, data_dir, say, own)
 
 
 def _grown(
@@ -88,7 +88,7 @@ def _grown(
     functions: int,
     data_dir: str,
     say: Callable[[str], None],
-    problem: Problem | None,
+    own: Mapping[str, Any],
 ) -> Path:
     """The model at `home`, with the chosen stages of a workdir beside those that it has."""
     name, config = home.name, config_lib.stored(store.config())
@@ -105,21 +105,19 @@ def _grown(
     new = [i for i in chosen if _place(i) not in map(_place, kept)]
     if not new:
         raise UserError(f"{home} holds every one of these stages already; nothing was written")
-    experiment = stored_experiment(store, problem, data_dir)
+    experiment = stored_experiment(store, data_dir, **own)
     judge = Judge.of(experiment, "test", functions)
     made = []
     for info in new:
         say(f"scoring the stage at s={info.s:g}, eps={info.eps:g} against the reference")
-        operator = open_stage(store, info, problem=problem)
+        operator = open_stage(store, info, **own)
         test = judge.scores(operator) | {"functions": functions if judge.functions else 0}
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))
-    made += [
-        (open_stage(model, info, problem=problem).params, dict(info.metadata)) for info in kept
-    ]
+    made += [(open_stage(model, info, **own).params, dict(info.metadata)) for info in kept]
     made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
     whole, before = _beside(home)
     write_model(whole, model.config() if kept else made[0][1]["config"], made)
-    (whole / "README.md").write_text(card(name, Store(whole), problem), encoding="utf-8")
+    (whole / "README.md").write_text(card(name, Store(whole), **own), encoding="utf-8")
     files.settle(whole)
     if home.exists():
         files.move(home, before)
@@ -178,11 +176,12 @@ def _chosen(stages: Sequence[StageInfo], eps: Sequence[float]) -> list[StageInfo
     return found
 
 
-def card(name: str, store: Store, problem: Problem | None = None) -> str:
-    """The model card, Markdown, from what the stages say of themselves."""
+def card(name: str, store: Store, **own: Any) -> str:
+    """The model card, Markdown, from what the stages say of themselves; `own` as in `hop.load`."""
     config, stages = config_lib.stored(store.config()), store.stages()
-    experiment = stored_experiment(store, problem)
-    own = "" if "name" in config.problem else ", problem=problem"
+    experiment, noted = stored_experiment(store, **own), stages[-1].metadata
+    asked = [k for k in config_lib.needed(noted) if "name" not in getattr(config, k)]
+    given = "".join(f", {kind}={kind}" for kind in asked)
     problem, laws = experiment.problem, experiment.problem.inputs
     count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
     tested = stages[0].metadata["test"]["functions"]
@@ -200,11 +199,11 @@ def card(name: str, store: Store, problem: Problem | None = None) -> str:
     ]
     waves = f"{config.ansatz.harmonics} harmonics of {' and '.join(problem.domain.periodic)}; "
     waves *= bool(problem.domain.periodic)
-    last = stages[-1]
+    last, network = stages[-1], config_lib.classes(noted).get("network")
     text = [
         f"# {name}",
         about,
-        f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g}{own})\n'
+        f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g}{given})\n'
         f"u = {call(problem)}\n```",
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
@@ -215,7 +214,7 @@ def card(name: str, store: Store, problem: Problem | None = None) -> str:
     facts = [
         f"* Problem: {named({'name': type(problem).__name__, **config.problem})}",
         *(f"* Input `{name}`: {_told(law)}" for name, law in laws.items()),
-        f"* Network: {named(config.network)}; {waves}{count:,} parameters, "
+        f"* Network: {named({'name': network, **config.network})}; {waves}{count:,} parameters, "
         f"{config.train.precision}",
         "* Trained without labels, each stage from the one before it:",
         *_trained(stages),

@@ -18,8 +18,11 @@ from hop import config as config_lib
 from hop.checkpoints import StageInfo, Store, Workdir
 from hop.config import Config
 from hop.errors import UserError
+from hop.networks import Network
 from hop.problem import Lam, Problem
 from hop.sharding import is_chief
+from hop.solvers import Solver
+from hop.strategies import Strategy
 
 
 def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageInfo:
@@ -73,6 +76,9 @@ def refine(
     reporter: training.Reporter,
     command: str = "",
     problem: Problem | None = None,
+    network: Network | None = None,
+    strategy: Strategy | None = None,
+    solver: Solver | None = None,
     **options: Any,
 ) -> list[training.Record]:
     """Trains a refinement in a workdir, or goes on where that stopped.
@@ -80,7 +86,8 @@ def refine(
     Args:
       source: a workdir or a pretrained model's name.
       config: of `config_for`; all but problem, network, precision and the path's start may differ.
-      workdir, reporter, command, problem, options: as in `hop.training.train`.
+      workdir, reporter, command, options: as in `hop.training.train`.
+      problem, network, strategy, solver: objects of your own, as there.
 
     Returns:
       A record per stage, that of the start first.
@@ -89,7 +96,9 @@ def refine(
       UserError, RunError: as in `hop.training.train`; the start is damaged, or the config is not of
         the source's problem, network and precision.
     """
-    experiment = config_lib.build(config, problem)
+    own: Any = {"problem": problem, "network": network, "strategy": strategy, "solver": solver}
+    experiment = config_lib.build(config, **own)
+    config = experiment.config
     layout = experiment.layout()
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
@@ -106,6 +115,7 @@ def refine(
             "leave config.path alone, it follows from --eps and --s"
         )
     (start,) = starts
+    config_lib.check_classes({"problem": problem, "network": network}, start.metadata)
     with config.precision():
         like = jax.eval_shape(experiment.ansatz.init, ambient.key(0))
         params = store.params(start, like)
@@ -117,8 +127,9 @@ def refine(
                 first = start.metadata["bookmark"].get("first", math.inf)
                 position = experiment.path.accept(experiment.path.start())
                 mark = training.Bookmark(1, position, first=first)
-                kept = {k: v for k, v in start.metadata.items() if k != "digests"}
-                kept |= {"bookmark": dataclasses.asdict(mark)}
+                theirs = ("digests", "own", "trained_by")
+                kept = {k: v for k, v in start.metadata.items() if k not in theirs}
+                kept |= {"bookmark": dataclasses.asdict(mark), **experiment.classes()}
                 kept["record"] = {**start.record, "stage": 0, "total_steps": 0}
                 folder.save_stage(0, state.params, state, kept)
-    return training.train(config, workdir, reporter, problem, command, **options)
+    return training.train(config, workdir, reporter, command=command, **own, **options)

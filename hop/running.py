@@ -7,8 +7,11 @@ from hop import config as config_lib
 from hop import training
 from hop.config import Config
 from hop.console import Console
+from hop.networks import Network
 from hop.operators import Operator, load
 from hop.problem import Problem
+from hop.solvers import Solver
+from hop.strategies import Strategy
 from hop.training import Reporter
 
 
@@ -17,6 +20,9 @@ def train(
     workdir: str | os.PathLike,
     problem: Problem | None = None,
     *,
+    network: Network | None = None,
+    strategy: Strategy | None = None,
+    solver: Solver | None = None,
     reporter: Reporter | None = None,
 ) -> Operator:
     """Trains an experiment in a workdir, from where the workdir's checkpoints end.
@@ -24,7 +30,9 @@ def train(
     Args:
       config: a ConfigDict, as of `hop.config.experiment`, or a `hop.config.Config`.
       workdir: its folder; it is created if need be. `metrics.jsonl` there holds the records.
-      problem: a problem object of your own, in place of the one that the config names.
+      problem, network, strategy, solver: objects of your own, each for a group of the config that
+        names none (`hop.config.experiment(network="")`). Their plain fields are noted, and a
+        workdir is held to them.
       reporter: hears of the progress; by default it is printed.
 
     Returns:
@@ -35,9 +43,10 @@ def train(
       RunError: a stage failed; finished stages and the last rolling checkpoint are kept.
     """
     parsed = config if isinstance(config, Config) else config_lib.parse(config.to_dict())
+    own: dict[str, Any] = {"problem": problem, "network": network, "strategy": strategy}
     if reporter is not None:
-        training.train(parsed, workdir, reporter, problem)
+        training.train(parsed, workdir, reporter, solver=solver, **own)
     else:
         with Console() as console:
-            training.train(parsed, workdir, console, problem)
-    return load(workdir, problem=problem)
+            training.train(parsed, workdir, console, solver=solver, **own)
+    return load(workdir, **own)

@@ -25,6 +25,7 @@ from jaxtyping import install_import_hook
 install_import_hook(["hop", "reproduce"], "typecheck.check")
 
 import dataclasses
+import gc
 import importlib.metadata
 import subprocess
 import sys
@@ -39,7 +40,18 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 
 # The files that take longest, first: each goes whole to one worker, which makes its fixtures once.
-LONGEST = ("golden", "faults", "config_files", "loop", "program", "solvers", "cli", "problems")
+LONGEST = ("faults", "processes", "program", "publishing", "golden", "kernels", "fronts", "loop",
+           "own_problems", "cli", "config_files", "inputs", "problem", "ansatz_parts")  # fmt: skip
+
+
+# Traces are many objects, few of them garbage; looked through as often as by default, they cost a
+# tenth of all time. What is imported is not looked through at all.
+gc.set_threshold(50_000, 20, 100)
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

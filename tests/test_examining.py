@@ -1,6 +1,7 @@
 """What `hop check` says of a problem, and of one with a mistake in it."""
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 
@@ -95,6 +96,89 @@ def test_an_equation_that_the_reference_does_not_solve(monkeypatch, sign):
     found = doubts(Bars())
     assert bool(found) == (sign < 0)
     assert all("residual and reference are of different equations" in text for _, text in found)
+
+
+def scaled(by):
+    """The right residual, and that of another second equation, which is small beside the first."""
+    right = Bars.residual
+
+    def residual(self, u, x, a, lam):
+        first, second = right(self, u, x, a, lam)
+        return jnp.stack([first, 1e-3 * (second + by * u[""][0])])
+
+    return {"residual": residual}
+
+
+def lifted_by(by):
+    """The right lift, and other values of v on the boundary."""
+    right = Bars.lift
+
+    def lift(self, network, x, a, lam):
+        return right(self, network, x, a, lam) + by * jnp.array([0.0, 1.0])[:, None, None]
+
+    return {"lift": lift}
+
+
+def slope(by):
+    """A condition on the slope of v = 2 sin πx sin πy at the top, −2π sin πx, and another one."""
+    top = np.stack([np.linspace(0, 1, 9), np.ones(9)], axis=1)
+
+    def rows(u, a, lam):
+        return u[0]["y"][1] + (1 + by) * 2 * jnp.pi * jnp.sin(jnp.pi * top[:, 0])
+
+    return {"conditions": lambda self, lam: (hop.Condition((top,), ("y",), rows),)}
+
+
+def trained(which):
+    """A lift of which v depends on the network, or does not."""
+
+    def lift(self, network, x, a, lam):
+        x, y = x
+        return x * (1 - x) * y * (1 - y) * jnp.stack([network[0], which * network[1] + 1])
+
+    return {"lift": lift}
+
+
+@pytest.mark.parametrize(
+    ("members", "right", "wrong", "said"),
+    [
+        (scaled, 0.0, 1.0, [r"H\(reference\) of equation 2 of 2, the worst, is 4e-04, 4e-04 by"]),
+        (lifted_by, 0.0, 0.5, [rf"{x} = {e}: the lift builds in values of v that are up to 5e-01"
+                               for x in "xy" for e in "01"]),
+        (slope, 0.0, 0.2, [r"conditions\[0\] does not hold for the reference: its rows are up to"]),
+        (trained, 1.0, 0.0, ["nothing of v is trained"]),
+    ],
+)  # fmt: skip
+def test_what_the_reference_or_the_lift_tells(monkeypatch, members, right, wrong, said):
+    for by, expected in ((right, []), (wrong, said)):
+        for name, member in members(by).items():
+            monkeypatch.setattr(Bars, name, member)
+        found = [text for _, text in doubts(Bars())]
+        monkeypatch.undo()
+        assert len(found) == len(expected), found
+        assert all(re.match(one, text) for one, text in zip(expected, found, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("condition", "conditions"), ("features", "trunk_features"), ("weight", "weights"),
+     ("lifted", None), ("nonlinearity", None)],
+)  # fmt: skip
+def test_a_name_that_is_close_to_a_roles(monkeypatch, name, role):
+    monkeypatch.setattr(Bars, name, lambda self, lam: (), raising=False)
+    (*found,) = (text for part, text, _ in examining.glance(Bars(), HERE) if part == "names")
+    assert found == ([f"hop does not read Bars.{name}; is Bars.{role} meant?"] if role else [])
+
+
+def test_such_a_name_is_said_with_what_is_refused():
+    class Misspelt(hop.Problem):
+        domain, derivative = hop.Box((0.0,), (1.0,)), ("xx",)
+
+        def residual(self, u, x, a, lam):
+            return u["xx"]
+
+    with pytest.raises(hop.UserError, match=r"reads 'xx', .* is Misspelt.derivatives meant\?"):
+        doubts(Misspelt())
 
 
 def test_too_few_sensors(monkeypatch):

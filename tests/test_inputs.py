@@ -63,6 +63,7 @@ def config_of(**train):
     skin.path.eps = (1.0, 0.5)
     skin.train.update(steps=20, dispatch=10, functions=8, points=16, validation=2)
     skin.train.update(train)
+    skin.solver.optimizer = "adam"
     skin.data.fresh = True
     return config_lib.parse(skin.to_dict())
 

@@ -3,7 +3,7 @@
 # fmt: off
 # isort: off
 from hop.config.experiments import (
-    Experiment, build, check_problem, options_of, problem_class,
+    Experiment, build, check_classes, classes, needed,
 )
 from hop.config.schema import (
     KINDS, AnsatzConfig, Config, MeshConfig, PathConfig, TrainConfig, check_alike, completed,
@@ -13,7 +13,7 @@ from hop.config.schema import (
 
 __all__ = [
     "KINDS", "AnsatzConfig", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig",
-    "build", "check_alike", "check_problem", "completed", "defaults", "experiment", "find",
-    "modules", "options_for", "options_of", "parse", "problem_class", "stored", "to_json",
-    "with_data_dir", "with_options",
+    "build", "check_alike", "check_classes", "classes", "completed", "defaults", "experiment",
+    "find", "modules", "needed", "options_for", "parse", "stored", "to_json", "with_data_dir",
+    "with_options",
 ]

@@ -1,6 +1,7 @@
 """From a config to an experiment: objects, each of which checks itself against the others."""
 
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -12,11 +13,19 @@ from hop.domain import Box
 from hop.errors import UserError
 from hop.homotopy.path import Path
 from hop.laws import Law
+from hop.networks import Network
 from hop.problem import Problem
 from hop.samplers import Sampler
 from hop.sharding import Layout
 from hop.solvers import Solver
 from hop.strategies import Plan, Strategy
+
+_ROLES: dict[str, Any] = {
+    "problem": Problem,
+    "network": Network,
+    "strategy": Strategy,
+    "solver": Solver,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +33,10 @@ class Experiment:
     """A config made into objects, checked against each other.
 
     Attributes:
+      config: with the fields of the caller's own objects in their groups.
       ansatz: what is trained.
       answer: the solution of the problem that its parameters give; `ansatz` itself for most.
+      own: the caller's own objects, by kind.
     """
 
     config: Config
@@ -35,6 +46,7 @@ class Experiment:
     solver: Solver
     sampler: Sampler
     path: Path
+    own: Mapping[str, Any]
 
     @property
     def plan(self) -> Plan:
@@ -53,48 +65,68 @@ class Experiment:
     def problem(self) -> Problem:
         return self.answer.problem
 
+    def name(self, kind: str) -> str:
+        """What the config calls a part, or the class of the caller's own."""
+        return getattr(self.config, kind).get("name") or type(self.own[kind]).__name__
 
-def build(config: Config, problem: Problem | None = None) -> Experiment:
+    def classes(self) -> dict[str, Any]:
+        """What a stage notes of the classes that made it.
+
+        "problem" is always there. Of the caller's own objects, by kind, "own" are those that
+        loading needs too, and "trained_by" those that it does not: a solver, and a strategy that
+        leaves `trained` as it is.
+        """
+        names = {kind: _name_of(type(part)) for kind, part in self.own.items()}
+        problem = names.pop("problem", _name_of(type(self.problem)))
+        aside = {"solver"}
+        if getattr(type(self.strategy), "trained", None) is Strategy.trained:
+            aside.add("strategy")
+        own = {kind: name for kind, name in names.items() if kind not in aside}
+        trained_by = {kind: name for kind, name in names.items() if kind in aside}
+        groups = {"own": own, "trained_by": trained_by}
+        return {"problem": problem} | {key: found for key, found in groups.items() if found}
+
+
+def build(
+    config: Config,
+    problem: Problem | None = None,
+    network: Network | None = None,
+    strategy: Strategy | None = None,
+    solver: Solver | None = None,
+) -> Experiment:
     """Makes the objects of a config.
 
     Args:
       config: the experiment.
-      problem: a problem object of the caller's, instead of the one that the config names.
+      problem, network, strategy, solver: objects of the caller's, each for a group of the config
+        that names none.
 
     Raises:
-      UserError: fields that do not fit each other.
+      UserError: fields that do not fit each other, or an object that is not of its role.
     """
-    if problem is None:
-        problem = make("problem", config.problem)
-    elif not isinstance(problem, Problem):
-        raise UserError(
-            f"problem={problem!r} must be an object of a class that derives from hop.Problem"
-        )
-    _check_roles(problem)
-    if "name" not in config.problem:
-        own = options_of(problem)
-        for field, value in config.problem.items():
-            if field in own and own[field] != value:
-                raise UserError(
-                    f"this problem object has {field}={own[field]!r}, and the config "
-                    f"problem.{field}={value!r}; give an object with that value"
-                )
-    try:
-        hash(problem)
-    except TypeError as error:
-        raise UserError("the problem object is not hashable; make it a frozen dataclass") from error
-    network, strategy = make("network", config.network), make("strategy", config.strategy)
-    ansatz, answer = strategy.trained(
-        Ansatz(problem, network, config.ansatz.harmonics, config.ansatz.eps)
-    )
+    given = {"problem": problem, "network": network, "strategy": strategy, "solver": solver}
+    own = {kind: part for kind, part in given.items() if part is not None}
+    for kind in own:
+        _check_own(kind, own[kind], getattr(config, kind))
+    fields: Any = {k: options_of(part) for k, part in own.items() if not getattr(config, k)}
+    config = dataclasses.replace(config, **fields)  # so that a checkpoint notes them
+
+    def made_of(kind: str) -> Any:
+        return own[kind] if kind in own else make(kind, getattr(config, kind))
+
+    _check_roles(equation := made_of("problem"))
+    how: Strategy = made_of("strategy")
+    seen = config.ansatz
+    ansatz, answer = how.trained(Ansatz(equation, made_of("network"), seen.harmonics, seen.eps))
     made = Experiment(
         config,
         ansatz,
         answer,
-        strategy,
-        solver=make("solver", config.solver),
-        sampler=strategy.sampler(config.train.points_from()),
-        path=strategy.path(config.path.build()),
+        how,
+        solver=made_of("solver"),
+        sampler=how.sampler(config.train.points_from()),
+        path=how.path(config.path.build()),
+        own=own,
     )
     plan = made.plan
     for part in (ansatz, *plan.terms, made.solver, plan.predictor, made.sampler):
@@ -102,6 +134,42 @@ def build(config: Config, problem: Problem | None = None) -> Experiment:
             part.check(made)
     _check_functions(made)
     return made
+
+
+def _check_own(kind: str, part: Any, options: Mapping[str, Any]) -> None:
+    """Refuses an object that is not of its role, or not the one of the config."""
+    role = _ROLES[kind]
+    if isinstance(part, type):
+        raise UserError(f"{kind}={part.__name__} is a class; give an object, {part.__name__}(…)")
+    if not isinstance(part, role):
+        names = [name for name in (*vars(role), *role.__annotations__) if name[0] != "_"]
+        missing = [name for name in names if not hasattr(part, name)]
+        lacks = f"has no {', '.join(missing)} and " if kind != "problem" else ""
+        base = "hop.Problem" if kind == "problem" else f"{role.__module__}.{role.__name__}"
+        raise UserError(
+            f"{kind}={part!r} {lacks}must be an object of a class that derives from {base}"
+        )
+    if "name" in options:
+        raise UserError(
+            f"the config names the {kind} {options['name']!r}; leave the object {kind}= out, or "
+            f'make the config without: hop.config.experiment({kind}="", …)'
+        )
+    fields = options_of(part)
+    for field, value in options.items():
+        if field in fields and _plain(fields[field]) != _plain(value):
+            raise UserError(
+                f"this {kind} object has {field}={fields[field]!r}, and the config "
+                f"{kind}.{field}={value!r}; give an object with that value"
+            )
+    try:
+        hash(part)
+    except TypeError as error:
+        raise UserError(f"the {kind} object is not hashable; make it a frozen dataclass") from error
+
+
+def _plain(value: Any) -> Any:
+    """As a stored config has it, whose tuples are lists."""
+    return json.loads(json.dumps(value))
 
 
 def _check_roles(problem: Problem) -> None:
@@ -131,22 +199,17 @@ def _check_functions(made: Experiment) -> None:
         )
 
 
-def options_of(problem: Problem) -> dict[str, Any]:
-    """The fields of a problem object that a config can hold: numbers, words, tuples of these."""
-    fields: Any = dataclasses.fields(problem) if dataclasses.is_dataclass(problem) else ()
+def options_of(part: Any) -> dict[str, Any]:
+    """The fields of an object that a config can hold: numbers, words, tuples of these."""
+    fields: Any = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
 
     def is_plain(value: Any) -> bool:
         if isinstance(value, tuple):
             return all(map(is_plain, value))
         return isinstance(value, bool | int | float | str)
 
-    found = {field.name: getattr(problem, field.name) for field in fields}
+    found = {field.name: getattr(part, field.name) for field in fields}
     return {name: value for name, value in found.items() if is_plain(value)}
-
-
-def problem_class(problem: Problem) -> str:
-    """What a checkpoint notes of its problem, beside the config."""
-    return _name_of(type(problem))
 
 
 def _name_of(cls: type) -> str:
@@ -158,12 +221,30 @@ def _name_of(cls: type) -> str:
     return f"{module}.{cls.__qualname__}"
 
 
-def check_problem(problem: Problem, trained: str) -> None:
-    """Refuses a problem object that is not of the class, or a subclass, that a stage noted."""
-    family = type(problem).__mro__
-    older = {f"__main__.{c.__qualname__}" for c in family}  # versions noted no file
-    if trained not in older | {_name_of(c) for c in family}:
-        raise UserError(
-            f"this was trained with a problem of class {trained}; pass such an object as problem=, "
-            "on the command line its --problem=FILE.py"
-        )
+def needed(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The classes, by kind, that a stage noted of the problem and what else loading needs."""
+    return {"problem": metadata["problem"], **metadata.get("own", {})}
+
+
+def classes(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The classes, by kind, that a stage noted of the problem and of all objects of one's own."""
+    return {**needed(metadata), **metadata.get("trained_by", {})}
+
+
+def check_classes(own: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Refuses objects that are not of the classes, or subclasses of them, that a stage noted.
+
+    Args:
+      own: the objects by kind; None for none.
+      metadata: the stage's.
+    """
+    for kind, name in classes(metadata).items():
+        part = own.get(kind)
+        family = type(part).__mro__
+        older = {f"__main__.{c.__qualname__}" for c in family}  # versions noted no file
+        if part is not None and name not in older | {_name_of(c) for c in family}:
+            hint = ", on the command line its --problem=FILE.py" * (kind == "problem")
+            raise UserError(
+                f"this was trained with a {kind} of class {name}; pass such an object as "
+                f"{kind}={hint}"
+            )

@@ -263,7 +263,7 @@ def experiment(
 ) -> Any:
     """A ConfigDict with every field of the schema at its default, for a config file to fill in.
 
-    Without `problem` it is for a problem object of the caller's (`build`, `hop.train`).
+    A group that is given the name "" is for an object of the caller's (`build`, `hop.train`).
     """
     from ml_collections import config_dict
 
@@ -326,7 +326,7 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
         for name in names or list(found[group]):
             del found[group][name]
     for kind in KINDS:
-        if kind == "problem" and "name" not in found[kind]:
+        if "name" not in found[kind]:
             continue  # an object of the caller's
         found[kind] = json.loads(json.dumps(_options(kind, found[kind]["name"]))) | found[kind]
     return found
@@ -395,8 +395,10 @@ def make(kind: str, options: Options) -> Any:
       UserError: no name, no such module, or options that it does not take.
     """
     if not isinstance(options.get("name"), str):
-        hint = ", or your own with --problem=FILE.py (in Python problem=)" * (kind == "problem")
-        raise UserError(f"config.{kind}.name is missing; name a module of {KINDS[kind]}{hint}")
+        own = f"give an object of your own in Python, hop.train(…, {kind}=…)"
+        if kind == "problem":
+            own = "your own with --problem=FILE.py (in Python problem=)"
+        raise UserError(f"config.{kind}.name is missing; name a module of {KINDS[kind]}, or {own}")
     rest = {key: value for key, value in options.items() if key != "name"}
     return with_options(find(kind, options["name"]), kind, rest)
 

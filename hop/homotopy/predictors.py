@@ -44,5 +44,5 @@ class EulerStep:
 
     def check(self, experiment: Any) -> None:
         """Refuses, with a UserError, an experiment that the Jacobian cannot serve."""
-        name = experiment.config.strategy["name"]
+        name = experiment.name("strategy")
         solvers.check_dense(experiment, name, "use strategy.name=homotopy_loss")

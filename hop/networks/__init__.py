@@ -9,6 +9,7 @@ cosines and sines.
 Shapes: n functions, m sensors, q points, d coordinates, D of them embedded, Q features, k outputs.
 """
 
+import abc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -56,6 +57,7 @@ class Network(Protocol):
     the embedding e alone. A network knows its inputs by name, in whatever order.
     """
 
+    @abc.abstractmethod
     def init(
         self,
         key: Array,
@@ -77,6 +79,7 @@ class Network(Protocol):
           UserError: the network does not fit the inputs.
         """
 
+    @abc.abstractmethod
     def features(
         self,
         params: Params,
@@ -98,6 +101,7 @@ class Network(Protocol):
           label → (Q, n, q), and ∇ (space, Q, n, q); n = 1 without inputs.
         """
 
+    @abc.abstractmethod
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         """The pointwise decoder: (Q, n, q) → (n, q), or (k, n, q) of k > 1 outputs.
 

@@ -100,8 +100,8 @@ class ByResidual(Sampler):
         if not experiment.solver.redraws:
             raise UserError(
                 "points by the residual are drawn anew at every step, and "
-                f"'{config.solver['name']}' keeps those of its first; use solver.name=first_order "
-                "or gauss_newton_cg"
+                f"'{experiment.name('solver')}' keeps those of its first; use "
+                "solver.name=first_order or gauss_newton_cg"
             )
         if not experiment.plan.pointwise:
             raise UserError(

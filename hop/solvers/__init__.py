@@ -4,6 +4,7 @@ A solver is a frozen dataclass of its options; its module exports that class alo
 is found by name. One step of it is a pure function, compiled into the training program.
 """
 
+import abc
 import dataclasses
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -74,12 +75,15 @@ class Solver(Protocol):
     dense: ClassVar[bool]
     accumulates: ClassVar[bool]
 
+    @abc.abstractmethod
     def init(self, params: Params) -> Any:
         """The solver's state at the start of a run; a pytree of arrays."""
 
+    @abc.abstractmethod
     def next_stage(self, state: Any, params: Params) -> Any:
         """Its state at the start of the next stage."""
 
+    @abc.abstractmethod
     def step(
         self, objective: Objective, params: Params, state: Any, moment: Moment
     ) -> tuple[Params, Any, Losses]:
@@ -95,7 +99,7 @@ class Solver(Protocol):
         Raises:
           UserError: there are input functions, or other parts, that its step has no use for.
         """
-        name, parts = experiment.config.solver["name"], experiment.config.train.accumulate
+        name, parts = experiment.name("solver"), experiment.config.train.accumulate
         if self.dense:
             check_dense(experiment, name, "use solver.name=gauss_newton_cg or first_order")
         if parts > 1 and not self.accumulates:

@@ -6,6 +6,8 @@ import math
 import os
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,10 +19,13 @@ from hop.config import Config, Experiment
 from hop.errors import PreemptedError, UserError
 from hop.evaluation import Judge
 from hop.homotopy.terms import Stage
+from hop.networks import Network
 from hop.preemption import Notice
 from hop.problem import Lam, Problem
 from hop.provenance import made, versions
 from hop.sharding import Layout, is_chief
+from hop.solvers import Solver
+from hop.strategies import Strategy
 from hop.training import feeds
 from hop.training.fronts import Fronts
 from hop.training.program import Program, TrainState, Window, real
@@ -36,6 +41,9 @@ def train(
     *,
     fallback: bool = False,
     watchdog: float = 0.0,
+    network: Network | None = None,
+    strategy: Strategy | None = None,
+    solver: Solver | None = None,
 ) -> list[Record]:
     """Trains an experiment in a workdir, from where the workdir's checkpoints end.
 
@@ -45,7 +53,8 @@ def train(
       config: the experiment.
       workdir: its folder; it is created if need be, and locked while this runs.
       reporter: hears of the progress.
-      problem: a problem object of your own, in place of the one that the config names.
+      problem, network, strategy, solver: objects of your own, each for a group of the config that
+        names none.
       command: what asked for this; every checkpoint notes it.
       fallback: go on from the newest checkpoint that is whole, and set damaged ones aside.
       watchdog: seconds that a window of steps, or the end of a stage, may take; a process that
@@ -62,14 +71,13 @@ def train(
     """
     if not watchdog >= 0:
         raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
-    if problem is not None and not config.problem:  # so that a checkpoint notes its options
-        config = dataclasses.replace(config, problem=config_lib.options_of(problem))
-    experiment = config_lib.build(config, problem)
+    experiment = config_lib.build(config, problem, network, strategy, solver)
+    config = experiment.config
     layout = experiment.layout()
     feeds.check_batch(experiment, layout)
     checking.check(experiment)
     if not type(experiment.problem).__module__.startswith("hop."):
-        for finding in examining.boundary(experiment.problem, experiment.path.places[0]):
+        for finding in examining.glance(experiment.problem, experiment.path.places[0]):
             if finding.doubt:
                 reporter.message(f"{finding.part} {finding.text}")
     feeds.provide(experiment, reporter)
@@ -234,12 +242,16 @@ class _Run:
         """The newest checkpoint's state, or a fresh one."""
         state = self.program.init()
         aside = self.reporter.message if fallback else None
-        found = self.workdir.newest(jax.eval_shape(lambda: state), aside)
+
+        def like(metadata: Mapping[str, Any]) -> TrainState:
+            config_lib.check_classes(self.experiment.own, metadata)
+            return jax.eval_shape(lambda: state)
+
+        found = self.workdir.newest(like, aside)
         if found is None:
             self.workdir.forget_after(0)
             return state, Bookmark(0, self.experiment.path.start())
         latest, stored = found
-        config_lib.check_problem(self.experiment.problem, latest.metadata["problem"])
         mark = Bookmark.from_json(latest.metadata["bookmark"])
         self.workdir.forget_after(mark.total_steps)
         state = self.program.put(stored)
@@ -251,7 +263,7 @@ class _Run:
             "eps": record["eps"],
             "record": record,
             "bookmark": dataclasses.asdict(mark),
-            "problem": config_lib.problem_class(self.experiment.problem),
+            **self.experiment.classes(),
             "config": config_lib.to_json(self.experiment.config),
             "versions": versions(),
             "made": made(self.command),

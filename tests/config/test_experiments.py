@@ -15,9 +15,9 @@ def test_the_tangent_alone_must_stay(tiny):
     config_lib.build(tiny(strategy__residual=0.0, strategy__tangent_share=math.inf))
 
 
-def test_what_does_not_derive_from_problem_is_none(tiny):
-    config = tiny()
-    problem = config_lib.build(config).problem
+def test_what_does_not_derive_from_problem_is_none(tiny, replace):
+    named = tiny()
+    problem, config = config_lib.build(named).problem, replace(named, problem={})
 
     class Alike:
         """With all that a problem has, but for its name."""
@@ -25,7 +25,9 @@ def test_what_does_not_derive_from_problem_is_none(tiny):
         domain, inputs, residual, lift = problem.domain, problem.inputs, problem.residual, None
 
     build = inspect.unwrap(config_lib.build)  # where types are not checked
-    for wrong in (type(problem), Alike(), "burgers_steady"):
+    with pytest.raises(hop.UserError, match=r"BurgersSteady is a class; give an object"):
+        build(config, type(problem))
+    for wrong in (Alike(), "burgers_steady"):
         with pytest.raises(hop.UserError, match="an object of a class that derives from hop.Prob"):
             build(config, wrong)
     assert build(config, problem).problem is problem

@@ -35,8 +35,8 @@ def marching(tiny_mlp, **options):
     return config_lib.parse(values | {"solver": {"name": "levenberg_marquardt"}})
 
 
-def test_time_marching_converges_to_the_exact_evolution(tiny_mlp, tmp_path, listener):
-    problem, config = Heat(), marching(tiny_mlp)
+def test_time_marching_converges_to_the_exact_evolution(tiny_mlp, tmp_path, listener, replace):
+    problem, config = Heat(), replace(marching(tiny_mlp), problem={})
     records = train(config, tmp_path / "w", listener(), problem=problem)
     assert [(r["s"], r["eps"]) for r in records] == [(0.0, 0.1)] * 2
     x, bound = np.linspace(0, 1, 101)[:, None], 0.0

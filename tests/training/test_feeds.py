@@ -11,9 +11,8 @@ from hop.sharding import Layout
 from hop.training import feed, train
 from hop.training.feeds import draws, fresh
 
-pytestmark = pytest.mark.devices
 
-
+@pytest.mark.devices
 def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
     lbfgs = config_lib.to_json(tiny(train__accumulate=2)) | {"solver": {"name": "lbfgs"}}
     slow, slow_mlp = (config_lib.to_json(made(train__accumulate=4)) for made in (tiny, tiny_mlp))
@@ -31,10 +30,11 @@ def test_parts_that_cannot_be_are_refused(tiny, tiny_mlp, tmp_path, listener):
             train(config, tmp_path / "w", listener())
 
 
+@pytest.mark.devices
 def test_functions_fed_from_the_host_train_alike(tiny, tmp_path, listener):
     """Whether functions stay on the device or come with each dispatch is a matter of memory."""
-    fed = tiny(path__eps=(0.5,), data__resident_mib=0)
-    resident = train(tiny(path__eps=(0.5,)), tmp_path / "a", listener())
+    fed = tiny(path__eps=(0.5,), train__steps=20, data__resident_mib=0)
+    resident = train(tiny(path__eps=(0.5,), train__steps=20), tmp_path / "a", listener())
     records = train(fed, tmp_path / "b", listener())
     assert resident[0]["total"] == records[0]["total"]
     assert resident[0]["l2re"] == records[0]["l2re"]
@@ -78,6 +78,7 @@ def test_draws_are_epochs_of_permutations():
     assert np.array_equal(np.concatenate(pieces), draws(100, 30, 0, 0, 0, 7))
 
 
+@pytest.mark.devices
 @pytest.mark.parametrize(
     ("change", "words"),
     [

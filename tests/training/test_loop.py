@@ -17,8 +17,6 @@ from hop.operators import Operator
 from hop.problem import Lam
 from hop.training import Program, train
 
-pytestmark = pytest.mark.devices
-
 SAVING = {"train__save_seconds": 0.0}  # a rolling checkpoint at every window
 
 
@@ -33,6 +31,7 @@ def test_float64_on_a_tpu_is_told(tiny_mlp, tmp_path, listener, monkeypatch):
         tiny_mlp(train__precision="float64", train__compute="bfloat16")
 
 
+@pytest.mark.devices
 def test_interrupted_training_resumes_to_the_bit(tiny, tmp_path, listener):
     config = tiny(strategy__tangent=0.5, **SAVING)
     whole = train(tiny(strategy__tangent=0.5), tmp_path / "whole", listener())
@@ -89,6 +88,7 @@ def test_a_workdir_of_an_older_version_goes_on(tiny, tmp_path, listener):
     assert rest.windows[0]["total_steps"] == 30  # whatever the interval of saving is now
 
 
+@pytest.mark.devices
 def test_a_workdir_goes_on_elsewhere(tiny, tmp_path, listener):
     """A config says what is trained, and where and how: that may change."""
     with pytest.raises(KeyboardInterrupt):
@@ -292,7 +292,10 @@ def test_a_failed_stage_is_tried_again_from_its_start(tiny_mlp, tmp_path, listen
     assert [record["stage"] for record in records] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("problem", ["helmholtz", "high_frequency", "allen_cahn_2d"])
+@pytest.mark.parametrize(
+    "problem",
+    [pytest.param("helmholtz", marks=pytest.mark.devices), "high_frequency", "allen_cahn_2d"],
+)
 def test_other_shapes_of_problem_are_trained_scored_and_drawn(
     problem, tiny_mlp, tmp_path, listener
 ):
