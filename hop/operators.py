@@ -438,7 +438,7 @@ def stored_experiment(
             f"{store.root} was trained with a problem of one's own, {trained}; give it as "
             "--problem=FILE.py, in Python as problem="
         )
-    return config_lib.build(config, problem)
+    return config_lib.build(config, problem, store.law)
 
 
 def select(

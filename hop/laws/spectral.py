@@ -221,7 +221,10 @@ class Spectral(Law):
     """
 
     domain: Box
-    mean: float
+
+    @property
+    @abc.abstractmethod
+    def mean(self) -> float: ...
 
     @property
     @abc.abstractmethod
@@ -286,7 +289,10 @@ class Spectral(Law):
             raise UserError(
                 f"values of shape {values.shape} must be (n, {len(places)}), one for each sensor"
             )
-        values = values - self.mean if self.mean else values
+        return self.field(self._fitted(values - self.mean if self.mean else values, places))
+
+    def _fitted(self, values: Float[Array, "n m"], places: np.ndarray) -> Float[Array, "n K"]:
+        """The coefficients of the functions whose values about the mean fit best."""
         axes = grid_axes(places)
         if axes is None:
             inverses = [_likeliest(self, places.tobytes())]
@@ -295,12 +301,12 @@ class Spectral(Law):
             inverses = [_fit_matrix(self.basis, axis, x.tobytes()) for axis, x in each]
         matrices = [jnp.asarray(inverse, values.dtype) for inverse in inverses]
         if len(matrices) == 1:
-            return self.field(jnp.matmul(values, matrices[0].T))
+            return jnp.matmul(values, matrices[0].T)
         functions, at = "abc"[: len(matrices)], "ijk"[: len(matrices)]
         terms = f"n{at[::-1]}," + ",".join(map("".join, zip(functions, at, strict=True)))
         on_grid = values.reshape(-1, *(matrix.shape[1] for matrix in reversed(matrices)))
         whole = _einsum(f"{terms}->n{functions}", on_grid, *matrices)
-        return self.field(self.basis.flat(whole.reshape(len(values), -1)))
+        return self.basis.flat(whole.reshape(len(values), -1))
 
     def normalise(self, values: Any) -> Any:
         return ((values - self.mean) if self.mean else values) / self.deviation
@@ -386,24 +392,29 @@ def check_box(domain: Box, axes: str, **each: Any) -> None:
 def are_equal_steps(places: Float[np.ndarray, "m e"]) -> bool:
     """Whether places are three or more, equally spaced on an interval."""
     gaps = np.diff(places[:, 0])
-    return places.shape[1] == 1 and len(gaps) > 1 and np.ptp(gaps) <= 1e-9 * gaps.max()
+    return places.shape[1] == 1 and len(gaps) > 1 and bool(np.ptp(gaps) <= 1e-9 * gaps.max())
 
 
 def _on_unit(basis: Basis, axis: int, x: np.ndarray) -> np.ndarray:
     return (x - basis.domain.lower[axis]) / basis.lengths[axis]
 
 
+def determined(basis: Basis, axis: int, x: Float[np.ndarray, " m"]) -> int:
+    """The highest wave number of an axis of which sensors at x are enough, 1 or more."""
+    unit, end = _on_unit(basis, axis, x), basis.ends[axis]
+    # Ends where every sine vanishes, and the second end of a period, carry no information.
+    distinct = len(np.unique(unit if end == "free" else unit % 1.0))
+    found = (distinct - 1) // 2 if end == "periodic" else distinct - 1
+    if found < 1:
+        raise UserError(f"{len(x)} sensors cannot determine a field; give more")
+    return found
+
+
 @functools.lru_cache(maxsize=64)
 def _fit_matrix(basis: Basis, axis: int, places: bytes) -> Float[np.ndarray, "K m"]:
     """The pseudo-inverse of the functions of one axis at its places, in float64."""
-    x, end = np.frombuffer(places), basis.ends[axis]
-    unit = _on_unit(basis, axis, x)
-    # Ends where every sine vanishes, and the second end of a period, carry no information.
-    distinct = len(np.unique(unit if end == "free" else unit % 1.0))
-    resolved = (distinct - 1) // 2 if end == "periodic" else distinct - 1
-    if resolved < 1:
-        raise UserError(f"{len(x)} sensors cannot determine a field; give more")
-    kept = min(basis.modes[axis], resolved)
+    x = np.frombuffer(places)
+    kept = min(basis.modes[axis], determined(basis, axis, x))
     modes = (*basis.modes[:axis], kept, *basis.modes[axis + 1 :])
     with in_double():
         matrix = dataclasses.replace(basis, modes=modes).along(axis, jnp.asarray(x))
