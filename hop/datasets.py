@@ -254,6 +254,8 @@ def has_files(law: Law) -> bool:
     Raises:
       UserError: the name is that of a law that ships, and this is another.
     """
+    if behind(law) is not None:
+        return False  # those are kept by themselves
     if NAMED.get(law.name, law) != law:
         raise UserError(f"the name {law.name!r} is that of another law; give this one its own")
     return bool(law.name)
@@ -345,13 +347,19 @@ def _samples(law: Empirical, data_dir: str) -> Samples:
     """The samples that a law was measured of."""
     if isinstance(law, Samples):
         return law
-    where = f"the {law.name!r} that this was trained on; give their folder as --data_dir"
+    remedy = "name their folder with --data_dir, or import them again"
     try:
         found = kept(law.name, data_dir)
     except UserError as error:
-        raise RunError(f"the functions are missing, {where}, or import them again") from error
+        raise RunError(
+            f"the samples {law.name!r}, on which this was trained, are not in the folder of "
+            f"datasets; {remedy}"
+        ) from error
     if found.digest != law.digest:
-        raise RunError(f"the samples {law.name!r} in the folder of datasets are not {where}")
+        raise RunError(
+            f"the samples {law.name!r} in the folder of datasets are not those on which this was "
+            f"trained; {remedy}"
+        )
     return found
 
 
