@@ -186,7 +186,7 @@ def test_an_object_with_samples_of_its_own_is_held_to_them():
         ({}, FREE, {"samples": {"f": "mein"}}, "there are no samples 'mein'"),
         ({}, FREE, {"samples": {"f": "../mine"}}, "'../mine' is no name for samples"),
         ({}, FREE, {"samples": {"f": "mine"}, "fresh": True}, "f of this problem are samples"),
-        ({"sensors": 2 * X}, FREE, {}, r"import them with --domain=0,1$"),
+        ({"sensors": 2 * X}, FREE, {}, r"import them with --domain=0.0,1.0$"),
         ({"ends": "periodic"}, FREE, {}, r"import them with --ends=free$"),
         ({}, FREE.map(jnp.exp), {}, "made of another law by a map"),
         ({}, hop.Uniform(0.0, 1.0), {}, "is a number, and no samples can take its place"),

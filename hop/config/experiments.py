@@ -177,7 +177,7 @@ def _fitting(name: str, own: Law, law: Law) -> Law:
     assert law.domain is not None
     mine, wanted = ((box.lower, box.upper) for box in (law.domain, own.domain))
     if mine != wanted:
-        ends = ",".join(f"{low:g},{high:g}" for low, high in zip(*wanted, strict=True))
+        ends = ",".join(f"{low},{high}" for low, high in zip(*wanted, strict=True))
         raise UserError(
             f"config.data.samples.{name}: these functions live on the box from {mine[0]} to "
             f"{mine[1]}, and the problem's on that from {wanted[0]} to {wanted[1]}; import them "

@@ -49,9 +49,9 @@ from hop.laws.spectral import (
 
 SPLITS = ("train", "validation", "test")
 _FEWEST = 10  # functions
-_SHOWN = 16  # training functions that a checkpoint keeps, for pictures and checks
+_SHOWN = 32  # training functions that a checkpoint keeps, for pictures and the sizes of maps
 _ROOM = 1.5  # times the largest size, that a law's functions keep to
-_NO_MEAN = 1e-6  # of the size of the functions
+_ROUNDING = 1e-6  # of the size of functions or boxes, that float32 may add to them
 _DOUBTFUL = 0.01  # in rms, of what is missed
 _UPPER = 0.75  # of the wave numbers that sensors resolve, from where on they should be empty
 _MOST = 2**20  # coefficients
@@ -107,6 +107,16 @@ class Empirical(Spectral):
     @property
     def _pool(self) -> np.ndarray:
         return self.numbers.shown
+
+    def spread(self, places: Any) -> tuple[np.ndarray, np.ndarray]:
+        """As of every law, by the functions that a checkpoint keeps.
+
+        So its values are in the range of a map whose samples these are.
+        """
+        with in_double():
+            shown, at = jnp.asarray(self.numbers.shown), jnp.asarray(places)
+            values = np.asarray(self.basis.sum(shown, at, (0,) * self.domain.dim)).T + self.mean
+        return values, np.full(len(shown), 1 / len(shown))
 
     @property
     def measured(self) -> "Measured":
@@ -269,12 +279,13 @@ class Samples(Empirical):
             )
         low, high = places.min(axis=0), places.max(axis=0)
         domain = self._box if self.domain else Box(tuple(low.tolist()), tuple(high.tolist()))
-        if not np.all((places >= domain.lower) & (places <= domain.upper)):
+        inside = np.clip(places, domain.lower, domain.upper)
+        if np.any(np.abs(inside - places) > _ROUNDING * np.subtract(domain.upper, domain.lower)):
             raise UserError(
                 f"sensors lie in the law's box, from {domain.lower} to {domain.upper}, and these "
                 "do not; give domain="
             )
-        return domain, places
+        return domain, inside
 
     @property
     def _box(self) -> Box:
@@ -310,7 +321,7 @@ class Samples(Empirical):
             return coefficients, 0.0
         whole = math.sqrt(self._volume)
         mean = float(coefficients[self._at("train"), 0].mean()) / whole
-        if abs(mean) < _NO_MEAN * self.given.std():  # of rounding
+        if abs(mean) < _ROUNDING * self.given.std():
             return coefficients, 0.0
         coefficients[:, 0] -= mean * whole
         return coefficients, mean
@@ -372,7 +383,7 @@ class Samples(Empirical):
             open_ended = dataclasses.replace(self, ends="free")
             if set(self.ends) != {"free"} and open_ended._missed() < missed / 2:
                 why = f"ends={self._words(self.ends)!r} does not hold of these functions"
-            found.append(f"a fit misses {100 * missed:.2g} % (rms) of the values: {why}")
+            return [*found, f"a fit misses {100 * missed:.2g} % (rms) of the values: {why}"]
         for axis, x in enumerate(grid_axes(self.sensors) or []):
             most = min(told(self.basis, axis, x), determined(self.basis, axis, x))
             high = self._waves(axis) > _UPPER * most

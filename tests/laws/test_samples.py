@@ -143,6 +143,10 @@ def test_what_was_measured_stands_for_the_samples_in_all_but_the_functions(tmp_p
         np.testing.assert_array_equal(kept.fit(values).coefficients, own.fit(values).coefficients)
     assert (kept.scale, kept.limits, kept.counts) == (own.scale, own.limits, own.counts)
     assert not hasattr(kept, "given")
+    positive = hop.Samples(np.exp(values[[0, 1] * 6]), name="mine")
+    sizes = [law.map(jnp.log, jnp.exp).scale for law in (positive, positive.measured)]
+    assert sizes[0] == sizes[1]
+    assert sizes[0] == pytest.approx(np.sqrt(np.mean(values[:2] ** 2)), rel=0.3)
 
 
 def damaged(path, how):
