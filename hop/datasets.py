@@ -152,8 +152,7 @@ def keep(law: Samples, name: str, data_dir: str = "") -> tuple[Path, bool]:
       UserError: a bad name, one that other samples have, or a folder that cannot be written.
       RunError: the file that is there is damaged.
     """
-    check_name(name)
-    path = _root(data_dir) / "samples" / f"{name}.npz"
+    path = _home(name, data_dir)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.owned(path.with_name(f".{name}.lock")):
@@ -178,14 +177,19 @@ def kept(name: str, data_dir: str = "") -> Samples:
       UserError: a bad name, or there are none.
       RunError: the file is damaged.
     """
-    check_name(name)
-    path = _root(data_dir) / "samples" / f"{name}.npz"
+    path = _home(name, data_dir)
     if not path.is_file():
         raise UserError(
             f"there are no samples {name!r}, no file {path}; import them by hop data import "
             f"u0.npy {name}, or name their folder with --data_dir"
         )
     return _read(path, name, path.stat().st_mtime_ns)
+
+
+def _home(name: str, data_dir: str) -> Path:
+    """Where samples of this name lie, or would lie."""
+    check_name(name)
+    return _root(data_dir) / "samples" / f"{name}.npz"
 
 
 @functools.lru_cache(maxsize=4)
