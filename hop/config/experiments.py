@@ -190,6 +190,8 @@ def _fitting(name: str, own: Law, law: Law) -> Law:
                 f"config.data.samples.{name}: the ends of these functions are {have}, and the "
                 f"problem's are {ends}; import them with --ends={ends}"
             )
+    if law.axes == own.axes:
+        return law
     return dataclasses.replace(law, axes=own.axes)  # type: ignore[type-var]
 
 

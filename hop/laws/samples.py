@@ -315,8 +315,8 @@ class Samples(Empirical):
     def _fit(self) -> tuple[np.ndarray, float]:
         """The coefficients (n, K) about the mean, and the mean."""
         with in_double():
-            found = [np.asarray(self._fitted(jnp.asarray(v), self.sensors)) for v in self._blocks]
-        coefficients = np.concatenate(found)
+            parts = (jnp.asarray(values) for values in blocks(self.given))
+            coefficients = np.concatenate([self._fitted(part, self.sensors) for part in parts])
         if "zero" in self.ends:
             return coefficients, 0.0
         whole = math.sqrt(self._volume)
@@ -325,10 +325,6 @@ class Samples(Empirical):
             return coefficients, 0.0
         coefficients[:, 0] -= mean * whole
         return coefficients, mean
-
-    @property
-    def _blocks(self) -> Any:
-        return blocks(self.given)
 
     @property
     def _coefficients(self) -> np.ndarray:
@@ -398,7 +394,7 @@ class Samples(Empirical):
 
     def _missed(self) -> float:
         """The root mean square of what the fit misses, of the values about their mean."""
-        pairs = zip(self._blocks, blocks(self._coefficients), strict=True)
+        pairs = zip(blocks(self.given), blocks(self._coefficients), strict=True)
         lost = sum(np.sum((values - self._read(c)) ** 2) for values, c in pairs)
         return math.sqrt(lost / self.given.size) / max(self.given.std(), 1e-300)
 
