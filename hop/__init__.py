@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hop.errors import RunError, UserError
     from hop.laws.gaussian_field import GaussianField
     from hop.laws.log_uniform import LogUniform
+    from hop.laws.samples import Samples
     from hop.laws.uniform import Uniform
     from hop.operators import Operator, load
     from hop.problem import Condition, Problem
@@ -23,6 +24,7 @@ _HOMES = {
     "Operator": "operators",
     "Problem": "problem",
     "RunError": "errors",
+    "Samples": "laws.samples",
     "Uniform": "laws.uniform",
     "UserError": "errors",
     "gauge": "trust",
@@ -32,7 +34,7 @@ _HOMES = {
 
 __all__ = [
     "Box", "Condition", "Gauge", "GaussianField", "LogUniform", "Operator", "Problem", "RunError",
-    "Uniform", "UserError", "gauge", "load", "train",
+    "Samples", "Uniform", "UserError", "gauge", "load", "train",
 ]  # fmt: skip
 
 

@@ -312,9 +312,9 @@ class Ansatz:
         if not self.eps:
             return y
         low, high = map(math.log, self.eps)
-        place = (2 * jnp.log(lam.eps) - (low + high)) / (high - low)
-        place = jnp.broadcast_to(place, (1, len(x))).T
-        return jnp.concatenate([y, place.astype(y.dtype)], axis=1)
+        eps = jnp.broadcast_to(jnp.asarray(lam.eps, y.dtype), (1, len(x))).T
+        place = (2 * jnp.log(eps) - (low + high)) / (high - low)
+        return jnp.concatenate([y, place, 2 * jnp.sqrt(eps / self.eps[1]) - 1], axis=1)
 
     def _embedding(self, lam: Lam, signs: np.ndarray | None = None) -> Callable[[Array], Array]:
         """Points (q, d) → what the layers see of them (q, D); of their mirror images by `signs`."""

@@ -1,6 +1,7 @@
 """Working folders and checkpoints: the only owner of their paths, and of Orbax.
 
     W/config.json             the resolved config
+    W/inputs/<NAME>.npz       what was measured of the samples that the input NAME takes
     W/stages/<K>/params       the network of stage K          (Orbax items)
     W/stages/<K>/state        all that is needed to go on from the end of stage K
     W/rolling/<N>/state       the same, within a stage, after N steps in all; the last two are kept
@@ -30,6 +31,8 @@ from etils import epath
 
 from hop import files, metrics
 from hop.errors import RunError, UserError
+from hop.laws import Law
+from hop.laws.samples import Empirical, Measured
 from hop.metrics import Metrics
 from hop.ownership import Owner
 from hop.sharding import on_host, wait_for_all
@@ -140,6 +143,14 @@ class Store:
             warnings.warn(said, stacklevel=2)
             return dict(found.metadata["config"])
 
+    def law(self, name: str) -> Measured:
+        """What was measured of the samples that an input took.
+
+        Raises:
+          RunError: the file is missing or damaged.
+        """
+        return Measured.read(_law_path(self.root, name))
+
     def stages(self) -> list[StageInfo]:
         """The finished stages, in order.
 
@@ -232,6 +243,11 @@ class Workdir(Store):
                 )
         if self.chief:
             files.write(self.root / "config.json", json.dumps(config, indent=2) + "\n")
+
+    def keep(self, laws: Mapping[str, Law]) -> None:
+        """Writes what was measured of the inputs that are samples from the folder of datasets."""
+        if self.chief:
+            _write_laws(self.root, laws)
 
     def metrics(self) -> "Metrics":
         """The open metrics files."""
@@ -331,9 +347,14 @@ class Checkpoint:
 
 
 def write_model(
-    root: Path, config: Mapping[str, Any], stages: Sequence[tuple[PyTree, Mapping[str, Any]]]
+    root: Path,
+    config: Mapping[str, Any],
+    stages: Sequence[tuple[PyTree, Mapping[str, Any]]],
+    laws: Mapping[str, Law],
 ) -> None:
     """Writes parameters, with metadata, as stages 0, 1, … of a new folder that `Store` reads.
+
+    Of the laws of the problem's inputs it keeps those of samples.
 
     Raises:
       RunError: it could not be written.
@@ -345,7 +366,20 @@ def write_model(
             manager.wait_until_finished()
     for note in root.rglob("commit_success.txt"):  # it names a folder of this machine
         note.unlink()
+    _write_laws(root, laws)
     files.write(root / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def _write_laws(root: Path, laws: Mapping[str, Law]) -> None:
+    for name, law in laws.items():
+        if isinstance(law, Empirical) and law.name:
+            path = _law_path(root, name)
+            path.parent.mkdir(exist_ok=True)
+            law.measured.write(path)
+
+
+def _law_path(root: Path, name: str) -> Path:
+    return root / "inputs" / f"{name}.npz"
 
 
 def pretrained_names() -> list[str]:

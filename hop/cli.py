@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +31,8 @@ USAGE = """\
 hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
 
   hop data build grf_burgers/NAME         build a dataset of random input functions
+  hop data import u0.npy NAME             take in functions of your own, for
+                                          hop train --config.data.samples.u0=NAME
   hop check --problem=FILE.py[:CLASS]     a dry look at a PDE of your own
   hop train --config=FILE --workdir=W     train, or go on where W stopped
   hop evaluate --checkpoint=SOURCE        error of every stage against a reference solution
@@ -228,6 +230,10 @@ def whole(name: str, about: str, default: int | None = None, **bounds: int) -> F
     return functools.partial(flags.DEFINE_integer, name, default, about, **bounds)
 
 
+def listed(name: str, about: str, default: Sequence[str] = ()) -> Flag:
+    return functools.partial(flags.DEFINE_list, name, list(default), about)
+
+
 def switch(name: str, about: str) -> Flag:
     return functools.partial(flags.DEFINE_bool, name, False, about)
 
@@ -261,6 +267,7 @@ def parse(
 
 _NAMES = {
     "hop data build": "hop data build grf_burgers/paper",
+    "hop data import": "hop data import u0.npy NAME",
     "hop info": "hop info SOURCE",
     "hop publish": "hop publish WORKDIR NAME",
     "hop refine": "hop refine SOURCE --eps=E --workdir=W",
@@ -289,10 +296,25 @@ def some(values: dict[str, Any], names: str) -> dict[str, Any]:
 
 def _data(argv: list[str]) -> None:
     if argv[:1] in (["--help"], ["-h"]):
-        argv = ["build", "--help"]
-    if argv[:1] != ["build"]:
-        raise UserError("hop data has one action: hop data build grf_burgers/NAME")
-    values, (name,) = parse("hop data build", argv[1:], _DATA_DIR, positional=1)
+        print(_DATA, end="")
+    elif argv[:1] == ["build"]:
+        _data_build(argv[1:])
+    elif argv[:1] == ["import"]:
+        _data_import(argv[1:])
+    else:
+        raise UserError("hop data takes an action, build or import; see 'hop data --help'")
+
+
+_DATA = """\
+hop data has two actions:
+  hop data build grf_burgers/NAME
+  hop data import u0.npy NAME [--sensors=x.npy] [--ends=free|zero|periodic] [--domain=0,1]
+'hop data ACTION --help' lists the flags of each.
+"""
+
+
+def _data_build(argv: list[str]) -> None:
+    values, (name,) = parse("hop data build", argv, _DATA_DIR, positional=1)
     from hop import datasets
     from hop.console import Console
 
@@ -301,6 +323,54 @@ def _data(argv: list[str]) -> None:
     with Console() as console:
         path = datasets.build(law, values["data_dir"], console.building(name))
     print(f"{name} is {'already there' if there else 'built'}: {path}")
+
+
+def _data_import(argv: list[str]) -> None:
+    values, (file, name) = parse(
+        "hop data import",
+        argv,
+        text("sensors", "x.npy: their places, (m,) or (m, d) on a tensor grid, the first "
+             "coordinate running fastest; default: equally spaced, both ends included"),
+        listed("ends", "at the ends of each axis, or of all: free, zero or periodic", ["free"]),
+        listed("domain", "its lower and upper end along each axis, as 0,1; default: that of the "
+               "sensors, or 0,1 without"),
+        _DATA_DIR,
+        positional=2,
+    )  # fmt: skip
+    from hop import datasets, examining
+    from hop.domain import Box
+    from hop.laws.samples import Samples, check_name
+
+    check_name(name)
+    try:
+        sides = tuple(map(float, values["domain"]))
+    except ValueError as error:
+        raise UserError("--domain takes numbers with commas, as --domain=0,1") from error
+    if len(sides) % 2:
+        raise UserError("--domain takes two numbers for each axis, as --domain=0,1")
+    ends = tuple(values["ends"])
+    law = Samples(
+        file,
+        values["sensors"] or None,
+        ends[0] if len(ends) == 1 else ends,
+        domain=Box(sides[::2], sides[1::2]) if sides else None,
+    )
+    doubts = _said(examining.imported(law))
+    path, there = datasets.keep(law, name, values["data_dir"])
+    print(f"{_to_look_at(doubts)}{name} is {'already there' if there else 'imported'}: {path}")
+
+
+def _said(findings: Iterable[Any]) -> int:
+    """Prints findings as they come; returns how many want a look."""
+    doubts = 0
+    for part, said, doubt in findings:
+        doubts += doubt
+        print(f"{'?' if doubt else ' '} {part:<12} {said}", flush=True)
+    return doubts
+
+
+def _to_look_at(doubts: int) -> str:
+    return f"{doubts} {'line' if doubts == 1 else 'lines'} to look at\n" if doubts else ""
 
 
 def _check(argv: list[str]) -> None:
@@ -318,11 +388,8 @@ def _check(argv: list[str]) -> None:
     from hop.problem import Lam
 
     problem = with_options(config_files.problem_class(values["problem"]), "problem", {})
-    doubts = 0
-    for part, said, doubt in examining.look(problem, Lam(values["s"], values["eps"])):
-        doubts += doubt
-        print(f"{'?' if doubt else ' '} {part:<12} {said}", flush=True)
-    print(f"{doubts} {'line' if doubts == 1 else 'lines'} to look at" if doubts else "all is well")
+    doubts = _said(examining.look(problem, Lam(values["s"], values["eps"])))
+    print(_to_look_at(doubts) or "all is well\n", end="")
 
 
 def _train(argv: list[str]) -> None:
@@ -509,9 +576,7 @@ def _publish(argv: list[str]) -> None:
     values, (source, name) = parse(
         "hop publish",
         argv,
-        functools.partial(
-            flags.DEFINE_list, "eps", [], "the stages with these epsilons; default: all"
-        ),
+        listed("eps", "the stages with these epsilons; default: all"),
         whole("functions", "test functions that score it", 1000, lower_bound=1),
         text("folder", "where models are kept", "pretrained"),
         _PROBLEM,

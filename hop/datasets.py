@@ -6,6 +6,7 @@ so `tfds.builder("grf_burgers/paper")` works after it.
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import logging
@@ -23,9 +24,10 @@ from google.protobuf import json_format
 
 from hop import ambient, files
 from hop.errors import RunError, UserError, check_choice
-from hop.laws import Law
+from hop.laws import Law, blocks
 from hop.laws.gaussian_field import GaussianField
 from hop.laws.named import NAMED
+from hop.laws.samples import Empirical, Samples, behind, check_name
 from hop.share import share
 
 NAME = "grf_burgers"
@@ -133,8 +135,66 @@ def named(name: str) -> GaussianField:
 
 def folder(law: Law, data_dir: str = "") -> Path:
     """Where the dataset of a law lies, or would lie."""
-    root = files.path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    return root / NAME / law.name / str(GrfBurgers.VERSION)
+    return _root(data_dir) / NAME / law.name / str(GrfBurgers.VERSION)
+
+
+def _root(data_dir: str) -> Path:
+    return files.path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+
+
+def keep(law: Samples, name: str, data_dir: str = "") -> tuple[Path, bool]:
+    """Writes samples to the folder of datasets under a name, unless the same are there.
+
+    Returns:
+      The file, and whether it was there.
+
+    Raises:
+      UserError: a bad name, one that other samples have, or a folder that cannot be written.
+      RunError: the file that is there is damaged.
+    """
+    path = _home(name, data_dir)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.owned(path.with_name(f".{name}.lock")):
+            if path.exists():
+                if Samples.read(path, name).digest != law.digest:
+                    raise UserError(
+                        f"{path} holds other functions; choose another name, or delete that file"
+                    )
+                return path, True
+            law.write(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); name a writable folder with --data_dir"
+        ) from error
+    return path, False
+
+
+def kept(name: str, data_dir: str = "") -> Samples:
+    """The samples that the folder of datasets holds under a name.
+
+    Raises:
+      UserError: a bad name, or there are none.
+      RunError: the file is damaged.
+    """
+    path = _home(name, data_dir)
+    if not path.is_file():
+        raise UserError(
+            f"there are no samples {name!r}, no file {path}; import them by hop data import "
+            f"u0.npy {name}, or name their folder with --data_dir"
+        )
+    return _read(path, name, path.stat().st_mtime_ns)
+
+
+def _home(name: str, data_dir: str) -> Path:
+    """Where samples of this name lie, or would lie."""
+    check_name(name)
+    return _root(data_dir) / "samples" / f"{name}.npz"
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, name: str, changed: int) -> Samples:
+    return Samples.read(path, name)
 
 
 def is_built(law: Law, data_dir: str = "") -> bool:
@@ -198,9 +258,29 @@ def has_files(law: Law) -> bool:
     Raises:
       UserError: the name is that of a law that ships, and this is another.
     """
+    if behind(law) is not None:
+        return False  # those are kept by themselves
     if NAMED.get(law.name, law) != law:
         raise UserError(f"the name {law.name!r} is that of another law; give this one its own")
     return bool(law.name)
+
+
+def count_of(laws: Mapping[str, Law], split: str) -> int:
+    """How many examples a split of these inputs together has.
+
+    Raises:
+      UserError: samples of several inputs that are not as many.
+    """
+    known = {name: behind(law) for name, law in laws.items()}
+    at = list(SPLITS).index(split)
+    found = {name: law.counts[at] for name, law in known.items() if law is not None}
+    if len(set(found.values())) > 1:
+        said = ", ".join(f"{n:,} of {name}" for name, n in found.items())
+        raise UserError(
+            f"samples of several inputs belong together, row by row, and these have {said} in the "
+            f"{split} split; give as many of each"
+        )
+    return next(iter(found.values()), SPLITS[split])
 
 
 def load_all(
@@ -209,16 +289,25 @@ def load_all(
     """The first `count` examples of a split, of several inputs together: name → as by `load`.
 
     The second input, the third … come in an order of their own, fixed for all time: so they are
-    independent of the first, even of the same law.
+    independent of the first, even of the same law. But those that are samples keep the order of
+    their files, so that row i of one belongs to row i of the other.
+
+    Raises:
+      UserError: samples of several inputs that are not as many.
+      RunError: as of `load`.
     """
+    whole = count_of(laws, split)
+    wanted = whole if count is None else min(count, whole)
     found = {}
     for k, (name, law) in enumerate(laws.items()):
-        if k == 0:
-            found[name] = load(law, split, data_dir, count)
-            continue
-        order = np.random.default_rng([k, list(SPLITS).index(split)]).permutation(SPLITS[split])
-        data = load(law, split, data_dir)
-        found[name] = {key: array[order[:count]] for key, array in data.items()}
+        if k == 0 or behind(law):
+            data = load(law, split, data_dir, wanted)
+            rows = np.arange(wanted) % len(data["values"])  # samples may be more than are drawn
+        else:
+            data = load(law, split, data_dir)
+            order = np.random.default_rng([k, list(SPLITS).index(split)]).permutation(SPLITS[split])
+            rows = np.resize(order, wanted)
+        found[name] = {key: array[rows] for key, array in data.items()}
     return found
 
 
@@ -227,12 +316,16 @@ def load(
 ) -> dict[str, np.ndarray]:
     """The first `count` examples of a split (all by default), float64: "coefficients", "values".
 
-    They are read where the dataset is built, and drawn anew elsewhere, which gives the same.
+    They are read where the dataset is built, and drawn anew elsewhere, which gives the same. Those
+    of samples, or of a map of such, are the fitted functions, and their values those of the fit.
 
     Raises:
-      RunError: the stored dataset is damaged; the message names the folder to delete.
+      RunError: the stored dataset is damaged; the message names the folder to delete. Or samples
+        that were imported are not in the folder of datasets, or others have their name there.
       UserError: it is one of another law of this name.
     """
+    if (own := behind(law)) is not None:
+        return _of_samples(law, _samples(own, data_dir).rows(split)[:count])
     wanted = SPLITS[split] if count is None else min(count, SPLITS[split])
     if not is_built(law, data_dir):
         return examples(law, split, 0, wanted)
@@ -252,6 +345,33 @@ def load(
     if not whole or any(not np.isfinite(array).all() for array in data.values()):
         raise _damaged(path, f"split '{split}' is not whole")
     return data
+
+
+def _samples(law: Empirical, data_dir: str) -> Samples:
+    """The samples that a law was measured of."""
+    if isinstance(law, Samples):
+        return law
+    remedy = "name their folder with --data_dir, or import them again"
+    try:
+        found = kept(law.name, data_dir)
+    except UserError as error:
+        raise RunError(
+            f"the samples {law.name!r}, on which this was trained, are not in the folder of "
+            f"datasets; {remedy}"
+        ) from error
+    if found.digest != law.digest:
+        raise RunError(
+            f"the samples {law.name!r} in the folder of datasets are not those on which this was "
+            f"trained; {remedy}"
+        )
+    return found
+
+
+def _of_samples(law: Law, coefficients: np.ndarray) -> dict[str, np.ndarray]:
+    """The functions of these coefficients, as `load` gives them."""
+    with ambient.on_cpu():
+        parts = [np.asarray(law.values(law.field(jnp.asarray(c)))) for c in blocks(coefficients)]
+    return {"coefficients": coefficients, "values": np.concatenate(parts)}
 
 
 def _damaged(path: Path, why: str) -> RunError:

@@ -19,6 +19,7 @@ from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space
 from hop.errors import RunError, UserError
 from hop.homotopy.slow_mode import serves
 from hop.laws import Law
+from hop.laws.samples import Samples, behind
 from hop.networks.mlp import MLP
 from hop.problem import Condition, Lam, Problem, Referenced, Traced, letters, reference
 from hop.references.chebyshev import Solution, differentiation_matrix, lobatto
@@ -31,6 +32,7 @@ _NODES = {1: (37, 67), 2: (13, 23)}
 _SAMPLES = 200
 _SOLVED = 0.05  # of the terms of H, that may be left of it at the reference
 _UNRESOLVED = 0.01  # of a typical sample, that may go untold
+_MOST_OF_IT = 0.99  # of the variance
 
 
 class Finding(NamedTuple):
@@ -369,3 +371,23 @@ def _sampled(name: str, law: Law) -> Iterator[Finding]:
     if lost > _UNRESOLVED:
         text += f" miss {100 * lost:.1f} % of a typical sample; give more, sensors="
     yield Finding(f"input {name}", text, doubt=lost > _UNRESOLVED)
+    own = behind(law)
+    if isinstance(own, Samples):
+        yield from (Finding(f"input {name}", doubt, doubt=True) for doubt in own.doubts())
+
+
+def imported(law: Samples) -> Iterator[Finding]:
+    """What there is to say of functions of one's own."""
+    train, validation, test = law.counts
+    yield Finding(
+        "functions",
+        f"{sum(law.counts):,}: {train:,} to train, {validation:,} to validate, {test:,} to test",
+    )
+    spans = zip(law.letters, law.domain.lower, law.domain.upper, law.ends, strict=True)
+    box = ", ".join(f"{low:g} ≤ {letter} ≤ {high:g} ({end})" for letter, low, high, end in spans)
+    yield Finding("sensors", f"{law.width:,} on {box}")
+    yield Finding("values", f"rms {law.scale:.3g}, mean {law.mean:.3g}")
+    pairs = zip(law.holds(_MOST_OF_IT), law.modes, strict=True)
+    waves = ", ".join(f"{k} of {most}" for k, most in pairs)
+    yield Finding("waves", f"{_MOST_OF_IT:.0%} of the variance is in wave numbers up to {waves}")
+    yield from (Finding("doubt", doubt, doubt=True) for doubt in law.doubts())

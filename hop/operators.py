@@ -532,7 +532,8 @@ def stored_experiment(store: Store, data_dir: str = "", **own: Any) -> config_li
     }
     if own.get("problem") is not None and "name" in config.problem:  # as older versions trained
         changed["problem"] = {}
-    experiment = config_lib.build(dataclasses.replace(config, **changed), **own)
+    loadable = dataclasses.replace(config, **changed)
+    experiment = config_lib.build(loadable, **own, law_of=store.law)
     config_lib.check_classes({"problem": experiment.problem}, noted)
     return dataclasses.replace(experiment, config=config)
 

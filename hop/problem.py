@@ -7,6 +7,8 @@ it, and so does `p, q = u[""]` the unknowns of a system.
 """
 
 import abc
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -242,6 +244,46 @@ def layers_of(problem: Problem, lam: Lam) -> list[tuple[int, float, Any]]:
         return []
     names = letters(problem)
     return [(names.index(layer.letter), layer.end, layer.width) for layer in problem.layers(lam)]
+
+
+def with_inputs(problem: Problem, laws: Mapping[str, Law]) -> Problem:
+    """The same problem with other laws of some of its inputs.
+
+    Its class derives from the problem's and goes by the same name. Problems made of equal parts are
+    equal, so that what was compiled for one serves the other.
+    """
+    if not laws:
+        return problem
+    return _recast(problem, _class_with(type(problem), tuple(laws.items())))
+
+
+@functools.lru_cache(maxsize=64)
+def _class_with(cls: type[Problem], laws: tuple[tuple[str, Law], ...]) -> type[Problem]:
+    class Other(cls):  # type: ignore[valid-type, misc]
+        __slots__ = ()
+        __doc__ = cls.__doc__
+
+        @property
+        def inputs(self) -> Mapping[str, Law]:
+            return {**super().inputs, **dict(laws)}
+
+        def __reduce__(self) -> Any:
+            return with_inputs, (_recast(self, cls), dict(laws))
+
+    for name in ("__module__", "__name__", "__qualname__"):
+        setattr(Other, name, getattr(cls, name))
+    return Other
+
+
+def _recast(problem: Problem, cls: type[Problem]) -> Problem:
+    """A copy as an object of another class, without what was computed once and kept."""
+    fields: Any = dataclasses.fields(problem) if dataclasses.is_dataclass(problem) else ()
+    own = {field.name: getattr(problem, field.name) for field in fields}
+    made = object.__new__(cls)
+    for name, value in {**getattr(problem, "__dict__", {}), **own}.items():
+        if not isinstance(getattr(cls, name, None), functools.cached_property):
+            object.__setattr__(made, name, value)
+    return made
 
 
 def in_time(problem: Problem) -> bool:

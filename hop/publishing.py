@@ -111,12 +111,13 @@ def _grown(
     for info in new:
         say(f"scoring the stage at s={info.s:g}, eps={info.eps:g} against the reference")
         operator = open_stage(store, info, **own)
-        test = judge.scores(operator) | {"functions": functions if judge.functions else 0}
+        test = judge.scores(operator) | {"functions": judge.functions}
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))
     made += [(open_stage(model, info, **own).params, dict(info.metadata)) for info in kept]
     made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
     whole, before = _beside(home)
-    write_model(whole, model.config() if kept else made[0][1]["config"], made)
+    laws = experiment.problem.inputs
+    write_model(whole, model.config() if kept else made[0][1]["config"], made, laws)
     (whole / "README.md").write_text(card(name, Store(whole), **own), encoding="utf-8")
     files.settle(whole)
     if home.exists():

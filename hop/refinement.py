@@ -104,7 +104,7 @@ def refine(
     store, place = Store.find(source), experiment.path.places[0]
     config_lib.check_alike(
         config_lib.stored(store.config()),
-        config,
+        experiment.config,
         f"a refinement goes on with the operator of {source}, and this has another {{what}} "
         "({one}, and here {other}); leave that as it is",
     )
@@ -120,7 +120,8 @@ def refine(
         like = jax.eval_shape(experiment.ansatz.init, ambient.key(0))
         params = store.params(start, like)
     with Workdir.open(workdir, is_chief()) as folder:
-        folder.adopt(config_lib.to_json(config), config_lib.completed)
+        folder.adopt(config_lib.to_json(experiment.config), config_lib.completed)
+        folder.keep(experiment.problem.inputs)
         if folder.latest() is None:
             with config.precision():
                 state = training.Program(experiment, layout).begin(params)

@@ -291,7 +291,7 @@ def a_system(tmp_path, monkeypatch):
         "made": {"command": "", "machine": "1 × CPU", "date": "2026-01-01"},
         "versions": {}, "bookmark": {"total_steps": 1},
     }  # fmt: skip
-    checkpoints.write_model(tmp_path / "w", config, [(pair().params, metadata)])
+    checkpoints.write_model(tmp_path / "w", config, [(pair().params, metadata)], {})
     return tmp_path / "w"
 
 

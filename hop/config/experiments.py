@@ -4,17 +4,19 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from hop import datasets
 from hop.ansatz import Ansatz
 from hop.config.schema import Config, make
 from hop.domain import Box
-from hop.errors import UserError
+from hop.errors import UserError, suggestion
 from hop.homotopy.path import Path
-from hop.laws import Law
+from hop.laws import Law, Mapped, Times, samples
+from hop.laws.spectral import Spectral
 from hop.networks import Network
-from hop.problem import Problem
+from hop.problem import Problem, with_inputs
 from hop.samplers import Sampler
 from hop.sharding import Layout
 from hop.solvers import Solver
@@ -26,6 +28,7 @@ _ROLES: dict[str, Any] = {
     "strategy": Strategy,
     "solver": Solver,
 }
+_SHORT = 12  # digits of a digest that a config notes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,16 +96,22 @@ def build(
     network: Network | None = None,
     strategy: Strategy | None = None,
     solver: Solver | None = None,
+    *,
+    law_of: Callable[[str], Law] | None = None,
 ) -> Experiment:
     """Makes the objects of a config.
 
     Args:
-      config: the experiment.
+      config: the experiment. That of the result says which samples its inputs are.
       problem, network, strategy, solver: objects of the caller's, each for a group of the config
         that names none.
+      law_of: gives the law of an input, by its name, whose samples the config names; by default
+        they are read in the folder of datasets.
 
     Raises:
-      UserError: fields that do not fit each other, or an object that is not of its role.
+      UserError: fields that do not fit each other, an object that is not of its role, or samples
+        that are not there.
+      RunError: samples that are damaged.
     """
     given = {"problem": problem, "network": network, "strategy": strategy, "solver": solver}
     own = {kind: part for kind, part in given.items() if part is not None}
@@ -115,6 +124,7 @@ def build(
         return own[kind] if kind in own else make(kind, getattr(config, kind))
 
     _check_roles(equation := made_of("problem"))
+    config, equation = _with_samples(config, equation, law_of)
     how: Strategy = made_of("strategy")
     seen = config.ansatz
     ansatz, answer = how.trained(Ansatz(equation, made_of("network"), seen.harmonics, seen.eps))
@@ -186,10 +196,82 @@ def _check_roles(problem: Problem) -> None:
             raise UserError(f"{name}.{what} is {names!r} and must be a tuple of different names")
 
 
+def _with_samples(
+    config: Config, problem: Problem, law_of: Callable[[str], Law] | None
+) -> tuple[Config, Problem]:
+    """The problem with the samples that the config names, and the config with all that it has.
+
+    Raises:
+      UserError: samples that do not fit the law in whose place they come, or are others than those
+        that the config names.
+    """
+    asked, own = config.data.samples, problem.inputs
+    laws = {}
+    for name, word in asked.items():
+        if name not in own:
+            raise UserError(
+                f"config.data.samples.{name}={word!r}: the problem has no such input"
+                f"{suggestion(name, list(own)) if own else ', it has none'}"
+            )
+        called, _, _ = word.partition("@")
+        if called:
+            law = law_of(name) if law_of else datasets.kept(called, config.data.data_dir)
+            laws[name] = _fitting(name, own[name], law)
+    problem = with_inputs(problem, laws)
+    known = {name: samples.behind(law) for name, law in problem.inputs.items()}
+    found = {k: f"{law.name}@{law.digest[:_SHORT]}" for k, law in known.items() if law is not None}
+    for name, word in asked.items():
+        have = found.get(name, "")
+        if word not in (have, have.partition("@")[0]):
+            raise UserError(
+                f"config.data.samples.{name}={word!r}, and the functions that are here are "
+                f"{have or 'no samples'!r}; give those that the config names, or another workdir"
+            )
+    if found == asked:
+        return config, problem
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, samples=found)
+    ), problem
+
+
+def _fitting(name: str, own: Law, law: Law) -> Law:
+    """Samples in place of the law that a problem has of an input."""
+    if own.domain is None or isinstance(own, Mapped | Times):
+        what = "a number" if own.domain is None else "made of another law by a map"
+        raise UserError(
+            f"config.data.samples.{name}: this input of the problem is {what}, and no samples can "
+            "take its place; give a problem of your own a law of hop.Samples"
+        )
+    assert law.domain is not None
+    mine, wanted = ((box.lower, box.upper) for box in (law.domain, own.domain))
+    if mine != wanted:
+        ends = ",".join(f"{low},{high}" for low, high in zip(*wanted, strict=True))
+        raise UserError(
+            f"config.data.samples.{name}: these functions live on the box from {mine[0]} to "
+            f"{mine[1]}, and the problem's on that from {wanted[0]} to {wanted[1]}; import them "
+            f"with --domain={ends}"
+        )
+    if isinstance(own, Spectral) and isinstance(law, Spectral):
+        have, ends = (",".join(each.basis.ends) for each in (law, own))
+        if have != ends:
+            raise UserError(
+                f"config.data.samples.{name}: the ends of these functions are {have}, and the "
+                f"problem's are {ends}; import them with --ends={ends}"
+            )
+    if law.axes == own.axes:
+        return law
+    return dataclasses.replace(law, axes=own.axes)  # type: ignore[type-var]
+
+
 def _check_functions(made: Experiment) -> None:
     """Refuses to draw functions, or to split them, where there are none."""
     if made.config.data.fresh and not made.problem.inputs:
         raise UserError("config.data.fresh: this problem has no input functions; leave it out")
+    if made.config.data.fresh and made.config.data.samples:
+        raise UserError(
+            f"config.data.fresh: {' and '.join(made.config.data.samples)} of this problem are "
+            "samples, of which no new ones can be drawn; leave it out"
+        )
     parts = made.config.train.accumulate
     whole = [term.name for term in made.plan.terms if not term.pointwise]
     if parts > 1 and whole and not made.problem.inputs:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import inspect
+import re
 import runpy
 import sys
 from collections.abc import Sequence
@@ -141,6 +142,9 @@ def _override(skin: Any, words: Sequence[str]) -> None:
                 skin[kind] = config_lib.options_for(kind, renamed)
     # Of older versions, as in the commands that stages note.
     words = [word.replace("config.network.harmonics", "config.ansatz.harmonics") for word in words]
+    for word in words:  # any input may be named there
+        if found := re.match(r"--?config\.data\.samples\.(\w+)", word):
+            skin.data.samples = {found[1]: "", **skin.data.samples.to_dict()}
     values = flags.FlagValues()
     argv = ["hop", *words]
     config_flags.DEFINE_config_dict(

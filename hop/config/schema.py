@@ -216,14 +216,24 @@ class DataConfig:
     Attributes:
       fresh: every step draws new functions from their law, instead of some of the dataset's
         training split.
+      samples: the inputs that take functions of one's own, {"u0": "mine"}, by the name that
+        `hop data import` gave them. Training adds to it what they are, "mine@3f29c07d51ab".
       data_dir: the datasets' folder; empty for TensorFlow Datasets' own (~/tensorflow_datasets).
       resident_mib: training functions up to this size stay on every device; of larger sets, each
         device is fed its share of a dispatch from its own host.
     """
 
     fresh: bool = False
+    samples: Options = dataclasses.field(default_factory=dict)
     data_dir: str = ""
     resident_mib: int = 512
+
+    def __post_init__(self):
+        for name, value in self.samples.items():
+            if not isinstance(value, str):
+                raise UserError(f"config.data.samples.{name}={value!r} must be the name of samples")
+        given = {name: value for name, value in self.samples.items() if value}
+        object.__setattr__(self, "samples", given)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -340,7 +350,8 @@ def with_data_dir(config: Config, data_dir: str) -> Config:
 
 
 def check_alike(one: Config, other: Config, message: str) -> None:
-    """Refuses two configs that are not of one operator: problem, network, ansatz, precision.
+    """Refuses two configs that are not of one operator: problem, its samples, network, ansatz,
+    precision.
 
     Args:
       one, other: the configs.
@@ -348,6 +359,7 @@ def check_alike(one: Config, other: Config, message: str) -> None:
     """
     for what, mine, theirs in (
         ("problem", one.problem, other.problem),
+        ("set of samples", one.data.samples, other.data.samples),
         ("network", one.network, other.network),
         ("ansatz", one.ansatz, other.ansatz),
         ("precision", one.train.precision, other.train.precision),
@@ -428,7 +440,11 @@ def _parse(cls: type, values: Mapping[str, Any], where: str, partial: bool = Fal
     for key in values:
         if key not in names:
             raise UserError(f"{where}.{key} is not a field{suggestion(str(key), names)}")
-    optional = {f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
+    optional = {
+        field.name
+        for field in dataclasses.fields(cls)
+        if (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+    }
     for name in names:
         if name not in values and name not in optional and not partial:
             raise UserError(f"{where}.{name} is missing; give it a value")

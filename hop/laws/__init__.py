@@ -7,7 +7,7 @@ second, third column of a problem's points, t the last.
 
 A law of your own is one more file: a frozen dataclass that derives from `Law` (from `Number` where
 its samples are numbers) and says what the abstract methods there ask for, and a `Field` for its
-samples where neither `hop.laws.gaussian_field.Series` nor `Constant` serves. The pointwise maps
+samples where neither `hop.laws.spectral.Series` nor `Constant` serves. The pointwise maps
 `law.map(jnp.exp)` and `law.times(factor)` come with it.
 
 Shapes: n functions, m sensors, d′ coordinates of a law, K coefficients; q points, d coordinates of

@@ -1,29 +1,19 @@
 """Gaussian random fields on boxes of one, two or three dimensions.
 
-A field is a = mean + Σ_j c_j e_j with independent c_j ~ N(0, λ_j), where e_j are the L²-orthonormal
-eigenfunctions of −Δ on the box with eigenvalues κ_j²: products of those of its axes, which on one
-of length L are
-
-* ends "zero" (a = mean there): √(2/L) sin(κx), κ = kπ/L, k = 1 … modes;
-* ends "free" (zero slope there): 1/√L and √(2/L) cos(κx), κ = kπ/L, k = 1 … modes;
-* ends "periodic": 1/√L, √(2/L) cos(κx) and √(2/L) sin(κx), κ = 2kπ/L, k = 1 … modes.
-
-Where every axis is periodic the constant is left out, so that every sample has the mean `mean`.
-The covariances, as functions of −Δ:
+A field is mean + Σ_j c_j e_j as in `hop.laws.spectral`, with independent c_j ~ N(0, λ_j). Where
+every axis is periodic the constant is left out, so that every sample has the mean `mean`. The
+covariances, as functions of −Δ:
 
 * "squared_exponential": λ ∝ exp(−ℓ²κ²/2), of mean variance std² over the box. It is, but for a
   factor, the sum of exp(−r²/2ℓ²) over the mirror images in the walls, r the distance to each; the
   images in zero ends count with the opposite sign;
 * "power": σ²(−Δ + τ²)^(−γ), so λ = σ²(κ² + τ²)^(−γ).
-
-The coefficients give a field and its derivatives at any point exactly (Lord, Powell, Shardlow, *An
-Introduction to Computational Stochastic PDEs*, 2014, ch. 7).
 """
 
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -32,193 +22,27 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from hop.derivatives import Jet
-from hop.domain import TENSOR_DIM, Box
+from hop.domain import Box
 from hop.errors import UserError, check_choice
-from hop.laws import FAR, NODES, Field, Law, as_places, assemble, blocks, in_double, places_of
+from hop.laws import FAR, as_places
+from hop.laws.spectral import (
+    MODES,
+    Basis,
+    Series,
+    Spectral,
+    are_equal_steps,
+    check_box,
+    each_axis,
+    second_differences,
+)
 
-ENDS = ("zero", "free", "periodic")
 KERNELS = ("squared_exponential", "power")
 _SMALLEST = 1e-10  # of the largest variance of a squared exponential's modes, which are kept
-_MODES = (64, 16, 6)  # of a power law in 1, 2, 3 dimensions
 _MOST = 2**20  # coefficients
 
 
 @dataclasses.dataclass(frozen=True)
-class Basis:
-    """The first eigenfunctions of −Δ on a box: K products of functions of its axes.
-
-    Their order is that of an array with one axis for each coordinate, the last running fastest; on
-    a periodic axis all cosines come before the sines.
-
-    Attributes:
-      domain: the box.
-      ends: "zero", "free" or "periodic", of each axis.
-      modes: the highest wave number k, of each axis.
-    """
-
-    domain: Box
-    ends: tuple[str, ...]
-    modes: tuple[int, ...]
-
-    @property
-    def dim(self) -> int:
-        return len(self.ends)
-
-    @property
-    def lengths(self) -> tuple[float, ...]:
-        return tuple(np.subtract(self.domain.upper, self.domain.lower).tolist())
-
-    @property
-    def _skips(self) -> int:
-        """1 where the first product, of constants, is left out; one periodic axis has none."""
-        return int(self.dim > 1 and set(self.ends) == {"periodic"})
-
-    def wave_numbers(self, axis: int) -> Float[np.ndarray, " K"]:
-        """k of each function of an axis."""
-        k = np.arange(1, self.modes[axis] + 1, dtype=float)
-        if self.ends[axis] == "zero":
-            return k
-        if self.ends[axis] == "free":
-            return np.concatenate([[0.0], k])
-        return np.concatenate([[0.0] * (self.dim > 1), k, k])
-
-    def _unit(self, axis: int) -> float:
-        """κ of k = 1."""
-        return (2 if self.ends[axis] == "periodic" else 1) * math.pi / self.lengths[axis]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """How many functions the axes have."""
-        return tuple(len(self.wave_numbers(axis)) for axis in range(self.dim))
-
-    def per_axis(self, of: Callable[[int], np.ndarray], combine: np.ufunc) -> np.ndarray:
-        """A number for each eigenfunction, (K,), from those of the functions of its axes."""
-        whole = functools.reduce(combine.outer, [of(axis) for axis in range(self.dim)])
-        return self.flat(whole.ravel())
-
-    @property
-    def eigenvalues(self) -> Float[np.ndarray, " K"]:
-        """κ_j²."""
-        return self.per_axis(lambda i: (self.wave_numbers(i) * self._unit(i)) ** 2, np.add)
-
-    def flat(self, whole: Any) -> Any:
-        """Of all products of the axes' functions (…, ΠK) those of the basis, (…, K)."""
-        return whole[..., self._skips :]
-
-    def tensor(self, coefficients: Any) -> Array:
-        """Coefficients (n, K) by the functions of each axis, (n, K₁, …)."""
-        coefficients = jnp.asarray(coefficients)
-        if self._skips:
-            coefficients = jnp.pad(coefficients, ((0, 0), (self._skips, 0)))
-        return jnp.reshape(coefficients, (-1, *self.shape))
-
-    def along(self, axis: int, x: Float[Array, " q"], order: int = 0) -> Float[Array, "q K"]:
-        """The derivative of the given order of the functions of one axis at its places x."""
-        end, length, count = self.ends[axis], self.lengths[axis], self.modes[axis]
-        # d^j sin = (sin, cos, −sin, −cos)[j mod 4], exact where sin(· + jπ/2) would round.
-        waves = (jnp.sin, jnp.cos, lambda a: -jnp.sin(a), lambda a: -jnp.cos(a))
-        k = jnp.arange(1, count + 1, dtype=x.dtype) * self._unit(axis)
-        angle = (x - self.domain.lower[axis])[:, None] * k[None, :]
-        factor = math.sqrt(2 / length) * k[None, :] ** order
-        constant = jnp.full((len(x), 1), 0.0 if order else 1 / math.sqrt(length), x.dtype)
-        parts = {
-            "zero": lambda: [factor * waves[order % 4](angle)],
-            "free": lambda: [constant, factor * waves[(order + 1) % 4](angle)],
-            "periodic": lambda: [
-                constant[:, : int(self.dim > 1)],
-                factor * waves[(order + 1) % 4](angle),
-                factor * waves[order % 4](angle),
-            ],
-        }[end]()
-        return jnp.concatenate(parts, axis=1)
-
-    def sum(
-        self, coefficients: Any, places: Float[Array, "q e"], orders: tuple[int, ...]
-    ) -> Float[Array, "n q"]:
-        """Σ_j c_j e_j at the places, or its derivative of the given order along each axis."""
-        waves = [self.along(i, places[:, i], order) for i, order in enumerate(orders)]
-        if self.dim == 1:
-            return jnp.matmul(coefficients, waves[0].T, precision="highest")
-        axes = "abc"[: self.dim]
-        terms = f"n{axes}," + ",".join(f"q{axis}" for axis in axes) + "->nq"
-        return _einsum(terms, self.tensor(coefficients), *waves)
-
-    def on_grid(self, coefficients: Any, axes: list[Array]) -> Float[Array, "n m"]:
-        """Σ_j c_j e_j on the tensor grid of places of each axis, the first running fastest."""
-        waves = [self.along(i, places) for i, places in enumerate(axes)]
-        functions, places = "abc"[: self.dim], "ijk"[: self.dim]
-        terms = f"n{functions}," + ",".join(map("".join, zip(places, functions, strict=True)))
-        found = _einsum(f"{terms}->n{places[::-1]}", self.tensor(coefficients), *waves)
-        return jnp.reshape(found, (len(found), -1))
-
-    def matrix(self, places: np.ndarray) -> Float[np.ndarray, "m K"]:
-        """Every eigenfunction at every place, in float64."""
-        whole = np.ones((len(places), 1))
-        for waves in self._exactly(list(places.T)):
-            whole = (whole[:, :, None] * waves[:, None, :]).reshape(len(places), -1)
-        return self.flat(whole)
-
-    def variances(
-        self, spectrum: Float[np.ndarray, " K"], places: Float[np.ndarray, "m e"]
-    ) -> Float[np.ndarray, " m"]:
-        """Σ_j λ_j e_j² at the places, in float64."""
-        axes, functions = grid_axes(places), "abc"[: self.dim]
-        at = "i" * self.dim if axes is None else "ijk"[: self.dim]
-        squares = [w**2 for w in self._exactly(list(places.T) if axes is None else axes)]
-        with in_double():
-            whole = np.asarray(self.tensor(jnp.asarray(spectrum)[None, :]))[0]
-        terms = f"{functions}," + ",".join(map("".join, zip(at, functions, strict=True)))
-        to = "i" if axes is None else at[::-1]
-        return np.einsum(f"{terms}->{to}", whole, *squares, optimize=True).ravel()
-
-    def _exactly(self, axes: list[np.ndarray]) -> list[np.ndarray]:
-        """The functions of each axis at places of it, in float64."""
-        with in_double():
-            return [np.asarray(self.along(i, jnp.asarray(x))) for i, x in enumerate(axes)]
-
-
-def _einsum(terms: str, *arrays: Any) -> Array:
-    return jnp.einsum(terms, *arrays, precision="highest", optimize="optimal")
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Series(Field):
-    """n functions mean + Σ_j c_j e_j.
-
-    Attributes:
-      coefficients: c, shape (n, K).
-      basis: the functions e_j.
-      axes: the letters of their coordinates.
-      mean: a number.
-    """
-
-    coefficients: Any
-    basis: Basis = dataclasses.field(metadata={"static": True})
-    axes: str = dataclasses.field(metadata={"static": True})
-    mean: float = dataclasses.field(default=0.0, metadata={"static": True})
-
-    def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
-        places = places_of(x, self.axes)
-
-        def along(letters: str) -> Array:
-            return self._at(places, tuple(letters.count(letter) for letter in self.axes))
-
-        return assemble(along, self.count, x, self.axes, labels)
-
-    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
-        if order and self.basis.dim > 1:
-            raise UserError("a derivative by its order is for fields of one coordinate; use jet")
-        return self._at(places_of(x, self.axes), (order,) + (0,) * (self.basis.dim - 1))
-
-    def _at(self, places: Array, orders: tuple[int, ...]) -> Array:
-        values = self.basis.sum(self.coefficients, places, orders)
-        return values if any(orders) or not self.mean else values + self.mean
-
-
-@dataclasses.dataclass(frozen=True)
-class GaussianField(Law):
+class GaussianField(Spectral):
     """The law of a Gaussian random field, and the sensors at which its samples are read.
 
     `GaussianField.power` is short for the one with covariance σ²(−Δ + τ²)^(−γ).
@@ -291,22 +115,10 @@ class GaussianField(Law):
             object.__setattr__(self, name, value)
 
     def _check_box(self) -> None:
-        dim = self.domain.dim
-        if dim > TENSOR_DIM:
-            raise UserError(f"a Gaussian field lives on boxes of 1 to 3 dimensions, not {dim}")
-        for name, value in (("ends", self.ends), ("modes", self.modes)):
-            if isinstance(value, list):
+        for name in ("ends", "modes"):
+            if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
-            if isinstance(value, list | tuple) and len(value) != dim:
-                raise UserError(f"{name}={value!r} must be one for all {dim} axes, or one for each")
-        for end in _each(self.ends, dim):
-            check_choice("ends", end, ENDS)
-        known = set(self.axes) <= set("xyzt") and len(set(self.axes)) == len(self.axes)
-        if self.axes and not (known and len(self.axes) == dim):
-            raise UserError(
-                f"axes={self.axes!r} must be {dim} different letters of 'xyzt', one for each axis "
-                "of the law's box"
-            )
+        check_box(self.domain, self.axes, ends=self.ends, modes=self.modes)
 
     def _check_covariance(self) -> None:
         check_choice("kernel", self.kernel, KERNELS)
@@ -348,12 +160,12 @@ class GaussianField(Law):
     def basis(self) -> Basis:
         """The functions e_j."""
         dim = self.domain.dim
-        ends = _each(self.ends, dim)
+        ends = each_axis(self.ends, dim)
         lengths = np.subtract(self.domain.upper, self.domain.lower).tolist()
         if self.modes is not None:
-            modes = _each(self.modes, dim)
+            modes = each_axis(self.modes, dim)
         elif self.length is None:
-            modes = _each(_MODES[dim - 1], dim)
+            modes = each_axis(MODES[dim - 1], dim)
         else:
             most = math.sqrt(-2 * math.log(_SMALLEST)) / (self.length * math.pi)
             halves = [2 if end == "periodic" else 1 for end in ends]
@@ -366,7 +178,7 @@ class GaussianField(Law):
         if asked is None:
             least = zip(self.basis.modes, self.basis.ends, strict=True)
             return self.domain.grid(*(2 * k + (2 if end == "periodic" else 1) for k, end in least))
-        counts = _each(asked, dim)
+        counts = each_axis(asked, dim)
         if len(counts) == dim and all(isinstance(count, int) for count in counts):
             if min(counts) < 2:
                 raise UserError(f"sensors={asked!r} must be 2 or more along each axis")
@@ -375,10 +187,6 @@ class GaussianField(Law):
         if not np.all((places >= low) & (places <= high)):
             raise UserError(f"sensors lie in the law's box, from {low} to {high}; these do not")
         return places
-
-    @property
-    def size(self) -> int:
-        return len(self.basis.eigenvalues)
 
     @property
     def spectrum(self) -> Float[np.ndarray, " K"]:
@@ -393,127 +201,13 @@ class GaussianField(Law):
         shares = np.exp(-(self.length**2) * (squares - squares.min()) / 2)
         return self.std**2 * self._volume * shares / shares.sum()
 
-    @property
-    def _volume(self) -> float:
-        return math.prod(self.basis.lengths)
-
-    @property
-    def deviation(self) -> float:
-        """The root mean square of a sample about its mean."""
-        return float(np.sqrt(self.spectrum.sum() / self._volume))
-
-    @property
-    def scale(self) -> float:
-        return math.hypot(self.deviation, self.mean) if self.mean else self.deviation
-
     def sample(self, key: Array, n: int) -> Series:
         std = jnp.sqrt(jnp.asarray(self.spectrum))
         return self.field(std[None, :] * jax.random.normal(key, (n, *std.shape)))
 
-    def field(self, coefficients: Any) -> Series:
-        return Series(coefficients, self.basis, self.letters, self.mean)
-
-    def values(self, field: Any) -> Float[Array, "n m"]:
-        kind = jax.dtypes.canonicalize_dtype(field.coefficients.dtype)
-        axes = grid_axes(self.sensors)
-        if axes is None or len(axes) == 1:
-            values = self.basis.sum(
-                field.coefficients, jnp.asarray(self.sensors, kind), (0,) * self.domain.dim
-            )
-        else:
-            on_axes = [jnp.asarray(places, kind) for places in axes]
-            values = self.basis.on_grid(field.coefficients, on_axes)
-        return values + self.mean if self.mean else values
-
-    def fit(self, values: Any, sensors: Any = None) -> Series:
-        """As of every law; the modes that are too many for the sensors are left out.
-
-        Where places in more than one dimension form no tensor grid, and do not determine a
-        function, it is the likeliest of those that fit.
-        """
-        places = self.sensors if sensors is None else as_places(sensors, self.domain.dim)
-        values = jnp.asarray(values)
-        if values.ndim != 2 or values.shape[1] != len(places):
-            raise UserError(
-                f"values of shape {values.shape} must be (n, {len(places)}), one for each sensor"
-            )
-        values = values - self.mean if self.mean else values
-        axes = grid_axes(places)
-        if axes is None:
-            inverses = [_likeliest(self, places.tobytes())]
-        else:
-            each = enumerate(axes)
-            inverses = [_fit_matrix(self.basis, axis, x.tobytes()) for axis, x in each]
-        matrices = [jnp.asarray(inverse, values.dtype) for inverse in inverses]
-        if len(matrices) == 1:
-            return self.field(jnp.matmul(values, matrices[0].T))
-        functions, at = "abc"[: len(matrices)], "ijk"[: len(matrices)]
-        terms = f"n{at[::-1]}," + ",".join(map("".join, zip(functions, at, strict=True)))
-        on_grid = values.reshape(-1, *(matrix.shape[1] for matrix in reversed(matrices)))
-        whole = _einsum(f"{terms}->n{functions}", on_grid, *matrices)
-        return self.field(self.basis.flat(whole.reshape(len(values), -1)))
-
-    def normalise(self, values: Any) -> Any:
-        return ((values - self.mean) if self.mean else values) / self.deviation
-
-    def unresolved(self, points: Any) -> float:
-        """As of every law.
-
-        A wave of wave number k needs a sensor in every half of its length: of gaps, the largest
-        counts. Of places that form no tensor grid, it is what a fit to them misses.
-        """
-        places = as_places(points, self.domain.dim)
-        axes, spectrum = grid_axes(places), self.spectrum
-        if axes is None:
-            found = _likeliest(self, places.tobytes()) @ self.basis.matrix(places)
-            missed = ((np.eye(len(found)) - found) ** 2 @ spectrum).sum()
-            return math.sqrt(missed / spectrum.sum())
-
-        def is_told(axis: int) -> np.ndarray:
-            return self.basis.wave_numbers(axis) <= _told(self.basis, axis, axes[axis])
-
-        untold = ~self.basis.per_axis(is_told, np.logical_and)
-        return float(np.sqrt(spectrum[untold].sum()) / np.sqrt(spectrum.sum()))
-
-    def outside(self, values: np.ndarray) -> str:
-        size, bend = _limits(self)
-        for part in blocks(values):
-            off = part - self.mean if self.mean else part
-            inside = _largest(off) <= size  # which no NaN is
-            if inside and bend is not None:
-                inside = _largest(_second_differences(off, self)) <= bend
-            if not inside:
-                clause = f"its functions stay within ±{size:.2g}"
-                clause += f" of mean {self.mean:g}" if self.mean else ""
-                if bend is None:
-                    return clause
-                return f"{clause}, their second differences between sensors within ±{bend:.2g}"
-        return ""
-
-    def spread(self, places: Any) -> tuple[np.ndarray, np.ndarray]:
-        nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-        deviations = np.sqrt(self.basis.variances(self.spectrum, places))
-        return self.mean + deviations[:, None] * nodes[None, :], weights / weights.sum()
-
-
-def grid_axes(places: Float[np.ndarray, "m e"]) -> list[np.ndarray] | None:
-    """The places along each axis whose tensor grid these are, the first running fastest; or None.
-
-    Of one axis all are.
-    """
-    if places.shape[1] == 1:
-        return [places[:, 0]]
-    axes = [np.unique(column) for column in places.T]
-    if math.prod(map(len, axes)) != len(places):
-        return None
-    mesh = np.meshgrid(*reversed(axes), indexing="ij")
-    whole = np.stack([each.ravel() for each in reversed(mesh)], axis=-1)
-    return axes if np.array_equal(whole, places) else None
-
-
-def _each(given: Any, dim: int) -> tuple[Any, ...]:
-    """One for each axis, from that or from one for all."""
-    return given if isinstance(given, tuple) else (given,) * dim
+    @property
+    def limits(self) -> tuple[float, float | None]:
+        return _limits(self)
 
 
 def _hashable(sensors: Any) -> Hashable:
@@ -532,78 +226,11 @@ def _hashable(sensors: Any) -> Hashable:
     return tuple(map(tuple, array.astype(float).tolist()))
 
 
-def _on_unit(basis: Basis, axis: int, x: np.ndarray) -> np.ndarray:
-    return (x - basis.domain.lower[axis]) / basis.lengths[axis]
-
-
-@functools.lru_cache(maxsize=64)
-def _fit_matrix(basis: Basis, axis: int, places: bytes) -> Float[np.ndarray, "K m"]:
-    """The pseudo-inverse of the functions of one axis at its places, in float64."""
-    x, end = np.frombuffer(places), basis.ends[axis]
-    unit = _on_unit(basis, axis, x)
-    # Ends where every sine vanishes, and the second end of a period, carry no information.
-    distinct = len(np.unique(unit if end == "free" else unit % 1.0))
-    resolved = (distinct - 1) // 2 if end == "periodic" else distinct - 1
-    if resolved < 1:
-        raise UserError(f"{len(x)} sensors cannot determine a field; give more")
-    kept = min(basis.modes[axis], resolved)
-    modes = (*basis.modes[:axis], kept, *basis.modes[axis + 1 :])
-    with in_double():
-        matrix = dataclasses.replace(basis, modes=modes).along(axis, jnp.asarray(x))
-    inverse = np.linalg.pinv(np.asarray(matrix), rcond=1e-10)
-    found = np.zeros((basis.shape[axis], len(x)))
-    found[basis.wave_numbers(axis) <= kept] = inverse
-    return found
-
-
-@functools.lru_cache(maxsize=16)
-def _likeliest(law: GaussianField, places: bytes) -> Float[np.ndarray, "K m"]:
-    """The matrix from values to the coefficients of least Σ c_j²/λ_j among those that fit best."""
-    at = np.frombuffer(places).reshape(-1, law.domain.dim)
-    std = np.sqrt(law.spectrum / law.spectrum.max())
-    matrix = law.basis.matrix(at) * std
-    if np.linalg.matrix_rank(matrix) < 2:
-        raise UserError(f"{len(at)} sensors cannot determine a field; give more")
-    return std[:, None] * np.linalg.pinv(matrix, rcond=1e-10)
-
-
-def _told(basis: Basis, axis: int, x: np.ndarray) -> int:
-    """The highest wave number of an axis that sensors at x tell."""
-    inner, end = np.unique(_on_unit(basis, axis, x)), basis.ends[axis]
-    ends = {
-        "zero": [0.0, *inner, 1.0],
-        "periodic": [*inner, inner[0] + 1],
-        "free": [-inner[0], *inner, 2 - inner[-1]],  # a free end mirrors the function
-    }[end]
-    half_waves = 1 / max(np.diff(ends).max(), 1e-12)
-    if end == "free":
-        return min(int(half_waves + 1e-6), len(inner) - 1)
-    return int(half_waves + 1e-6) if end == "zero" else int(half_waves / 2 + 1e-6)
-
-
 @functools.lru_cache(maxsize=16)
 def _limits(law: GaussianField) -> tuple[float, float | None]:
-    """What the values of a law's functions at its sensors, about the mean, and their second
-    differences keep to; None where the sensors are not equally spaced on an interval.
-
-    The same for all sensors, so that the rounding of coarser floats is no roughness.
-    """
-    basis, spectrum, gaps = law.basis, law.spectrum, np.diff(law.sensors[:, 0])
+    basis, spectrum = law.basis, law.spectrum
     size = FAR * math.sqrt(basis.variances(spectrum, law.sensors).max())
-    if basis.dim > 1 or len(gaps) < 2 or np.ptp(gaps) > 1e-9 * gaps.max():
+    if not are_equal_steps(law.sensors):
         return size, None
-    bends = _second_differences(basis.matrix(law.sensors).T, law)
+    bends = second_differences(basis.matrix(law.sensors).T, law)
     return size, FAR * math.sqrt((spectrum @ bends**2).max())
-
-
-def _second_differences(values: np.ndarray, law: GaussianField) -> np.ndarray:
-    """Those of (n, m) values at sensors; where the last is the first again, around the end too."""
-    x, (length, *_) = law.sensors[:, 0], law.basis.lengths
-    if law.basis.ends == ("periodic",) and math.isclose(x[-1] - x[0], length):
-        values = np.concatenate([values, values[:, 1:2]], axis=1)
-    return values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
-
-
-def _largest(values: np.ndarray) -> Any:
-    """The largest size of the values; NaN where one is."""
-    return float(max(values.max(initial=0), -values.min(initial=0)))

@@ -23,6 +23,7 @@ from scipy import fft
 from hop import ambient
 from hop.errors import RunError
 from hop.laws import Field
+from hop.laws.spectral import Series
 
 # û (n, K + 1), of several unknowns (c, n, K + 1), and ω (K + 1,) → the transform of N(u)
 Nonlinear = Callable[[Array, Array], Array]
@@ -61,7 +62,7 @@ def solve(
         jax.numpy_dtype_promotion("standard"),  # real symbols times complex spectra
     ):
         each = u0 if isinstance(u0, tuple) else (u0,)
-        coefficients = np.stack([np.asarray(field.coefficients) for field in each])
+        coefficients = np.stack([_by_waves(field) for field in each])
         values = np.empty((len(each), len(modes), len(x)))
         kinds, kind = np.unique(np.stack([modes, steps]), axis=1, return_inverse=True)
         for i, (least, rate) in enumerate(kinds.T):
@@ -111,9 +112,21 @@ def _modes(least: int) -> int:
     return (_points(least) - 1) // 3
 
 
+def _by_waves(field: Field) -> Float[np.ndarray, "n K"]:
+    """The coefficients of 1, and of all cosines and sines."""
+    if not isinstance(field, Series):
+        raise TypeError(f"a {type(field).__name__} is not given by its modes")
+    waves = np.array(field.coefficients, np.float64)
+    if not field.basis.constant:
+        waves = np.pad(waves, ((0, 0), (1, 0)))
+    waves[:, 0] += field.mean
+    return waves
+
+
 def _spectrum(coefficients: np.ndarray, modes: int) -> Complex[Array, "c n K"]:
-    cosines, sines = np.split(np.asarray(coefficients, np.float64), 2, axis=-1)
+    cosines, sines = np.split(coefficients[..., 1:], 2, axis=-1)
     spectrum = np.zeros((*cosines.shape[:-1], modes + 1), np.complex128)
+    spectrum[..., 0] = coefficients[..., 0]
     spectrum[..., 1 : cosines.shape[-1] + 1] = ((cosines - 1j * sines) / math.sqrt(2))[..., :modes]
     return jnp.asarray(spectrum)
 

@@ -44,7 +44,8 @@ def feed(experiment: Experiment, layout: Layout) -> Feed:
             return sample(np.int32(stage), taken.astype(np.int32)), None
 
         return from_law
-    total, loaded = datasets.SPLITS["train"], datasets.load_all(laws, "train", config.data.data_dir)
+    total = datasets.count_of(laws, "train")
+    loaded = datasets.load_all(laws, "train", config.data.data_dir)
     inputs = {k: Functions(real(v["values"]), real(v["coefficients"])) for k, v in loaded.items()}
     if sum(a.nbytes for a in jax.tree.leaves(inputs)) <= config.data.resident_mib * 2**20:
         pool = layout.put(inputs)
@@ -137,9 +138,10 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
     if not problem.inputs:
         return
     check("functions", train.functions, FUNCTION)
-    available = datasets.SPLITS["train"]
+    available = datasets.count_of(problem.inputs, "train")
     if train.functions > available and not experiment.config.data.fresh:
+        or_fresh = "" if experiment.config.data.samples else ", or config.data.fresh=True"
         raise UserError(
             f"config.train.functions={train.functions} exceeds the {available} "
-            f"training functions; use at most {available}, or config.data.fresh=True"
+            f"training functions; use at most {available}{or_fresh}"
         )

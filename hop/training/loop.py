@@ -87,7 +87,8 @@ def train(
             "well be faster"
         )
     with Workdir.open(workdir, is_chief()) as folder:
-        folder.adopt(config_lib.to_json(config), config_lib.completed)
+        folder.adopt(config_lib.to_json(experiment.config), config_lib.completed)
+        folder.keep(experiment.problem.inputs)
         with config.precision(), Notice() as notice:
             try:
                 run = _Run(experiment, layout, folder, reporter, command, notice, watchdog)

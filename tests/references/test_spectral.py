@@ -1,5 +1,6 @@
 """The spectral reference of Burgers in time: two exact ones, orders, and what it keeps."""
 
+import dataclasses
 import functools
 
 import jax
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from hop.errors import RunError
+from hop.laws.spectral import Series
 from hop.problem import Lam
-from hop.problems.burgers_time import BurgersTime, transport
+from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.references import spectral
 
 PROBLEM = BurgersTime()
@@ -111,3 +113,18 @@ def test_an_unstable_march_says_so():
             transport, lambda w: 0.1 * w**2, sine(), np.zeros(1), np.ones(1),
             np.array([96]), np.array([2]),
         )  # fmt: skip
+
+
+def test_a_mean_carries_the_solution_along():
+    """Burgers from u₀ + c is u(x − ct, t) + c, wherever c is noted."""
+    still = sine()
+    basis = dataclasses.replace(still.basis, constant=True)
+    c = np.concatenate([[[0.2]], still.coefficients], axis=1)
+    moving = Series(c, basis, "x", mean=0.1)
+    x, t = np.linspace(0, 1, 17), np.full(17, 0.3)
+    many = np.array([64]), np.array([200])
+
+    def solved(field, x):
+        return spectral.solve(transport, diffusion(0.05), field, x, t, *many)[0]
+
+    np.testing.assert_allclose(solved(moving, x), solved(still, x - 0.09) + 0.3, atol=1e-9)

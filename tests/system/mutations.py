@@ -104,9 +104,15 @@ MUTATIONS = {
         "laws/gaussian_field.py", "squares + self.shift)", "squares + self.shift**2)",
         "gaussian_field::test_power_law_of_exponent_1_is_greens_function"),
     "cosines that are not differentiated": Mutation(
-        "laws/gaussian_field.py", "[constant, factor * waves[(order + 1) % 4]",
+        "laws/spectral.py", "[constant, factor * waves[(order + 1) % 4]",
         "[constant, factor * waves[1]",
         "gaussian_field::test_derivatives_are_those_of_the_values[x-1]"),
+    "samples of all splits measured": Mutation(
+        "laws/samples.py", 'train = self.rows("train")', "train = self._coefficients",
+        "samples::test_splits_share_no_function_and_only_training_is_measured"),
+    "samples of any digest": Mutation(
+        "datasets.py", "if found.digest != law.digest", "if False",
+        "own_functions::test_evaluation_needs_the_very_functions"),
     "one split of the dataset for all": Mutation(
         "datasets.py", "ambient.key(seed), list(SPLITS).index(split)", "ambient.key(seed), 0",
         "datasets::test_splits_and_seeds_differ"),
@@ -346,7 +352,7 @@ MUTATIONS = {
         "derivatives.py", 'return dim - any("t" in label for label in labels)', "return dim",
         "ansatz_parts::test_laplacian_and_gradient_of_an_operator"),
     "two inputs of one law alike": Mutation(
-        "datasets.py", "array[order[:count]]", "array[:count]",
+        "datasets.py", "np.resize(order, wanted)", "np.arange(wanted)",
         "inputs::test_inputs_of_one_law_are_independent"),
     "branches multiplied without the 1": Mutation(
         "networks/deeponet.py", "[1 + branch(name)", "[branch(name)",

@@ -102,7 +102,7 @@ def test_the_quickstart_in_python():
 
 
 def test_a_dry_look_at_a_pde_prints_what_the_page_shows(monkeypatch, capsys):
-    (shown,) = blocks("extending", "console")
+    (shown, *_) = blocks("extending", "console")
     command, *lines = shown.splitlines()
     monkeypatch.chdir(ROOT)
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):

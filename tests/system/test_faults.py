@@ -265,7 +265,7 @@ def test_a_stage_that_vanished_is_named(tmp_path, interrupted, tiny, listener, w
         stage = Store(folder).stages()[-1]
         params = jax.tree.map(lambda a: a * np.nan, hop.load(folder).params)
         shutil.rmtree(folder)
-        write_model(folder, stage.metadata["config"], [(params, stage.metadata)])
+        write_model(folder, stage.metadata["config"], [(params, stage.metadata)], {})
     with pytest.raises(hop.RunError, match=words):
         hop.load(folder)
     if what != "NaN":

@@ -20,6 +20,7 @@ ROOMS = [
     ["metrics", "derivatives", "ownership", "preemption", "sharding"],
     ["domain"],
     ["laws"],
+    ["laws.spectral"],
     ["laws.*"],
     ["laws.named"],
     ["problem", "samplers"],
