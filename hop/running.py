@@ -1,6 +1,7 @@
 """`hop.train`: training from Python, in a script or a notebook."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from hop import config as config_lib
@@ -16,6 +17,7 @@ def train(
     config: Any,
     workdir: str | os.PathLike,
     problem: Problem | None = None,
+    labels: Mapping[str, Any] | str | os.PathLike | None = None,
     *,
     reporter: Reporter | None = None,
 ) -> Operator:
@@ -25,6 +27,8 @@ def train(
       config: a ConfigDict, as of `hop.config.experiment`, or a `hop.config.Config`.
       workdir: its folder; it is created if need be. `metrics.jsonl` there holds the records.
       problem: a problem object of your own, in place of the one that the config names.
+      labels: solutions that are known, to train on beside the equation, or alone with the strategy
+        "supervised": a mapping of arrays, or an `.npz` file of them (`hop.labels`).
       reporter: hears of the progress; by default it is printed.
 
     Returns:
@@ -36,8 +40,8 @@ def train(
     """
     parsed = config if isinstance(config, Config) else config_lib.parse(config.to_dict())
     if reporter is not None:
-        training.train(parsed, workdir, reporter, problem)
+        training.train(parsed, workdir, reporter, problem, labels=labels)
     else:
         with Console() as console:
-            training.train(parsed, workdir, console, problem)
+            training.train(parsed, workdir, console, problem, labels=labels)
     return load(workdir, problem=problem)

@@ -6,17 +6,20 @@ import math
 import os
 import sys
 import time
+from typing import Any
 
 import jax
 import numpy as np
 
 from hop import checking, examining
 from hop import config as config_lib
+from hop import labels as labels_lib
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment
 from hop.errors import PreemptedError, UserError
 from hop.evaluation import Judge
 from hop.homotopy.terms import Stage
+from hop.labels import Labelling
 from hop.preemption import Notice
 from hop.problem import Lam, Problem
 from hop.provenance import made, versions
@@ -34,6 +37,7 @@ def train(
     problem: Problem | None = None,
     command: str = "",
     *,
+    labels: Any = None,
     fallback: bool = False,
     watchdog: float = 0.0,
 ) -> list[Record]:
@@ -47,6 +51,7 @@ def train(
       reporter: hears of the progress.
       problem: a problem object of your own, in place of the one that the config names.
       command: what asked for this; every checkpoint notes it.
+      labels: solutions that are known, in place of the file that the config names (`hop.labels`).
       fallback: go on from the newest checkpoint that is whole, and set damaged ones aside.
       watchdog: seconds that a window of steps, or the end of a stage, may take; a process that
         hangs for longer, as when a peer of its job does, prints all its stacks and exits with 1.
@@ -64,7 +69,8 @@ def train(
         raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
     if problem is not None and not config.problem:  # so that a checkpoint notes its options
         config = dataclasses.replace(config, problem=config_lib.options_of(problem))
-    experiment = config_lib.build(config, problem)
+    experiment, known = labels_lib.prepare(config_lib.build(config, problem), labels)
+    config = experiment.config
     layout = experiment.layout()
     feeds.check_batch(experiment, layout)
     checking.check(experiment)
@@ -82,7 +88,7 @@ def train(
         folder.adopt(config_lib.to_json(config), config_lib.completed)
         with config.precision(), Notice() as notice:
             try:
-                run = _Run(experiment, layout, folder, reporter, command, notice, watchdog)
+                run = _Run(experiment, layout, folder, reporter, command, notice, watchdog, known)
                 return run.walk(fallback)
             finally:
                 faulthandler.cancel_dump_traceback_later()
@@ -99,6 +105,7 @@ class _Run:
     command: str
     notice: Notice
     watchdog: float
+    labels: Labelling | None = None
 
     def __post_init__(self) -> None:
         experiment, self.metrics = self.experiment, self.workdir.metrics()
@@ -106,6 +113,8 @@ class _Run:
         self.fronts = Fronts(self.program, self._solve, self._correct, self.reporter.message)
         self.feed, self.criterion = feeds.feed(experiment, self.layout), Criterion.of(experiment)
         self.judge = Judge.of(experiment, "validation", experiment.config.train.validation)
+        if self.labels is not None:
+            self.labels = self.labels.put(self.layout)
         self.taken = 0  # steps of all stages, failed tries included
         self.saved = time.monotonic()  # when the last checkpoint was
 
@@ -228,7 +237,9 @@ class _Run:
         """The stage at λ_k, with its pin made from the last stage's network."""
         last = self.experiment.path.at(mark.position.t) if mark.stage else lam
         here = (lam, last, mark.stage > 0, self.fronts.pin(state, mark, lam))
-        return Stage(np.int32(mark.stage), *jax.tree.map(real, here))
+        labels = None if self.labels is None else self.labels.at(lam)
+        lam, last, follows, pin = jax.tree.map(real, here)
+        return Stage(np.int32(mark.stage), lam, last, follows, pin, labels)
 
     def _resume(self, fallback: bool) -> tuple[TrainState, Bookmark]:
         """The newest checkpoint's state, or a fresh one."""

@@ -224,7 +224,7 @@ MUTATIONS = {
         "loop::test_a_goal_ends_a_stage"),
     "stalls looked for while the tangent fades": Mutation(
         "training/records.py",
-        "math.ceil(max(term.fades for term in experiment.plan.terms) * train.steps)", "0",
+        "math.ceil(max([0.0, *(term.fades for term in experiment.plan.terms)]) * train.steps)", "0",
         "records::test_no_stall_is_looked_for_while_the_tangent_fades"),
     "Jacobians of any size": Mutation(
         "solvers/__init__.py", "if count > _DENSE_LIMIT:", "if not count:",
