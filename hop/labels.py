@@ -105,21 +105,22 @@ def _read(config: Config, given: Any) -> Arrays | None:
         return None
     if isinstance(source, str | os.PathLike):
         kind = 'an .npz file of arrays of real numbers; write it with numpy.savez("labels.npz", …)'
-        found = inference.arrays(os.fspath(source), kind)
-    elif isinstance(source, Mapping):
-        found = {str(name): numbers(values, f"labels: {name}") for name, values in source.items()}
-    else:
+        return inference.arrays(os.fspath(source), kind)
+    if not isinstance(source, Mapping):
         raise UserError(
             f"labels of type {type(source).__name__} must be a mapping of arrays by name, or the "
             "path of an .npz file"
         )
-    return {name: np.asarray(values, np.float64) for name, values in found.items()}
+    return {
+        str(name): np.asarray(numbers(values, f"labels: {name}")) for name, values in source.items()
+    }
 
 
 def digest(arrays: Arrays) -> str:
     """12 digits of the SHA-256 of all names and numbers, whatever their float types."""
     whole = hashlib.sha256()
-    for name, values in sorted(arrays.items()):
+    for name, given in sorted(arrays.items()):
+        values = np.asarray(given, np.float64)
         whole.update(f"{name}{values.shape}".encode())
         whole.update(np.where(np.isnan(values), np.nan, values).tobytes())  # NaNs are of many bits
     return whole.hexdigest()[:12]
@@ -132,7 +133,7 @@ def check(arrays: Arrays, experiment: Experiment) -> Labelling:
       UserError: what does not fit, with the remedy.
     """
     try:
-        return _checked(arrays, experiment)
+        return _checked({k: np.asarray(v, np.float64) for k, v in arrays.items()}, experiment)
     except UserError as error:
         raise UserError(f"labels: {error}") from error
 

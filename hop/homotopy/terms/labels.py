@@ -62,7 +62,7 @@ class Labels(Term):
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
         """Those of the labels, each with its values and their factors."""
         assert self.some is not None
-        rate = self.some.rate * self.some.here
+        rate = self.some.rate * jnp.broadcast_to(self.some.here, self.some.rate.shape)
         known = jnp.maximum(jnp.sum(rate > 0), 1).astype(rate.dtype)
         factor = rate * jnp.sqrt(rate.size / known)  # the mean over all rows is that over the known
         return Points(self.some.x, {"y": self.some.y, "factor": factor})
