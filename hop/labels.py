@@ -4,15 +4,13 @@ They add a term to the loss (`hop.homotopy.terms.labels`), beside the equation o
 `strategy.name=supervised`, alone. They are a mapping of arrays, or an `.npz` file of them, as
 `np.savez("labels.npz", u0=u0, x=x, u=op(u0, x))` writes it:
 
-    each input by its name    (n, m) values at the law's sensors; numbers (n,)
-    x                         (q, d) points, the same for all functions
-    each unknown by its name  (n, q), or (q,) without inputs; NaN where nothing is known.
-                              One that is missing is nowhere known
-    eps                       the ε that the solutions belong to, a number or (n,);
-                              by default the last of the path
-    std                       of the noise, in units of u: a number, (q,) or (n, q); by default 1
-
-A function's labels act in the stages of its ε, whatever their s.
+* each input by its name: (n, m) values at the law's sensors, numbers (n,);
+* "x": points (q, d), the same for all functions;
+* each unknown by its name: (n, q), or (q,) without inputs, with NaN where nothing is known; an
+  unknown that is missing is nowhere known;
+* "eps", optional: the ε that the solutions belong to, a number or (n,); by default the last of the
+  path. A function's labels act in the stages of its ε, whatever their s;
+* "std", optional: that of the noise, in units of u: a number, (q,) or (n, q); by default 1.
 """
 
 import dataclasses
