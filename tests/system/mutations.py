@@ -341,7 +341,7 @@ MUTATIONS = {
         "console.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
         "trust::test_a_report_holds_what_the_gauge_found"),
     "the whole loss for the residual in pictures": Mutation(
-        "plotting.py", '("total_steps", "residual")', '("total_steps", "total")',
+        "plotting.py", '("total_steps", name)', '("total_steps", "total")',
         "plotting::test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage"),
     "means for medians in published tables": Mutation(
         "reproduce/parts.py", "np.median(values)", "np.mean(values)",
