@@ -16,12 +16,15 @@ from hop.config import Experiment, TrainConfig
 from hop.derivatives import Jet
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
+from hop.homotopy.terms.labels import Labels
 from hop.networks import Params
 from hop.operators import Operator
 from hop.problem import Lam
 from hop.samplers import Points
 from hop.sharding import FUNCTION, POINT, Layout, on_host
 from hop.solvers import Moment, Solver
+
+_LABELS = 2**31 - 1  # sets the keys of labels apart from those of points
 
 
 class TrainState(NamedTuple):
@@ -178,7 +181,16 @@ class Program:
         points = self.layout.constrain(points, POINT)
         done = state.step.astype(float) / self.train.steps
         terms, parts = self.experiment.plan.terms, self.train.accumulate
+        if stage.labels is not None:
+            terms = (*terms, self._labels(state, stage))
         return Loss(terms, self.ansatz, state.anchor, inputs, points, stage, done, parts)
+
+    def _labels(self, state: TrainState, stage: Stage) -> Labels:
+        key = jax.random.fold_in(self._key(state, stage), _LABELS)
+        some = stage.labels.drawn(key, self.train.functions, self.train.points)
+        if len(some.here) % self.layout.mesh.shape[FUNCTION] == 0:
+            some = some._replace(inputs=self.layout.constrain(some.inputs, FUNCTION))
+        return Labels(self.experiment.config.labels.weight, some)
 
     def _key(self, state: TrainState, stage: Stage) -> Array:
         key = jax.random.fold_in(ambient.key(self.experiment.config.seed), stage.index)
