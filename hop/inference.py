@@ -133,7 +133,7 @@ def _several(path: str, names: list[str]) -> Arrays:
             f"--input={path} must be an .npz file with an array for each of {', '.join(names)}; "
             f"{remedy}"
         )
-    found = _opened(path, _members, f"an .npz file of arrays of real numbers; {remedy}")
+    found = arrays(path, f"an .npz file of arrays of real numbers; {remedy}")
     if set(found) != set(names):
         holds = ", ".join(map(repr, sorted(found)))[:160] or "none"  # a stranger's, made harmless
         raise UserError(
@@ -430,6 +430,15 @@ def read(path: str) -> Any:
         return _opened(path, _only, kind)
     kind = "a .npy file of real numbers; write one with numpy.save"
     return _opened(path, lambda file: np.load(file, "r", allow_pickle=False), kind)
+
+
+def arrays(path: str, kind: str) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by name; never unpickles.
+
+    Raises:
+      UserError: no such file, or not what `kind` says in words.
+    """
+    return _opened(path, _members, kind)
 
 
 def _opened(path: str, reader: Callable[[Path], Any], kind: str) -> Any:

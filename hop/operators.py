@@ -4,11 +4,11 @@ import collections
 import dataclasses
 import functools
 import math
-import numbers
 import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import jax
@@ -195,7 +195,7 @@ class Operator:
                 f"this operator is of eps={self.eps:g} alone; leave eps out, or load another stage"
             )
         if not _is_traced(eps):
-            eps, (low, high) = np.asarray(_numbers(eps, "eps")), self.span
+            eps, (low, high) = np.asarray(numbers(eps, "eps")), self.span
             if eps.ndim > 1 or not np.all((eps >= low * (1 - 1e-6)) & (eps <= high * (1 + 1e-6))):
                 raise UserError(
                     f"eps={_told(eps)} must be a number, or (n,), in [{low:g}, {high:g}]"
@@ -250,7 +250,7 @@ class Operator:
             raise UserError(f"this operator needs {self._called()}")
         u0 = args[0] if takes == 2 else None
         x = args[-1] if len(args) == takes else x
-        x = self.grid if x is None else _checked_points(x, self.ansatz.problem)
+        x = self.grid if x is None else checked_points(x, self.ansatz.problem)
         in_jax = any(isinstance(given, Array) for given in (*_each(u0), x, eps))
         if isinstance(u0, Mapping):
             u0 = {name: _at_hand(given) for name, given in u0.items()}
@@ -390,8 +390,8 @@ class Operator:
         law = self.laws[name]
         if law.domain is None:
             return self._scalars(name, given, law)
-        points = np.asarray(places(law) if sensors is None else _numbers(sensors, "sensors"))
-        values = _numbers(_sampled(given, points, name), name)
+        points = np.asarray(places(law) if sensors is None else numbers(sensors, "sensors"))
+        values = numbers(_sampled(given, points, name), name)
         low, high = np.asarray(law.domain.lower), np.asarray(law.domain.upper)
         columns = points[:, None] if points.ndim == 1 else points
         if columns.shape[1:] != low.shape or not np.all((columns >= low) & (columns <= high)):
@@ -418,7 +418,7 @@ class Operator:
 
     def _scalars(self, name: str, given: Any, law: Law) -> Any:
         """The checked values (n, 1) of an input that is a number."""
-        values = _numbers(given, name)
+        values = numbers(given, name)
         if values.ndim > 1:
             raise UserError(
                 f"{name} has shape {tuple(values.shape)} and must be (n,): a number for each "
@@ -457,7 +457,7 @@ class Operator:
         with ambient.numerics(dtype):
             values = {k: v.astype(dtype) for k, v in self._checked(u0, sensors).items()}
             params = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), self.params)
-            x = _checked_points(x, self.ansatz.problem).astype(dtype)
+            x = checked_points(x, self.ansatz.problem).astype(dtype)
             lam = Lam(*(np.asarray(v, dtype) for v in self.lam))
             return _jets(self.ansatz, params, values, x, lam)
 
@@ -553,7 +553,7 @@ def select(
     if eps is None and s is None and stage is None:
         return []
     for name, value in (("eps", eps), ("s", s), ("stage", stage)):
-        if value is not None and not isinstance(value, numbers.Real):
+        if value is not None and not isinstance(value, Real):
             raise UserError(f"{name}={value!r} must be a number")
     found = list(stages)
     if stage is not None:
@@ -621,7 +621,7 @@ def _sampled(given: Any, points: np.ndarray, name: str) -> Any:
         return given
     along = (points,) if points.ndim == 1 else tuple(points.T)
     try:
-        values = [_numbers(f(*along), f"function {k} of {name}") for k, f in enumerate(functions)]
+        values = [numbers(f(*along), f"function {k} of {name}") for k, f in enumerate(functions)]
     except TypeError as error:
         raise UserError(
             f"a function of {name} does not take an array of places for each coordinate ({error}); "
@@ -705,8 +705,13 @@ def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=level)
 
 
-def _checked_points(x: Any, problem: Problem) -> Any:
-    x, dim = _numbers(x, "x"), problem.domain.dim
+def checked_points(x: Any, problem: Problem) -> Any:
+    """Points (q, d) of the domain; traced ones pass unseen.
+
+    Raises:
+      UserError: another shape, or points outside.
+    """
+    x, dim = numbers(x, "x"), problem.domain.dim
     if x.ndim != 2 or x.shape[1] != dim:
         raise UserError(f"x has shape {tuple(x.shape)} and must be (q, {dim})")
     if not _is_traced(x):
@@ -723,7 +728,7 @@ def _told(values: np.ndarray) -> str:
     return f"{values:g}" if values.ndim == 0 else f"{values.min(initial=1):g} … of {values.shape}"
 
 
-def _numbers(values: Any, name: str) -> Any:
+def numbers(values: Any, name: str) -> Any:
     """An array of real numbers, of JAX where it is one already.
 
     Raises:

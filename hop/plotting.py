@@ -277,14 +277,16 @@ def _reference(operator: Operator, fields: Mapping[str, Field], x: np.ndarray) -
 
 
 def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
-    """The residual loss of every window against the steps of all stages."""
+    """The residual loss of every window against the steps of all stages; else that of labels."""
     records = metrics.read(path) if path.exists() else []
     windows = [r for r in records if r.get("kind") == "window"]
+    name = "residual" if any("residual" in r for r in windows) else "labels"
     for stage, color in enumerate(colors):
         mine = [r for r in windows if r["stage"] == stage]
-        steps, values = ([r[key] for r in mine] for key in ("total_steps", "residual"))
+        steps, values = ([r[key] for r in mine] for key in ("total_steps", name))
         axes.semilogy(steps, values, color=color, marker="." if len(mine) < 2 else "")
-    axes.set(xlabel="step", ylabel="½ mean |H(u)|²", title="residual loss, stage by stage")
+    label = "½ mean |H(u)|²" if name == "residual" else "½ mean |u − y|²"
+    axes.set(xlabel="step", ylabel=label, title=f"{name} loss, stage by stage")
 
 
 def inference(

@@ -159,7 +159,7 @@ def _nowhere(metadata: dict[str, Any]) -> dict[str, Any]:
     """A stage's metadata without the folders of the machine that trained it."""
     config, how = metadata["config"], metadata["made"]
     how = {**how, "command": re.sub(r"(?<=[ =])/\S*/", "", how["command"])}
-    config = {**config, "data": {**config["data"], "data_dir": ""}}
+    config = config_lib.to_json(config_lib.stored(config))
     return metadata | {"config": config, "made": how}
 
 
@@ -217,7 +217,7 @@ def card(name: str, store: Store, **own: Any) -> str:
         *(f"* Input `{name}`: {_told(law)}" for name, law in laws.items()),
         f"* Network: {named({'name': network, **config.network})}; {waves}{count:,} parameters, "
         f"{config.train.precision}",
-        "* Trained without labels, each stage from the one before it:",
+        f"* Trained {_with_labels(config)}, each stage from the one before it:",
         *_trained(stages),
         f"* Versions: {', '.join(f'{k} {v}' for k, v in last.metadata['versions'].items())}",
         "* Licence: Apache 2.0",
@@ -263,6 +263,13 @@ def _told(law: Law) -> str:
     if law.domain is None:
         return f"a number ({type(law).__name__})"
     return f"{what}, {law.width:,} sensors"
+
+
+def _with_labels(config: config_lib.Config) -> str:
+    if not config.labels.digest:
+        return "without labels"
+    how = "from" if config.strategy["name"] == "supervised" else "with"
+    return f"{how} labels ({config.labels.digest})"
 
 
 def _number(value: float | None) -> str:

@@ -15,6 +15,7 @@ import jax
 
 from hop import ambient, training
 from hop import config as config_lib
+from hop import labels as labels_lib
 from hop.checkpoints import StageInfo, Store, Workdir
 from hop.config import Config
 from hop.errors import UserError
@@ -65,6 +66,7 @@ def config_for(source: str | os.PathLike, eps: float, s: float | None = None) ->
     start = nearest(store.stages(), eps, s)
     end = Lam(start.s if s is None else s, eps)
     config = config_lib.stored(start.metadata["config"])
+    config = dataclasses.replace(config, labels=config_lib.LabelsConfig())  # of another ε
     path = dataclasses.replace(config.path, s=(start.s, end.s), eps=(start.eps, end.eps))
     return dataclasses.replace(config, path=path)
 
@@ -98,6 +100,7 @@ def refine(
     """
     own: Any = {"problem": problem, "network": network, "strategy": strategy, "solver": solver}
     experiment = config_lib.build(config, **own)
+    experiment, _ = labels_lib.prepare(experiment, options.get("labels"))
     config = experiment.config
     layout = experiment.layout()
     training.check_batch(experiment, layout)

@@ -1,6 +1,7 @@
 """`hop.train`: training from Python, in a script or a notebook."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from hop import config as config_lib
@@ -19,6 +20,7 @@ def train(
     config: Any,
     workdir: str | os.PathLike,
     problem: Problem | None = None,
+    labels: Mapping[str, Any] | str | os.PathLike | None = None,
     *,
     network: Network | None = None,
     strategy: Strategy | None = None,
@@ -33,6 +35,8 @@ def train(
       problem, network, strategy, solver: objects of your own, each for a group of the config that
         names none (`hop.config.experiment(network="")`). Their plain fields are noted, and a
         workdir is held to them.
+      labels: solutions that are known, to train on beside the equation, or alone with the strategy
+        "supervised": a mapping of arrays, or an `.npz` file of them (`hop.labels`).
       reporter: hears of the progress; by default it is printed.
 
     Returns:
@@ -45,8 +49,8 @@ def train(
     parsed = config if isinstance(config, Config) else config_lib.parse(config.to_dict())
     own: dict[str, Any] = {"problem": problem, "network": network, "strategy": strategy}
     if reporter is not None:
-        training.train(parsed, workdir, reporter, solver=solver, **own)
+        training.train(parsed, workdir, reporter, labels=labels, solver=solver, **own)
     else:
         with Console() as console:
-            training.train(parsed, workdir, console, solver=solver, **own)
+            training.train(parsed, workdir, console, labels=labels, solver=solver, **own)
     return load(workdir, **own)

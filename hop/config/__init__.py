@@ -6,14 +6,14 @@ from hop.config.experiments import (
     Experiment, build, check_classes, classes, needed,
 )
 from hop.config.schema import (
-    KINDS, AnsatzConfig, Config, MeshConfig, PathConfig, TrainConfig, check_alike, completed,
-    defaults, experiment, find, modules, options_for, parse, stored, to_json, with_data_dir,
-    with_options,
+    KINDS, AnsatzConfig, Config, LabelsConfig, MeshConfig, PathConfig, TrainConfig, check_alike,
+    completed, defaults, experiment, find, modules, options_for, parse, stored, to_json,
+    with_data_dir, with_options,
 )
 
 __all__ = [
-    "KINDS", "AnsatzConfig", "Config", "Experiment", "MeshConfig", "PathConfig", "TrainConfig",
-    "build", "check_alike", "check_classes", "classes", "completed", "defaults", "experiment",
-    "find", "modules", "needed", "options_for", "parse", "stored", "to_json", "with_data_dir",
-    "with_options",
+    "KINDS", "AnsatzConfig", "Config", "Experiment", "LabelsConfig", "MeshConfig", "PathConfig",
+    "TrainConfig", "build", "check_alike", "check_classes", "classes", "completed", "defaults",
+    "experiment", "find", "modules", "needed", "options_for", "parse", "stored", "to_json",
+    "with_data_dir", "with_options",
 ]

@@ -34,7 +34,12 @@ _SAMPLERS = "hop.samplers"
 _RETIRED = {"config.train.save_every"}  # fields of older versions, which stored configs may hold
 # Fields that say where and how a run is made: they change its results by rounding at most, so a
 # workdir can move to another machine and go on there.
-_WHERE = {"mesh": (), "data": ("data_dir", "resident_mib"), "train": ("accumulate", "save_seconds")}
+_WHERE = {
+    "mesh": (),
+    "data": ("data_dir", "resident_mib"),
+    "train": ("accumulate", "save_seconds"),
+    "labels": ("file",),
+}
 _PRODUCTS = {"float32": "highest", "bfloat16": "BF16_BF16_F32"}  # JAX's names of precisions
 
 
@@ -237,6 +242,24 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class LabelsConfig:
+    """Solutions that are known (`hop.labels`).
+
+    Attributes:
+      file: an `.npz` file of them; empty for none, or those given in Python.
+      weight: of their term in the loss.
+      digest: of their content; training fills it in, and refuses others than it names.
+    """
+
+    file: str = ""
+    weight: float = 1.0
+    digest: str = ""
+
+    def __post_init__(self):
+        check_range("config.labels", "be positive", weight=self.weight)
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """One experiment. The groups that are `Options` are a name and that class's options."""
 
@@ -249,6 +272,7 @@ class Config:
     mesh: MeshConfig
     data: DataConfig
     ansatz: AnsatzConfig = AnsatzConfig()
+    labels: LabelsConfig = LabelsConfig()
     seed: int = 0
 
     def __post_init__(self):
@@ -285,6 +309,7 @@ def experiment(
         "train": TrainConfig,
         "mesh": MeshConfig,
         "data": DataConfig,
+        "labels": LabelsConfig,
     }
     fields |= {name: dataclasses.asdict(group()) for name, group in groups.items()}
     return config_dict.ConfigDict(fields | {"seed": 0})
@@ -318,7 +343,7 @@ def to_json(config: Config) -> dict[str, Any]:
 
 
 def stored(values: Mapping[str, Any]) -> Config:
-    """The config that lies beside a checkpoint, without the folders that it names.
+    """The config that lies beside a checkpoint, without the folders and files that it names.
 
     It may be a stranger's, or of another machine: what it names is neither read nor written.
 
@@ -326,7 +351,9 @@ def stored(values: Mapping[str, Any]) -> Config:
       UserError: as in `parse`.
     """
     config = parse(values)
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir=""))
+    data = dataclasses.replace(config.data, data_dir="")
+    labels = dataclasses.replace(config.labels, file="")
+    return dataclasses.replace(config, data=data, labels=labels)
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,6 +362,8 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     for group, names in _WHERE.items():
         for name in names or list(found[group]):
             del found[group][name]
+    if not found["labels"]["digest"]:
+        found["labels"] = "none"
     for kind in KINDS:
         if "name" not in found[kind]:
             continue  # an object of the caller's

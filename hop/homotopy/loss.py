@@ -148,7 +148,8 @@ class Loss:
     def _by_points(self) -> Iterator[tuple[Points, list[Term]]]:
         """The collocation points with the terms on them, then each term that has its own."""
         own = {t.name: t.points(self.ansatz, self.inputs, self.stage) for t in self.terms}
-        yield self.points, [term for term in self.terms if own[term.name] is None]
+        if shared := [term for term in self.terms if own[term.name] is None]:
+            yield self.points, shared
         for term in self.terms:
             points = own[term.name]
             if points is not None and len(points.x):

@@ -14,11 +14,13 @@ import numpy as np
 
 from hop import checking, examining
 from hop import config as config_lib
+from hop import labels as labels_lib
 from hop.checkpoints import Workdir
 from hop.config import Config, Experiment
 from hop.errors import PreemptedError, UserError
 from hop.evaluation import Judge
 from hop.homotopy.terms import Stage
+from hop.labels import Labelling
 from hop.networks import Network
 from hop.preemption import Notice
 from hop.problem import Lam, Problem
@@ -39,6 +41,7 @@ def train(
     problem: Problem | None = None,
     command: str = "",
     *,
+    labels: Any = None,
     fallback: bool = False,
     watchdog: float = 0.0,
     network: Network | None = None,
@@ -56,6 +59,7 @@ def train(
       problem, network, strategy, solver: objects of your own, each for a group of the config that
         names none.
       command: what asked for this; every checkpoint notes it.
+      labels: solutions that are known, in place of the file that the config names (`hop.labels`).
       fallback: go on from the newest checkpoint that is whole, and set damaged ones aside.
       watchdog: seconds that a window of steps, or the end of a stage, may take; a process that
         hangs for longer, as when a peer of its job does, prints all its stacks and exits with 1.
@@ -72,6 +76,7 @@ def train(
     if not watchdog >= 0:
         raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
     experiment = config_lib.build(config, problem, network, strategy, solver)
+    experiment, known = labels_lib.prepare(experiment, labels)
     config = experiment.config
     layout = experiment.layout()
     feeds.check_batch(experiment, layout)
@@ -91,7 +96,7 @@ def train(
         folder.keep(experiment.problem.inputs)
         with config.precision(), Notice() as notice:
             try:
-                run = _Run(experiment, layout, folder, reporter, command, notice, watchdog)
+                run = _Run(experiment, layout, folder, reporter, command, notice, watchdog, known)
                 return run.walk(fallback)
             finally:
                 faulthandler.cancel_dump_traceback_later()
@@ -108,6 +113,7 @@ class _Run:
     command: str
     notice: Notice
     watchdog: float
+    labels: Labelling | None = None
 
     def __post_init__(self) -> None:
         experiment, self.metrics = self.experiment, self.workdir.metrics()
@@ -115,6 +121,8 @@ class _Run:
         self.fronts = Fronts(self.program, self._solve, self._correct, self.reporter.message)
         self.feed, self.criterion = feeds.feed(experiment, self.layout), Criterion.of(experiment)
         self.judge = Judge.of(experiment, "validation", experiment.config.train.validation)
+        if self.labels is not None:
+            self.labels = self.labels.put(self.layout)
         self.taken = 0  # steps of all stages, failed tries included
         self.saved = time.monotonic()  # when the last checkpoint was
 
@@ -237,7 +245,9 @@ class _Run:
         """The stage at λ_k, with its pin made from the last stage's network."""
         last = self.experiment.path.at(mark.position.t) if mark.stage else lam
         here = (lam, last, mark.stage > 0, self.fronts.pin(state, mark, lam))
-        return Stage(np.int32(mark.stage), *jax.tree.map(real, here))
+        labels = None if self.labels is None else self.labels.at(lam)
+        lam, last, follows, pin = jax.tree.map(real, here)
+        return Stage(np.int32(mark.stage), lam, last, follows, pin, labels)
 
     def _resume(self, fallback: bool) -> tuple[TrainState, Bookmark]:
         """The newest checkpoint's state, or a fresh one."""

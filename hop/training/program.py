@@ -16,6 +16,7 @@ from hop.config import Experiment, TrainConfig
 from hop.derivatives import Jet
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
+from hop.homotopy.terms.labels import Labels
 from hop.networks import Params
 from hop.operators import Operator
 from hop.problem import Lam, layers_of
@@ -23,7 +24,8 @@ from hop.samplers import Points, of_each
 from hop.sharding import FUNCTION, POINT, Layout, on_host
 from hop.solvers import Moment, Solver
 
-_OF_EPS = 2**31 - 1  # sets the keys of ε apart from those of the points
+# These set the keys of labels, and of ε, apart from those of the points.
+_LABELS, _OF_EPS = 2**31 - 1, 2**31 - 2
 
 
 class TrainState(NamedTuple):
@@ -180,7 +182,16 @@ class Program:
         points = self.layout.constrain(points, POINT)
         done = state.step.astype(float) / self.train.steps
         terms, parts = self.experiment.plan.terms, self.train.accumulate
+        if stage.labels is not None:
+            terms = (*terms, self._labels(state, stage))
         return Loss(terms, self.ansatz, state.anchor, inputs, points, stage, done, parts)
+
+    def _labels(self, state: TrainState, stage: Stage) -> Labels:
+        key = jax.random.fold_in(self._key(state, stage), _LABELS)
+        some = stage.labels.drawn(key, self.train.functions, self.train.points)
+        if len(some.here) % self.layout.mesh.shape[FUNCTION] == 0:
+            some = some._replace(inputs=self.layout.constrain(some.inputs, FUNCTION))
+        return Labels(self.experiment.config.labels.weight, some)
 
     def _key(self, state: TrainState, stage: Stage) -> Array:
         key = jax.random.fold_in(ambient.key(self.experiment.config.seed), stage.index)

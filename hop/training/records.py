@@ -55,7 +55,7 @@ class Criterion:
     def of(cls, experiment: Experiment) -> "Criterion":
         """That of an experiment. While a term fades, the loss itself changes."""
         train = experiment.config.train
-        hold = math.ceil(max(term.fades for term in experiment.plan.terms) * train.steps)
+        hold = math.ceil(max([0.0, *(term.fades for term in experiment.plan.terms)]) * train.steps)
         tail = experiment.solver.tail(train.steps)
         return cls(train.steps, tail, train.patience, train.min_fall, train.goal, hold)
 

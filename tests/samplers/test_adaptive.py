@@ -25,7 +25,7 @@ def test_adaptive_points_are_dense_where_the_solution_is_steep():
         return FRONT.jet(front(0.3, 0.01), {}, points, Lam(0.0, 0.1), labels)
 
     key = jax.random.key(0)
-    moved, spacing = OnGrid().draw(key, 400, FRONT.problem.domain, last, None)
+    moved, spacing, _ = OnGrid().draw(key, 400, FRONT.problem.domain, last, None)
     moved, spacing = np.asarray(moved)[:, 0], np.asarray(spacing)
     assert np.all(np.diff(moved) > 0)
     assert moved[0] == pytest.approx(0)

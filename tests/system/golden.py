@@ -39,6 +39,8 @@ def cases() -> Iterator[tuple[str, Case]]:
     """name → problem, strategy, solver, and overrides FIELD → value."""
     for problem in config_lib.modules("hop.problems"):
         for strategy in config_lib.modules("hop.strategies"):
+            if strategy == "supervised":  # which has nothing to minimise without labels
+                continue
             serving = ("first_order", "levenberg_marquardt")
             dense = not has_input(problem) and strategy in ("euler", "predictor_corrector")
             yield _named(problem, strategy, serving[dense])

@@ -230,8 +230,19 @@ MUTATIONS = {
         "loop::test_a_goal_ends_a_stage"),
     "stalls looked for while the tangent fades": Mutation(
         "training/records.py",
-        "math.ceil(max(term.fades for term in experiment.plan.terms) * train.steps)", "0",
+        "math.ceil(max([0.0, *(term.fades for term in experiment.plan.terms)]) * train.steps)", "0",
         "records::test_no_stall_is_looked_for_while_the_tangent_fades"),
+    "labels act at every eps": Mutation(
+        "homotopy/terms/labels.py",
+        "self.some.rate * jnp.broadcast_to(self.some.here, self.some.rate.shape)", "self.some.rate",
+        "labels::test_labels_act_at_their_own_eps"),
+    "labels drawn beside the functions of another": Mutation(
+        "homotopy/terms/labels.py", "y[..., rows], rate[..., rows]",
+        "y[..., :functions], rate[..., :functions]",
+        "labels::test_a_step_takes_some_labels_those_of_its_eps_first"),
+    "a mean over what is not known": Mutation(
+        "homotopy/terms/labels.py", "jnp.sqrt(rate.size / known)", "jnp.sqrt(known / known)",
+        "labels::test_the_mean_is_that_over_the_known_values_in_units_of_their_noise"),
     "Jacobians of any size": Mutation(
         "solvers/__init__.py", "if count > _DENSE_LIMIT:", "if not count:",
         "solvers::test_what_least_squares_cannot_serve_is_refused"),
@@ -336,7 +347,7 @@ MUTATIONS = {
         "console.py", "{gauge['shift']:.1e}", "{10 * gauge['shift']:.1e}",
         "trust::test_a_report_holds_what_the_gauge_found"),
     "the whole loss for the residual in pictures": Mutation(
-        "plotting.py", '("total_steps", "residual")', '("total_steps", "total")',
+        "plotting.py", '("total_steps", name)', '("total_steps", "total")',
         "plotting::test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage"),
     "means for medians in published tables": Mutation(
         "reproduce/parts.py", "np.median(values)", "np.mean(values)",

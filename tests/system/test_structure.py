@@ -46,6 +46,7 @@ ROOMS = [
     ["trust", "kernels"],
     ["evaluation", "plotting"],
     ["inference", "publishing", "exporting"],
+    ["labels"],
     ["training.program", "console"],
     ["training.records"],
     ["training.feeds", "training.fronts"],

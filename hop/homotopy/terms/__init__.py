@@ -34,6 +34,7 @@ class Stage(NamedTuple):
       previous: λ_{k−1}; λ_k itself at the first stage.
       follows: 1, or 0 at a stage that has no predecessor.
       pin: of the slow mode; None in a run that never pins.
+      labels: a `hop.homotopy.terms.labels.Labelled`; None in a run without labels.
     """
 
     index: Any
@@ -41,6 +42,7 @@ class Stage(NamedTuple):
     previous: Lam
     follows: Any
     pin: Pin | None = None
+    labels: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
