@@ -76,7 +76,7 @@ class StageInfo:
 
     def holds(self, eps: float) -> bool:
         """Whether the stage is of this ε, or of a range with it (`config.ansatz.eps`)."""
-        _, high = self.metadata["config"].get("ansatz", {}).get("eps") or (0, self.eps)
+        _, high = self.metadata.get("config", {}).get("ansatz", {}).get("eps") or (0, self.eps)
         return self.eps * (1 - 1e-6) <= eps <= high * (1 + 1e-6)
 
     @property

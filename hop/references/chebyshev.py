@@ -34,22 +34,31 @@ _BATCH = 128
 
 @dataclasses.dataclass(frozen=True)
 class Solution:
-    """The interpolating polynomials of each part, through `values` (n, P, N + 1) at `nodes`."""
+    """The interpolating polynomials through `values` (n, N + 1) at `nodes` (N + 1,)."""
 
-    nodes: np.ndarray  # (P, N + 1)
+    nodes: np.ndarray
     values: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Values (n, q) at x (q,)."""
         # The weights of Lobatto points are known: ±1, halved at the ends (Berrut, Trefethen 2004).
-        weights = (-1.0) ** np.arange(self.nodes.shape[1])
+        weights = (-1.0) ** np.arange(len(self.nodes))
         weights[[0, -1]] /= 2
-        part = np.searchsorted(self.nodes[1:, 0], x, side="right")
-        found = np.empty((len(self.values), len(x)))
+        return BarycentricInterpolator(self.nodes, self.values, axis=1, wi=weights)(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pieces:
+    """Polynomials on parts of an interval, one part after the other."""
+
+    parts: tuple[Solution, ...]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values (n, q) at x (q,)."""
+        part = np.searchsorted([p.nodes[0] for p in self.parts[1:]], x, side="right")
+        found = np.empty((len(self.parts[0].values), len(x)))
         for k in np.unique(part):
-            nodes, values, here = self.nodes[k], self.values[:, k], part == k
-            of = BarycentricInterpolator(nodes, values, axis=1, wi=weights)
-            found[:, here] = of(x[here])
+            found[:, part == k] = self.parts[k](x[part == k])
         return found
 
 
@@ -61,7 +70,7 @@ def solve(
     ends: tuple[float, float],
     nodes: int,
     cuts: Sequence[float] = (),
-) -> Solution:
+) -> Pieces:
     """Solves H(u; s, ε) = 0 on `interval` with u = `ends` there, at the last place of `walk`.
 
     Args:
@@ -91,7 +100,8 @@ def solve(
             values.append(np.asarray(u))
             sizes.append(np.asarray(size))
     check_converged(float(np.max(np.concatenate(sizes))), walk[-1], nodes)
-    return Solution(x, np.concatenate(values).reshape(-1, *x.shape))
+    whole = np.concatenate(values).reshape(-1, *x.shape)
+    return Pieces(tuple(Solution(x[k], whole[:, k]) for k in range(len(x))))
 
 
 def walk_to(lam: Lam) -> list[Lam]:

@@ -46,7 +46,7 @@ class Solution:
         for axis, nodes in enumerate(self.nodes):
             # On a grid many points share a coordinate.
             places, where = np.unique(x[:, axis], return_inverse=True)
-            along.append(chebyshev.Solution(nodes[None], np.eye(len(nodes))[:, None])(places).T)
+            along.append(chebyshev.Solution(nodes, np.eye(len(nodes)))(places).T)
             index.append(where)
         left = along[0] @ self.values
         out = np.empty((*self.values.shape[:-2], len(x)))
