@@ -53,7 +53,9 @@ def doubts(problem, lam=HERE):
     return [(part, text) for part, text, doubt in examining.look(problem, lam) if doubt]
 
 
-@pytest.mark.parametrize("name", ["robin", "convection_diffusion", "fitzhugh_nagumo"])
+@pytest.mark.parametrize(
+    "name", ["reaction_diffusion", "robin", "convection_diffusion", "fitzhugh_nagumo"]
+)
 def test_nothing_is_wrong_with_the_examples(name):
     problem = files.problem_class(str(EXAMPLES / f"{name}.py"))()
     found = list(examining.look(problem, HERE))
