@@ -24,20 +24,22 @@ from hop.laws.named import NAMED
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "runs" / "own_functions"
 COUNT, SEED = 10_000, 2024
+STEPS = 1500  # of the 3,000 of the config
 HEAD = """\
 # Functions of your own
 
 `python examples/own_functions.py` trains what it does not find and writes this page. It draws
 10,000 initial states of the law of Burgers in time by another seed than the dataset's, imports
-their values as one would those of one's own,
+their values as you would import your own,
 
 ```
 hop data import u0.npy own --ends=periodic
-hop train --config=configs/burgers_time.py:quickstart --config.data.samples.u0=own --workdir=W
+hop train --config=configs/burgers_time.py:quickstart --config.train.steps=1500 \\
+    --config.data.samples.u0=own --workdir=W
 ```
 
-and trains `configs/burgers_time.py:quickstart`, viscosity 0.01, on the dataset and on the own
-functions, with the same seed and steps. Errors are relative L2 (L2RE) over 100 functions of a test
+and trains this config, Burgers in time at viscosity 0.01, on the dataset and on the own functions,
+with the same seed and steps. Errors are relative L2 (L2RE) over 100 functions of a test
 split: of the dataset, and of the own functions. The seconds are those of training, on a machine
 that was shared with other jobs."""
 
@@ -53,9 +55,6 @@ def imported() -> hop.Samples:
         print(finding.part, finding.text, sep=": ")
     datasets.keep(own, "own", str(HOME / "data"))
     return own
-
-
-STEPS = 1500  # of the 3,000 of that config
 
 
 def config(*more: str) -> config_lib.Config:

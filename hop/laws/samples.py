@@ -275,8 +275,8 @@ class Samples(Empirical):
         places = as_places(given, self.domain.dim if self.domain else dim)
         if len(places) != m:
             raise UserError(
-                f"the values of samples have {m} columns, and the sensors are {len(places)}; give a "
-                "place for each column"
+                f"the values of samples have {m} columns, and the sensors are {len(places)}; give "
+                "a place for each column"
             )
         low, high = places.min(axis=0), places.max(axis=0)
         domain = self._box if self.domain else Box(tuple(low.tolist()), tuple(high.tolist()))
