@@ -237,9 +237,11 @@ class Workdir(Store):
         if _steps(self.stages_dir) or _steps(self.rolling_dir):
             changed = _differences(completed(self.config()), completed(config))
             if changed:
+                labelled = any(line.startswith("config.labels") for line in changed)
+                same = "Use those values" + labelled * " and labels, by config.labels.file"
                 raise UserError(
                     f"workdir {self.root} was trained with another config: "
-                    f"{'; '.join(changed[:4])}. Use those values, or another --workdir"
+                    f"{'; '.join(changed[:4])}. {same}, or another --workdir"
                 )
         if self.chief:
             files.write(self.root / "config.json", json.dumps(config, indent=2) + "\n")

@@ -190,8 +190,10 @@ def _gauge(gauge: Mapping[str, Any] | None) -> tuple[str, str]:
 def describe(info: Mapping[str, Any]) -> None:
     """The text of `hop info`."""
     console = _plain()
-    for name in ("source", "problem", "network", "strategy", "parameters", "made with"):
-        console.print(f"{name:<11} {_printable(info[name])}")
+    heads = ("source", "problem", "network", "strategy", "samples", "labels", "parameters")
+    for name in (*heads, "made with"):
+        if info[name]:
+            console.print(f"{name:<11} {_printable(info[name])}")
     out = Table()
     for name in ("stage", "s", "eps", "steps", "loss", "L2RE"):
         out.add_column(name, justify="right")

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -179,8 +180,10 @@ def kept(name: str, data_dir: str = "") -> Samples:
     """
     path = _home(name, data_dir)
     if not path.is_file():
+        near = get_close_matches(name, [found.stem for found in path.parent.glob("*.npz")], 1)
+        meant = f"did you mean {near[0]!r}? Or " if near else ""
         raise UserError(
-            f"there are no samples {name!r}, no file {path}; import them by hop data import "
+            f"there are no samples {name!r}, no file {path}; {meant}import them by hop data import "
             f"u0.npy {name}, or name their folder with --data_dir"
         )
     return _read(path, name, path.stat().st_mtime_ns)

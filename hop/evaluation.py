@@ -237,12 +237,15 @@ def some_of(operator: Operator, eps: float | None = None) -> list[Operator]:
 def info(source: str, **own: Any) -> dict[str, Any]:
     """What a source holds: problem, network, stages and the versions that made them.
 
+    "samples" are the inputs that are functions of one's own, INPUT=NAME@DIGEST, and "labels" the
+    digest and weight of the labels; both are empty where there are none.
+
     The scores of a workdir's stages are those of training, a published model's those of its card.
     `own` are objects of your own, as in `hop.load`.
     """
     store = Store.find(source)
     experiment = stored_experiment(store, **own)
-    config, ansatz = experiment.config, experiment.ansatz
+    config, ansatz, labels = experiment.config, experiment.ansatz, experiment.config.labels
     stages = store.stages()
     noted = stages[-1].metadata
     classes = config_lib.classes(noted)
@@ -251,6 +254,8 @@ def info(source: str, **own: Any) -> dict[str, Any]:
         "problem": named({"name": type(ansatz.problem).__name__, **config.problem}),
         "network": named({"name": classes.get("network"), **config.network}),
         "strategy": named({"name": classes.get("strategy"), **config.strategy}),
+        "samples": ", ".join(f"{name}={word}" for name, word in config.data.samples.items()),
+        "labels": f"{labels.digest}, weight {labels.weight:g}" if labels.digest else "",
         "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
         "made with": ", ".join(f"{name} {version}" for name, version in noted["versions"].items()),
         "stages": [info.record | info.metadata.get("test", {}) for info in stages],

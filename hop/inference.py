@@ -449,7 +449,7 @@ def _opened(path: str, reader: Callable[[Path], Any], kind: str) -> Any:
             if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
                 raise ValueError
     except FileNotFoundError as error:
-        raise UserError(f"no file {path}") from error
+        raise UserError(f"no file {path}; give {kind}") from error
     except _UNREADABLE as error:
         raise UserError(f"{path} is not {kind}") from error
     return found

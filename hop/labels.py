@@ -16,6 +16,7 @@ They add a term to the loss (`hop.homotopy.terms.labels`), beside the equation o
 import dataclasses
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -197,6 +198,12 @@ def _inputs(arrays: Arrays, problem: Problem, dtype: np.dtype) -> dict[str, np.n
             wanted = f"(n, {law.width}), values at the law's sensors" if law.domain else "(n,)"
             raise UserError(f"{name} has shape {given.shape} and must be {wanted}")
         values[name] = finite(shaped, dtype, name=name)
+        if clause := law.outside(values[name]):
+            warnings.warn(
+                f"labels: {name} lies outside the law that the equation is trained on: {clause}; "
+                "check its units, or train on samples that hold it",
+                stacklevel=2,
+            )
     counts = {name: len(found) for name, found in values.items()}
     if len(set(counts.values())) > 1:
         said = ", ".join(f"{name} holds {count}" for name, count in counts.items())

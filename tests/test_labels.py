@@ -1,16 +1,21 @@
 """Labels: their term of the loss, when it acts, how runs with them go on, what is refused."""
 
+import contextlib
+import dataclasses
+import io
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import tiny_config
 from helpers import with_strategy
 from jax.flatten_util import ravel_pytree
 from systems import Pair
 
 import hop
+from hop import cli, datasets, labels
 from hop import config as config_lib
-from hop import datasets, labels, metrics
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
 from hop.homotopy.terms.labels import Labelled, Labels
@@ -23,7 +28,6 @@ from hop.sharding import Layout
 from hop.solvers import Moment
 from hop.solvers.gauss_newton_cg import GaussNewtonCG
 from hop.solvers.kaczmarz import Kaczmarz
-from hop.solvers.lbfgs import LBFGS
 from hop.solvers.levenberg_marquardt import LevenbergMarquardt
 from hop.training import Program, Window, feed, train
 
@@ -49,68 +53,93 @@ def loss_of(experiment, arrays, params, eps=0.3, terms=(), **options):
     return Loss((*terms, term), experiment.ansatz, params, {}, points, stage, **options)
 
 
-@pytest.fixture
-def operator(tiny, float64):
-    """An untrained operator, in float64, and its experiment."""
-    experiment = config_lib.build(tiny(train__precision="float64"))
-    params = jax.device_get(experiment.ansatz.init(jax.random.key(0)))
-    return experiment, Operator(experiment.ansatz, params, Lam(0.0, 0.3))
+@pytest.fixture(scope="module")
+def experiment(data_dir):
+    """That of a tiny operator, in float64."""
+    return config_lib.build(
+        tiny_config("burgers_steady", "deeponet", data_dir, {"train__precision": "float64"})
+    )
 
 
-def value(loss):
-    """L and ∂L/∂θ."""
-    return jax.value_and_grad(lambda p: loss.loss(p)[0])(loss.anchor)
+@pytest.fixture(scope="module")
+def operator(experiment):
+    """An untrained operator."""
+    with jax.enable_x64(True):
+        params = jax.device_get(jax.jit(experiment.ansatz.init)(jax.random.key(0)))
+    return Operator(experiment.ansatz, params, Lam(0.0, 0.3))
+
+
+@pytest.fixture(scope="module")
+def value(experiment, operator):
+    """A function (labels, eps) → L and ∂L/∂θ of the untrained operator, compiled once."""
+
+    @jax.jit
+    def compiled(labelled, eps):
+        lam = Lam(jnp.zeros(()), eps)
+        points = Points(jnp.zeros((1, 1)), jnp.ones(1))
+        stage = Stage(jnp.int32(0), lam, lam, jnp.zeros(()))
+
+        def loss(params):
+            given = (Labels(1.0, labelled),), experiment.ansatz, params, {}, points, stage
+            return Loss(*given).loss(params)[0]
+
+        return jax.value_and_grad(loss)(operator.params)
+
+    def of(arrays, eps=0.3):
+        with jax.enable_x64(True):
+            some = labels.check(arrays, experiment).at(Lam(0.0, eps))
+            return compiled(jax.tree.map(jnp.asarray, some), jnp.asarray(eps))
+
+    return of
 
 
 def largest(tree):
-    return max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(tree))
+    return max(float(np.max(np.abs(leaf))) for leaf in jax.tree.leaves(tree))
 
 
-def test_a_network_that_gives_the_labels_is_left_alone(operator):
-    experiment, op = operator
+def test_a_network_that_gives_the_labels_is_left_alone(operator, value):
     arrays = known()
-    own = arrays | {"u": op(arrays["u0"], X)}
-    total, gradient = value(loss_of(experiment, own, op.params))
+    with jax.enable_x64(True):
+        own = arrays | {"u": operator(arrays["u0"], X)}
+    total, gradient = value(own)
     assert float(total) < 1e-24
     assert largest(gradient) < 1e-12
     wrong = own | {"u": own["u"] + 0.5}
-    assert float(value(loss_of(experiment, wrong, op.params))[0]) == pytest.approx(0.125)
+    assert float(value(wrong)[0]) == pytest.approx(0.125)
 
 
-def test_rows_belong_to_their_functions(operator):
-    experiment, op = operator
+def test_rows_belong_to_their_functions(value):
     arrays = known(std=np.linspace(1, 2, 54).reshape(6, 9))
     order = np.array([3, 1, 5, 0, 2, 4])
     rows = {name: arrays[name][order] for name in ("u", "std")}
     total, together, alone = (
-        float(loss_of(experiment, arrays | change, op.params).loss(op.params)[0])
+        float(value(arrays | change)[0])
         for change in ({}, rows | {"u0": arrays["u0"][order]}, rows)
     )
     assert together == pytest.approx(total, rel=1e-12)
     assert abs(alone / total - 1) > 1e-3
 
 
-def test_the_mean_is_that_over_the_known_values_in_units_of_their_noise(operator):
-    experiment, op = operator
+def test_the_mean_is_that_over_the_known_values_in_units_of_their_noise(operator, value):
     arrays = known(std=np.linspace(0.5, 2, 9))
     arrays["u"][0], arrays["u"][2, 3:], arrays["u"][:, 5] = np.nan, np.nan, np.nan
-    total, gradient = value(loss_of(experiment, arrays, op.params))
-    rows = (op(arrays["u0"], X) - arrays["u"]) / arrays["std"]
+    total, gradient = value(arrays)
+    with jax.enable_x64(True):
+        rows = (operator(arrays["u0"], X) - arrays["u"]) / arrays["std"]
     assert float(total) == pytest.approx(0.5 * np.nanmean(rows**2), rel=1e-12)
     # Nothing of what is not known is left in the gradient either.
     kept = {"u0": arrays["u0"][1:], "u": arrays["u"][1:]}
-    _, other = value(loss_of(experiment, arrays | kept, op.params))
+    _, other = value(arrays | kept)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-14), gradient, other)
 
 
-def test_labels_act_at_their_own_eps(operator):
-    experiment, op = operator
+def test_labels_act_at_their_own_eps(value):
     arrays = known(eps=np.array([0.5, 0.3, 0.3, 0.5, 0.5, 0.3 * (1 + 1e-7)]))
     for eps, mine in ((0.3, [1, 2, 5]), (0.5, [0, 3, 4])):
         alone = {name: arrays[name][mine] for name in ("u0", "u", "eps")}
-        one, two = (loss_of(experiment, a, op.params, eps) for a in (arrays, arrays | alone))
-        assert float(one.loss(op.params)[0]) == pytest.approx(float(two.loss(op.params)[0]))
-    nowhere, gradient = value(loss_of(experiment, arrays, op.params, 0.4))
+        one, two = (float(value(a, eps)[0]) for a in (arrays, arrays | alone))
+        assert one == pytest.approx(two)
+    nowhere, gradient = value(arrays, 0.4)
     assert float(nowhere) == largest(gradient) == 0
 
 
@@ -149,39 +178,35 @@ def one_solution(float64):
     experiment = without_inputs(Pair("plane", ()))
     x = np.stack([np.linspace(0.1, 0.9, 9), np.linspace(-0.5, 1.5, 9)], 1)
     arrays = {"x": x, "u": np.where(np.arange(9) % 3, np.sin(x[:, 0]), np.nan), "std": 0.1}
-    params = experiment.ansatz.init(jax.random.key(0))
+    params = jax.jit(experiment.ansatz.init)(jax.random.key(0))
     return experiment, arrays, params
 
 
 def test_dense_solvers_see_every_row(one_solution):
-    """The Jacobian, made point by point, is that of the rows; one unknown of two is not known."""
+    """The Jacobian, made point by point, is that of the rows; one unknown of two is not known.
+
+    And the gradient of a step in parts is that of the whole.
+    """
     experiment, arrays, params = one_solution
     goal = loss_of(experiment, arrays, params, terms=(Residual(),))
     theta, unravel = ravel_pytree(params)
     r, jacobian = jax.jit(goal.jacobian)(params)
     whole = jax.jit(jax.jacrev(lambda t: goal.vector(unravel(t))))(theta)
     np.testing.assert_allclose(jacobian, whole, rtol=1e-9, atol=1e-12)
-    assert 0.5 * float(r @ r) == pytest.approx(float(goal.loss(params)[0]))
-    u = goal.ansatz.jet(params, {}, jnp.asarray(arrays["x"]), goal.stage.lam, ())[""][0, 0]
+    (total, by_term), gradient = jax.jit(dataclasses.replace(goal, parts=4).gradient)(params)
+    assert 0.5 * float(r @ r) == pytest.approx(float(total))
+    np.testing.assert_allclose(ravel_pytree(gradient)[0], r @ jacobian, atol=1e-12)
+    u = Operator(experiment.ansatz, params, Lam(0.0, 0.3))(arrays["x"])["u"]
     mean = 0.5 * np.nanmean(((u - arrays["u"]) / 0.1) ** 2)
-    assert float(goal.loss(params)[1]["labels"]) == pytest.approx(mean)
-
-
-def test_parts_of_a_step_have_the_gradient_of_the_whole(one_solution):
-    experiment, arrays, params = one_solution
-    one, four = (
-        loss_of(experiment, arrays, params, terms=(Residual(),), parts=parts).gradient(params)
-        for parts in (1, 4)
-    )
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), one, four)
+    assert float(by_term["labels"]) == pytest.approx(mean)
 
 
 @pytest.mark.parametrize(
     "solver",
-    [LevenbergMarquardt(), GaussNewtonCG(), LBFGS(), Kaczmarz(rows=6, damping=1e-2)],
+    [LevenbergMarquardt(), GaussNewtonCG(), Kaczmarz(rows=6, damping=1e-2)],
     ids=lambda solver: type(solver).__name__,
 )
-def test_every_solver_lowers_the_loss_of_labels_alone(solver, one_solution):
+def test_solvers_of_rows_lower_the_loss_of_labels_alone(solver, one_solution):
     experiment, arrays, params = one_solution
     goal = loss_of(experiment, arrays, params)
     moment = Moment(jnp.int32(0), jnp.float64(1000), 1000)
@@ -204,64 +229,79 @@ def dispatched(config, layout, known=None, steps=1):
     return program.dispatch(program.init(), stage, window, *fed)[1]
 
 
-def test_points_and_functions_are_drawn_as_without_labels(tiny):
-    """So the residual of the first step is the same number."""
-    layout = Layout.create(1, 1, jax.devices()[:1])
-    config = tiny(labels__weight=2.0)
-    without, beside = (dispatched(config, layout, given) for given in (None, known(20)))
-    assert float(without["residual"]) == float(beside["residual"])
-    total = float(without["residual"] + 2 * beside["labels"])
-    assert float(beside["total"]) == pytest.approx(total, rel=1e-6)
+def test_points_are_drawn_as_without_labels(tiny):
+    """Functions too: their feed knows of no labels."""
+    experiment = config_lib.build(tiny())
+    program = Program(experiment, Layout.create(1, 1, jax.devices()[:1]))
+    lam = Lam(0.0, jnp.float32(0.3))
+    stage, state = Stage(jnp.int32(0), lam, lam, jnp.float32(0)), program.init()
+    some = labels.check(known(20), experiment).at(lam)
+    without, beside = (
+        program._objective(state, stage._replace(labels=given), {}, None) for given in (None, some)
+    )
+    assert len(beside.terms) == len(without.terms) + 1
+    np.testing.assert_array_equal(without.points.x, beside.points.x)
 
 
-def test_a_run_with_labels_resumes_and_is_held_to_them(tiny, tmp_path, listener):
-    arrays, w = known(20), tmp_path / "w"
+def test_labels_alone_teach_and_a_run_with_them_resumes(tiny, tmp_path, listener):
+    """Here u = 0 is learned of functions that are not. A workdir is held to its labels."""
+    arrays, w = known(20) | {"u": np.zeros((20, 9))}, tmp_path / "w"
     np.savez(tmp_path / "labels.npz", **arrays)
-    named = {"labels__file": str(tmp_path / "labels.npz"), "labels__weight": 2.0}
-    config = tiny(train__save_seconds=0.0, **named)
+
+    def config(file=""):
+        train = {"train__steps": 60, "train__validation": 1, "train__save_seconds": 0.0}
+        own = {"solver__learning_rate": 2e-2, "labels__file": file, "labels__weight": 2.0}
+        return with_strategy(tiny(**train, **own), "supervised")
+
+    named = config(str(tmp_path / "labels.npz"))
     with pytest.raises(KeyboardInterrupt):
-        train(config, w, listener(interrupt_after=3))
-    train(config, w, listener())
-    plain = tiny(labels__weight=2.0)
-    whole = hop.train(plain, tmp_path / "whole", labels=arrays, reporter=listener())
+        train(named, w, listener(interrupt_after=3))
+    train(named, w, listener())
+    plain, heard = config(), listener()
+    whole = hop.train(plain, tmp_path / "whole", labels=arrays, reporter=heard)
     jax.tree.map(np.testing.assert_array_equal, hop.load(w).params, whole.params)
-    assert {"labels", "residual"} <= metrics.read(w / "metrics.jsonl")[-1].keys()
-    for other in (None, known(20, seed=1)):
-        with pytest.raises(hop.UserError, match=r"trained with another config: config\.labels"):
-            train(plain, w, listener(), labels=other)
+    assert whole.eps == 0.3
+    losses = [window["labels"] for window in heard.windows]
+    assert losses[-1] < 0.02 * losses[0]
+    assert heard.windows[0]["total"] == pytest.approx(2 * losses[0], rel=1e-6)
+    assert "residual" not in heard.windows[0]
+    for other, given in ((tiny(), None), (plain, known(20, seed=1))):
+        with pytest.raises(hop.UserError, match="another config: .* and labels, by config.labels"):
+            train(other, w, listener(), labels=given)
+    with pytest.raises(hop.UserError, match="learns from labels alone; give some"):
+        train(plain, w, listener())
     # What is stored asks for the same labels, and names no file of this machine.
     assert whole.config.labels == config_lib.LabelsConfig("", 2.0, labels.digest(arrays))
     with pytest.raises(hop.UserError, match="asks for other labels: there are none"):
         hop.train(whole.config, tmp_path / "again", reporter=listener())
+    assert f"labels      {labels.digest(arrays)}, weight 2" in said(w)
 
 
-def test_labels_alone_teach_the_operator(tiny, tmp_path, listener):
-    """Here u = 0 is learned of functions that are not."""
-    config = with_strategy(tiny(train__steps=60, solver__learning_rate=2e-2), "supervised")
-    heard, arrays = listener(), known(20) | {"u": np.zeros((20, 9))}
-    op = hop.train(config, tmp_path / "w", labels=arrays, reporter=heard)
-    assert op.eps == 0.3
-    losses = [window["labels"] for window in heard.windows]
-    assert losses[-1] < 0.02 * losses[0]
-    assert set(heard.windows[0]) >= {"labels", "total"}
-    assert "residual" not in heard.windows[0]
-    with pytest.raises(hop.UserError, match="learns from labels alone; give some"):
-        train(config, tmp_path / "none", listener())
+def said(workdir):
+    """What `hop info` prints of it."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert cli.main(["info", str(workdir)]) == 0
+    return out.getvalue()
 
 
 @pytest.mark.devices
 def test_losses_with_labels_do_not_depend_on_the_mesh(tiny):
     one, many = (
-        dispatched(tiny(), Layout.create(*mesh, jax.devices()[:count]), known(16), steps=10)
+        dispatched(
+            tiny(labels__weight=2.0),
+            Layout.create(*mesh, jax.devices()[:count]),
+            known(16),
+            steps=10,
+        )
         for count, mesh in ((1, (1, 1)), (8, (4, 2)))
     )
     for name in ("labels", "residual", "total"):
         np.testing.assert_allclose(float(many[name]), float(one[name]), rtol=2e-5)
+    assert float(one["total"]) == pytest.approx(float(one["residual"] + 2 * one["labels"]))
 
 
 NAN = np.full((6, 9), np.nan)
 FAULTS = {
-    "'y' is neither input nor unknown": {"y": X},
     "did you mean 'u0'": {"u00": X},
     "'u0', an input of the problem, is missing": {"u0": None},
     "'x', the points \\(q, d\\), is missing": {"x": None},
@@ -284,13 +324,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("message", FAULTS)
-def test_what_does_not_fit_is_refused(message, tiny, tmp_path, listener):
+def test_what_does_not_fit_is_refused(message, tiny):
     arrays = {k: v for k, v in (known() | FAULTS[message]).items() if v is not None}
     with pytest.raises(hop.UserError, match=message) as refused:
-        train(tiny(), tmp_path / "w", listener(), labels=arrays)
+        labels.prepare(config_lib.build(tiny()), arrays)
     assert "\n" not in str(refused.value)
-    assert str(refused.value).startswith("labels: ")
-    assert not (tmp_path / "w").exists()
 
 
 def test_files_and_runs_that_cannot_serve_are_refused(tiny, tmp_path, listener):
@@ -301,6 +339,7 @@ def test_files_and_runs_that_cannot_serve_are_refused(tiny, tmp_path, listener):
         "is not an .npz file of arrays": (tiny(), tmp_path / "object.npz"),
         "is not an .npz file of": (tiny(), tmp_path / "text.npz"),
         "must be a mapping of arrays": (tiny(), X),
+        "^labels: 'y' is neither input nor unknown": (tiny(), known(y=X)),
         "labels= is given and config.labels.file": (tiny(labels__file="a.npz"), known()),
         "config.labels.digest='0' asks for other labels: these": (
             tiny(labels__digest="0"),
@@ -310,6 +349,9 @@ def test_files_and_runs_that_cannot_serve_are_refused(tiny, tmp_path, listener):
     for message, (config, given) in refused.items():
         with pytest.raises(hop.UserError, match=message):
             train(config, tmp_path / "w", listener(), labels=given)
+    assert not (tmp_path / "w").exists()
+    with pytest.warns(UserWarning, match="labels: u0 lies outside the law .* check its units"):
+        labels.check(known() | {"u0": 100 * known()["u0"]}, config_lib.build(tiny()))
     with pytest.raises(hop.UserError, match="labels.weight=0.0 must be positive"):
         tiny(labels__weight=0.0)
 

@@ -143,6 +143,10 @@ def _override(skin: Any, words: Sequence[str]) -> None:
     # Of older versions, as in the commands that stages note.
     words = [word.replace("config.network.harmonics", "config.ansatz.harmonics") for word in words]
     for word in words:  # any input may be named there
+        if re.match(r"--?config\.data\.samples(=|$)", word):
+            raise UserError(
+                "config.data.samples needs the input's name; write --config.data.samples.u0=NAME"
+            )
         if found := re.match(r"--?config\.data\.samples\.(\w+)", word):
             skin.data.samples = {found[1]: "", **skin.data.samples.to_dict()}
     values = flags.FlagValues()

@@ -232,8 +232,8 @@ class Samples(Empirical):
         values = _array(self.given, "the values of samples")
         if values.ndim != 2 or len(values) < _FEWEST or values.shape[1] < 2:
             raise UserError(
-                f"the values of samples are (n, m), of n ≥ {_FEWEST} functions at m ≥ 2 sensors, "
-                f"and these have shape {values.shape}"
+                f"the values of samples have shape {values.shape} and must be (n, m): a row for "
+                f"each of n ≥ {_FEWEST} functions, a column for each of m ≥ 2 sensors"
             )
         if np.ptp(values) == 0:
             raise UserError("the values of samples are all the same; there is nothing to learn")
@@ -275,7 +275,8 @@ class Samples(Empirical):
         places = as_places(given, self.domain.dim if self.domain else dim)
         if len(places) != m:
             raise UserError(
-                f"the values of samples have {m} columns, and the sensors are {len(places)}"
+                f"the values of samples have {m} columns, and the sensors are {len(places)}; give "
+                "a place for each column"
             )
         low, high = places.min(axis=0), places.max(axis=0)
         domain = self._box if self.domain else Box(tuple(low.tolist()), tuple(high.tolist()))
@@ -371,11 +372,15 @@ class Samples(Empirical):
         """What speaks against the values, the sensors or the ends, as sentences."""
         found = []
         if flat := int(np.sum(np.ptp(self.given, axis=1) == 0)):
-            some = "every function is" if flat == len(self.given) else f"{flat:,} functions are"
+            whole = len(self.given)
+            some = "every function is" if flat == whole else f"{flat:,} of {whole:,} functions are"
             found.append(f"{some} constant; a number as an input is hop.Uniform(low, high)")
         missed = self._missed()
         if missed > _DOUBTFUL:
-            why = f"they are rougher than {self._words(self.modes)} wave numbers; smooth them"
+            why = (
+                f"they are rougher than {self._words(self.modes)} wave numbers; smooth them, or "
+                "transpose the file if its columns are the functions"
+            )
             open_ended = dataclasses.replace(self, ends="free")
             if set(self.ends) != {"free"} and open_ended._missed() < missed / 2:
                 why = f"ends={self._words(self.ends)!r} does not hold of these functions"
@@ -458,6 +463,8 @@ def _array(given: Any, what: str) -> np.ndarray:
             raise UserError(f"{what}: there is no file {path}") from error
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{what}: {path} is no .npy file of numbers") from error
+        if not isinstance(given, np.ndarray):
+            raise UserError(f"{what}: {path} is an .npz file; write its array with numpy.save")
         what = f"{what}, {path},"
     try:
         array = np.asarray(given)
