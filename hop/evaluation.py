@@ -253,7 +253,9 @@ def info(source: str, **own: Any) -> dict[str, Any]:
         "strategy": named({"name": classes.get("strategy"), **config.strategy}),
         "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
         "made with": ", ".join(f"{name} {version}" for name, version in noted["versions"].items()),
-        "stages": [info.record | info.metadata.get("test", {}) for info in stages],
+        "stages": [
+            info.record | info.metadata.get("test", {}) | {"span": info.span} for info in stages
+        ],
     }
 
 

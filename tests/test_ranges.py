@@ -9,8 +9,9 @@ import pytest
 
 import hop
 from hop import config as config_lib
-from hop import evaluation, training
+from hop import cli, evaluation, publishing, training
 from hop.ansatz import Ansatz
+from hop.checkpoints import Store
 from hop.errors import UserError
 from hop.homotopy.terms import Stage, View
 from hop.homotopy.terms.condition import Condition
@@ -142,11 +143,38 @@ def test_a_stage_answers_for_its_range(workdir):
         hop.load(workdir, eps=0.05)
 
 
-def test_a_range_is_scored_at_some_of_its_eps(workdir):
-    rows = evaluation.evaluate(str(workdir), functions=3)["stages"]
-    assert [(row["stage"], row["eps"]) for row in rows] == [(0, 1.0), (0, 0.5), (1, 1.0), (1, 0.1)]
+@pytest.fixture(scope="module")
+def scored(workdir):
+    return evaluation.evaluate(str(workdir), functions=3)["stages"]
+
+
+def test_a_range_is_scored_at_some_of_its_eps(workdir, scored):
+    assert [(row["stage"], row["eps"]) for row in scored] == [(0, 1.0), (0, 0.5), (1, 1.0), (1, 0.1)]
     (row,) = evaluation.evaluate(str(workdir), functions=3, eps=0.3)["stages"]
     assert (row["stage"], row["eps"]) == (1, 0.3)
+
+
+def test_a_model_of_a_range_says_how_it_does_along_it(workdir, scored, tmp_path, capsys):
+    """A row for each of some ε; it grows as any other; its own example of a call works."""
+    how = {"folder": str(tmp_path), "functions": 3}
+    for eps, stages in (((0.5,), 1), ((), 2)):
+        home = publishing.publish(str(workdir), "tiny", eps=eps, **how)
+        assert len(Store(home).stages()) == stages
+    with pytest.raises(UserError, match="every one of these stages already"):
+        publishing.publish(str(workdir), "tiny", **how)
+    card = (home / "README.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in card.splitlines() if line.startswith(("| 0 |", "| 1 |"))]
+    assert [[row[0][2:], row[2], row[5], row[7].rstrip(" |")] for row in rows] == [
+        [f"{row['stage']}", f"{row['eps']:g}", f"{row['l2re']:.1e}", f"{row['l2re_worst']:.1e}"]
+        for row in scored
+    ]
+    assert "`eps` is any number from 0.1 to 1, or one for each function." in card
+    example = card.split("```python\n")[1].split("```")[0].replace('"tiny"', repr(str(home)))
+    names = {"f": given(ConvectionDiffusion())["f"]}
+    exec(example, names)
+    np.testing.assert_array_equal(names["u"], hop.load(workdir)(names["f"]))
+    assert cli.main(["info", str(home)]) == 0
+    assert "0.1 – 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
