@@ -27,9 +27,9 @@ from hop import config as config_lib
 from hop.ansatz import size
 from hop.checkpoints import StageInfo, Store, write_model
 from hop.errors import UserError
-from hop.evaluation import Judge, named, some_of
+from hop.evaluation import Judge, named
 from hop.laws import Law
-from hop.operators import open_stage, stored_experiment
+from hop.operators import open_stage, some_of, stored_experiment
 from hop.problem import Problem
 
 _SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}

@@ -1,15 +1,27 @@
 """ε as an input: one network for a range, a stage at each lower end of it."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export as jax_export
+from systems import drawn
 
 import hop
+from hop import (
+    checking,
+    cli,
+    evaluation,
+    examining,
+    plotting,
+    publishing,
+    refinement,
+    training,
+)
 from hop import config as config_lib
-from hop import cli, evaluation, publishing, training
 from hop.ansatz import Ansatz
 from hop.checkpoints import Store
 from hop.errors import UserError
@@ -28,6 +40,7 @@ from hop.samplers.layered import Layered
 
 SMALL = DeepONet((8,), (8, 8), 6)
 SPAN = (1e-3, 1.0)
+HERE = Lam(0.0, 0.1)
 
 
 def operator(problem, network=SMALL, span=SPAN):
@@ -149,7 +162,12 @@ def scored(workdir):
 
 
 def test_a_range_is_scored_at_some_of_its_eps(workdir, scored):
-    assert [(row["stage"], row["eps"]) for row in scored] == [(0, 1.0), (0, 0.5), (1, 1.0), (1, 0.1)]
+    assert [(row["stage"], row["eps"]) for row in scored] == [
+        (0, 1.0),
+        (0, 0.5),
+        (1, 1.0),
+        (1, 0.1),
+    ]
     (row,) = evaluation.evaluate(str(workdir), functions=3, eps=0.3)["stages"]
     assert (row["stage"], row["eps"]) == (1, 0.3)
 
@@ -175,6 +193,74 @@ def test_a_model_of_a_range_says_how_it_does_along_it(workdir, scored, tmp_path,
     np.testing.assert_array_equal(names["u"], hop.load(workdir)(names["f"]))
     assert cli.main(["info", str(home)]) == 0
     assert "0.1 – 1" in capsys.readouterr().out
+
+
+def test_files_are_of_the_eps_that_is_asked_for(workdir, tmp_path):
+    f, x = given(ConvectionDiffusion())["f"], np.linspace(0, 1, 7)[:, None]
+    u = hop.load(workdir)(f, x, eps=0.3)
+    np.save(tmp_path / "f.npy", f)
+    words = [f"--checkpoint={workdir}", "--eps=0.3", f"--output={tmp_path}"]
+    assert cli.main(["infer", *words[:2], f"{words[2]}/u.npy", "--points=7",
+                     f"--input={tmp_path}/f.npy"]) == 0  # fmt: skip
+    np.testing.assert_allclose(np.load(tmp_path / "u.npy"), u, atol=1e-6)
+    assert cli.main(["export", *words[:2], f"{words[2]}/op.stablehlo"]) == 0
+    program = jax_export.deserialize(bytearray((tmp_path / "op.stablehlo").read_bytes()))
+    found = program.call(f.astype(np.float32), x.astype(np.float32))
+    np.testing.assert_allclose(found, u, atol=1e-6)
+    assert json.loads((tmp_path / "op.stablehlo.json").read_text())["eps"] == 0.3
+
+
+def test_a_refinement_goes_on_to_a_wider_range(workdir, tmp_path):
+    """ε keeps its scale, so the network that it starts from answers as before."""
+    from conftest import Listener
+
+    refined = tmp_path / "refined"
+    refinement.refine(workdir, refinement.config_for(workdir, 0.05), refined, Listener())
+    first, last = (hop.load(refined, stage=k) for k in (0, 1))
+    assert (first.span, last.span) == ((0.1, 1.0), (0.05, 1.0))
+    f, eps = given(ConvectionDiffusion())["f"], [1.0, 0.3, 0.1]
+    np.testing.assert_array_equal(first(f, eps=eps), hop.load(workdir)(f, eps=eps))
+    assert np.abs(last(f, eps=eps) - first(f, eps=eps)).max() > 1e-3  # it was trained further
+    assert np.isfinite(last(f, eps=0.05)).all()
+
+
+def test_a_picture_of_a_range_shows_its_last_stage_at_some_eps(workdir, tmp_path):
+    with drawn() as found:
+        plotting.path(str(workdir), tmp_path / "path.png")
+    panel, _ = found
+    names = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert names == ["ε = 1", "ε = 0.1", "reference"]
+    assert panel.get_title() == "Convection Diffusion: one f, solutions at some ε"
+
+
+def test_the_gauge_is_that_of_the_eps(float64):
+    """−ε² u″ + u has σ = 1 + (πε)², that of its first sine."""
+    op = operator(ReactionDiffusion())
+    f = given(op.ansatz.problem, 1)["f"]
+    found = hop.gauge(op.at(0.3), f, nodes=32)
+    assert found.sigma == pytest.approx(1 + (np.pi * 0.3) ** 2, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (Layer("x", 1.0, 0.1), None),
+        (Layer("x", 0.5, 0.1), "x = 0.5 is no wall of the domain"),
+        (Layer("x", 1.0, 0.0), "x = 1: the width is 0 and must be positive"),
+    ],
+)
+def test_check_looks_for_the_walls_of_layers(monkeypatch, layer, said):
+    monkeypatch.setattr(ConvectionDiffusion, "layers", lambda self, lam: (layer,))
+    found = [f for f in examining.glance(ConvectionDiffusion(), HERE) if f.part == "layers"]
+    assert [finding.doubt for finding in found] == [bool(said)]
+    assert found[0].text.startswith(said or "x = 1, of width 0.1 at this eps")
+
+
+def test_a_layer_across_no_coordinate_is_refused(monkeypatch):
+    layers = (Layer("y", 1.0, 0.1),)
+    monkeypatch.setattr(ConvectionDiffusion, "layers", lambda self, lam: layers)
+    with pytest.raises(UserError, match=r"layers names the coordinate 'y'; there are x"):
+        checking.check(config_lib.build(config()))
 
 
 @pytest.mark.parametrize(
