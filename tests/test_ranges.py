@@ -375,6 +375,23 @@ def test_layered_points_lie_in_the_layers_and_between():
         )
 
 
+@pytest.mark.parametrize("span", [(), (1e-4, 1.0)], ids=["one eps a stage", "a range"])
+def test_training_draws_in_the_layers_of_its_eps(span):
+    """Half of the points at the distance Exp(2ε) from the wall, ε of the stage, or of the point."""
+    experiment = config_lib.build(config(ansatz__eps=span, train__points=8000))
+    program = training.Program(experiment, experiment.layout())
+    one = jnp.ones(())
+    for eps in (2e-3, 1e-4):
+        lam = Lam(0 * one, eps * one)
+        stage = Stage(jnp.int32(0), lam, lam, one)
+        points = program._points(program.init(), stage, {}, None)
+        own = eps if points.eps is None else points.eps
+        thin = np.broadcast_to(np.asarray(own) < 4e-3, 8000)
+        far = ((1 - points.x[:, 0]) / own)[thin]
+        assert abs((far < 15).mean() - 0.5) < 0.15
+        assert abs(far[far < 15].mean() - 2) < 0.4
+
+
 def test_a_quadrature_follows_its_places():
     axes = [np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.5, 2.0, 3.0])]
     x, weights = hop.Box((0.0, 0.0), (1.0, 3.0)).quadrature_on(axes)
