@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import runpy
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +43,7 @@ from hop.samplers.layered import Layered
 SMALL = DeepONet((8,), (8, 8), 6)
 SPAN = (1e-3, 1.0)
 HERE = Lam(0.0, 0.1)
+EXAMPLES = Path(hop.__file__).parents[1] / "examples"
 
 
 def operator(problem, network=SMALL, span=SPAN):
@@ -222,6 +225,20 @@ def test_a_refinement_goes_on_to_a_wider_range(workdir, tmp_path):
     np.testing.assert_array_equal(first(f, eps=eps), hop.load(workdir)(f, eps=eps))
     assert np.abs(last(f, eps=eps) - first(f, eps=eps)).max() > 1e-3  # it was trained further
     assert np.isfinite(last(f, eps=0.05)).all()
+
+
+def test_the_example_finds_eps(workdir, capsys):
+    """From the operator's own values exactly; its standard error is the noise over the slope."""
+    example = runpy.run_path(str(EXAMPLES / "find_eps.py"))
+    op, x = hop.load(workdir), np.linspace(0.05, 0.95, 10)[:, None]
+    f, step = given(ConvectionDiffusion(), 1)["f"], 0.01
+    eps, error = example["find"](op, f, x, op(f, x, eps=0.3)[0], 0.01)
+    assert eps == pytest.approx(0.3, rel=1e-3)
+    ends = [op(f, x, eps=0.3 * np.exp(by))[0] for by in (step, -step)]
+    slope = np.linalg.norm(ends[0] - ends[1]) / (2 * step)
+    assert error == pytest.approx(0.01 / slope, rel=1e-2)
+    example["main"]([str(workdir), "--eps=0.3"])
+    assert capsys.readouterr().out.startswith("ε = ")
 
 
 def test_a_picture_of_a_range_shows_its_last_stage_at_some_eps(workdir, tmp_path):
