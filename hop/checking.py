@@ -25,6 +25,8 @@ from hop.problem import (
     Featured,
     Knowing,
     Lam,
+    Layer,
+    Layered,
     Problem,
     Reduced,
     Referenced,
@@ -38,7 +40,7 @@ _FUNCTIONS = 5  # a count that no system has by chance
 _POINTS = (7, 1009)  # twice: an array that happens to fit as many does not fit both
 _ALONG = 11  # points along each axis where a reference is tried
 _CLOSE = 0.8  # of two names, by difflib
-_PARTS = (Problem, Referenced, Evolving, Featured, Traced, Knowing, Reduced)
+_PARTS = (Problem, Referenced, Evolving, Featured, Traced, Knowing, Layered, Reduced)
 _ROLES = [name for part in _PARTS for name in vars(part) if name[0] != "_"]
 
 
@@ -81,6 +83,7 @@ def _check(experiment: Experiment) -> None:
         for lam in (experiment.path.places[0], experiment.path.places[-1]):
             for condition in _called(problem, "conditions", lambda role: role(lam)):  # noqa: B023
                 _check_condition(experiment.answer, condition, lam)
+            _check_layers(problem, lam)
         _check_whole(experiment)
     if not type(problem).__module__.startswith("hop."):  # those that ship are tested, and take long
         _check_reference(problem, experiment.path.places[0])
@@ -225,6 +228,20 @@ def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
             f"{name}: rows of shape {shape} must be (n, b), a row for each of the n = {n} "
             "functions and each point, or (e, n, b)"
         )
+
+
+def _check_layers(problem: Problem, lam: Lam) -> None:
+    """Each layer, if the problem knows some, is across a coordinate."""
+    if not isinstance(problem, Layered):
+        return
+    name, known = f"{type(problem).__name__}.layers", letters(problem)
+    for layer in _called(problem, "layers", lambda role: role(lam)):
+        if not isinstance(layer, Layer):
+            raise UserError(f"{name} holds {layer!r}; give a tuple of hop.problem.Layer")
+        if layer.letter not in [*known]:
+            raise UserError(
+                f"{name} names the coordinate {layer.letter!r}; there are {', '.join(known)}"
+            )
 
 
 def _zeros(problem: Problem, n: int) -> dict[str, Functions]:

@@ -74,14 +74,20 @@ class StageInfo:
     def s(self) -> float:
         return float(self.metadata["s"])
 
-    def holds(self, eps: float) -> bool:
-        """Whether the stage is of this ε, or of a range with it (`config.ansatz.eps`)."""
-        _, high = self.metadata.get("config", {}).get("ansatz", {}).get("eps") or (0, self.eps)
-        return self.eps * (1 - 1e-6) <= eps <= high * (1 + 1e-6)
-
     @property
     def eps(self) -> float:
         return float(self.metadata["eps"])
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The range of ε (low, high) where ε is an input (`config.ansatz.eps`), else None."""
+        given = self.metadata["config"].get("ansatz", {}).get("eps")
+        return (self.eps, float(given[1])) if given else None
+
+    def holds(self, eps: float) -> bool:
+        """Whether the stage is of this ε, or of a range with it."""
+        low, high = self.span or (self.eps, self.eps)
+        return low * (1 - 1e-6) <= eps <= high * (1 + 1e-6)
 
 
 class Store:

@@ -283,7 +283,7 @@ _PROBLEM = text("problem", "FILE.py[:CLASS]: a PDE of your own that the config d
 _SELECTION = (
     _PROBLEM,
     text("checkpoint", "a workdir or a pretrained model's name"),
-    number("eps", "the stage with this epsilon"),
+    number("eps", "the stage with this epsilon; where epsilon is an input, any of its range"),
     number("s", "the stage with this s; 0 if only --eps is given"),
     whole("stage", "the stage of this number from 0; -1 is the last"),
 )
@@ -561,7 +561,9 @@ def _load(values: dict[str, Any]) -> Any:
 
 def _export(argv: list[str]) -> None:
     output = text(
-        "output", "NAME.stablehlo: a program for jax alone; NAME.safetensors: the weights"
+        "output",
+        "NAME.stablehlo: a program for jax alone, of one epsilon, by default the lowest "
+        "of the stage; NAME.safetensors: the weights",
     )
     required = ("checkpoint", "output")
     values, _ = parse("hop export", argv, *_SELECTION, output, required=required)

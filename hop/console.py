@@ -198,7 +198,8 @@ def describe(info: Mapping[str, Any]) -> None:
     for name in ("stage", "s", "eps", "steps", "loss", "L2RE"):
         out.add_column(name, justify="right")
     for row in info["stages"]:
-        cells = [str(row["stage"]), f"{row['s']:g}", f"{row['eps']:g}", f"{row['step']:,}"]
+        eps = " – ".join(f"{e:g}" for e in row["span"] or [row["eps"]])
+        cells = [str(row["stage"]), f"{row['s']:g}", eps, f"{row['step']:,}"]
         out.add_row(*cells, f"{row['loss']:.2e}", _error(row.get("l2re")))
     console.print(out)
 

@@ -18,7 +18,7 @@ from hop.config import Experiment
 from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
 from hop.laws import Field
-from hop.operators import Operator, open_stage, select, stored_experiment
+from hop.operators import Operator, open_stage, select, some_of, stored_experiment
 from hop.problem import Lam, Layered, Problem, in_time, layers_of, reference
 from hop.trust import gauge
 
@@ -222,18 +222,6 @@ def evaluate(
     return {"problem": experiment.name("problem"), "functions": judge.functions, "stages": rows}
 
 
-def some_of(operator: Operator, eps: float | None = None) -> list[Operator]:
-    """A stage's operator; where ε is an input, at this one, or at one a decade of its range."""
-    if operator.span is None:
-        return [operator]
-    if eps is not None:
-        return [operator.at(eps)]
-    low, high = operator.span
-    count = 1 + max(1, round(math.log10(high / low))) if high > low else 1
-    inner = np.geomspace(high, low, count)[1:-1].tolist()
-    return [operator.at(e) for e in dict.fromkeys((high, *inner, low))]
-
-
 def info(source: str, **own: Any) -> dict[str, Any]:
     """What a source holds: problem, network, stages and the versions that made them.
 
@@ -258,7 +246,9 @@ def info(source: str, **own: Any) -> dict[str, Any]:
         "labels": f"{labels.digest}, weight {labels.weight:g}" if labels.digest else "",
         "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
         "made with": ", ".join(f"{name} {version}" for name, version in noted["versions"].items()),
-        "stages": [info.record | info.metadata.get("test", {}) for info in stages],
+        "stages": [
+            info.record | info.metadata.get("test", {}) | {"span": info.span} for info in stages
+        ],
     }
 
 

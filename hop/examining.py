@@ -21,7 +21,7 @@ from hop.homotopy.slow_mode import serves
 from hop.laws import Law
 from hop.laws.samples import Samples, behind
 from hop.networks.mlp import MLP
-from hop.problem import Condition, Lam, Problem, Referenced, Traced, letters, reference
+from hop.problem import Condition, Lam, Problem, Referenced, Traced, layers_of, letters, reference
 from hop.references.chebyshev import Solution, differentiation_matrix, lobatto
 
 _FUNCTIONS = 2
@@ -78,6 +78,23 @@ def glance(problem: Problem, lam: Lam) -> Iterator[Finding]:
         text = f"nothing of {', '.join(unused)} is trained: it does not depend on the network"
         yield Finding("lift", text, doubt=True)
     yield from _boundary(problem, lam)
+    yield from _layers(problem, lam)
+
+
+def _layers(problem: Problem, lam: Lam) -> Iterator[Finding]:
+    """The layers of the solution, which lie along walls."""
+    box = problem.domain
+    for axis, end, width in layers_of(problem, lam):
+        letter, ends = letters(problem)[axis], (box.lower[axis], box.upper[axis])
+        place = f"{letter} = {end:g}"
+        if letter in box.periodic or end not in ends:
+            text = f"{place} is no wall of the domain; name an end of {letter} that is one"
+            yield Finding("layers", text, doubt=True)
+        elif not 0 < width < np.inf:
+            text = f"{place}: the width is {width:g} and must be positive"
+            yield Finding("layers", text, doubt=True)
+        else:
+            yield Finding("layers", f"{place}, of width {width:.2g} at this eps")
 
 
 def _boundary(problem: Problem, lam: Lam) -> Iterator[Finding]:

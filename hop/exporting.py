@@ -7,6 +7,7 @@ op.safetensors      instead: the parameters by name, and the origin as metadata
 
 The program takes the inputs in the order of the problem's, values (n, m) or numbers (n,), then the
 points (q, d), and gives (n, q), or (q,) without inputs; of several unknowns (c, n, q), or (c, q).
+It is of the operator's own ε, also where ε is an input of the network; the origin names it.
 """
 
 import hashlib

@@ -497,6 +497,18 @@ def load(
     return operator if eps is None or operator.span is None else operator.at(eps)
 
 
+def some_of(operator: Operator, eps: float | None = None) -> list[Operator]:
+    """A stage's operator; where ε is an input, at this one, or at one a decade of its range."""
+    if operator.span is None:
+        return [operator]
+    if eps is not None:
+        return [operator.at(eps)]
+    low, high = operator.span
+    count = 1 + max(1, round(math.log10(high / low))) if high > low else 1
+    inner = np.geomspace(high, low, count)[1:-1].tolist()
+    return [operator.at(e) for e in dict.fromkeys((high, *inner, low))]
+
+
 def open_stage(store: Store, info: StageInfo, *, verify: bool = True, **own: Any) -> Operator:
     """The operator of a stage found in a store; `own` as in `load`."""
     config_lib.check_classes(own, info.metadata)

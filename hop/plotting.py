@@ -19,7 +19,7 @@ from hop.checkpoints import StageInfo, Store
 from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.laws import Field, how_many
-from hop.operators import Operator, open_stage
+from hop.operators import Operator, open_stage, some_of
 from hop.problem import Problem, in_time, letters, reference
 
 _DASHED: Any = {"color": "black", "lw": 0.8, "ls": (0, (4, 3))}  # references
@@ -40,6 +40,7 @@ def path(workdir: str, target: Path | None = None, run: str = "", **own: Any) ->
     """Draws the solutions along a workdir's path beside the reference, and the loss.
 
     In two dimensions the last stage alone: its fields, or in time its solution at some moments.
+    So too where ε is an input: on an interval its solutions at some ε.
     Of several unknowns each has its row. The picture, by default W/plots/path.png, calls it by the
     name of the run, if there is one. `own` are objects of your own, as in `hop.load`.
     """
@@ -47,7 +48,7 @@ def path(workdir: str, target: Path | None = None, run: str = "", **own: Any) ->
     stages = store.stages()
     target = target or store.root / "plots" / "path.png"
     target.parent.mkdir(exist_ok=True)
-    colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(stages)))
+    colors = _colors(len(stages))
     last = open_stage(store, stages[-1], **own)
     problem = last.ansatz.problem
     fields = problem.domain.dim == 2 and not _moves(problem)
@@ -60,6 +61,9 @@ def path(workdir: str, target: Path | None = None, run: str = "", **own: Any) ->
             _fields(panels, last)
         elif _moves(problem):
             _in_time([row[0] for row in panels], last)
+        elif last.span:
+            along = {_at(operator): operator for operator in some_of(last)}
+            _lines([row[0] for row in panels], along, _colors(len(along)))
         else:
             shown = np.unique(np.linspace(0, len(stages) - 1, _SHOWN).round().astype(int))
             stays = len({_at(info) for info in stages}) < len(stages)
@@ -73,6 +77,10 @@ def path(workdir: str, target: Path | None = None, run: str = "", **own: Any) ->
         figure.savefig(target)
         plt.close(figure)
     return target
+
+
+def _colors(count: int) -> np.ndarray:
+    return plt.get_cmap("viridis")(np.linspace(0.9, 0.1, count))
 
 
 def _moves(problem: Problem) -> bool:
@@ -106,7 +114,8 @@ def _lines(
         if waves:
             axes.set(yticks=(), ylabel=f"{unknown}, one stage below the other")
     _legend(panels[0], any(np.isfinite(r).any() for _, r in pairs))
-    panels[0].set(title=f"{_name(problem)}: {_given(problem)}solutions along the path")
+    where = "at some ε" if next(iter(operators.values())).span else "along the path"
+    panels[0].set(title=f"{_name(problem)}: {_given(problem)}solutions {where}")
 
 
 def _legend(axes: plt.Axes, compared: bool) -> None:

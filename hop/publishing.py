@@ -29,7 +29,7 @@ from hop.checkpoints import StageInfo, Store, write_model
 from hop.errors import UserError
 from hop.evaluation import Judge, named
 from hop.laws import Law
-from hop.operators import open_stage, stored_experiment
+from hop.operators import open_stage, some_of, stored_experiment
 from hop.problem import Problem
 
 _SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}
@@ -111,7 +111,10 @@ def _grown(
     for info in new:
         say(f"scoring the stage at s={info.s:g}, eps={info.eps:g} against the reference")
         operator = open_stage(store, info, **own)
-        test = judge.scores(operator) | {"functions": judge.functions}
+        scored = {op.eps: judge.scores(op) for op in some_of(operator)}
+        test: dict[str, Any] = scored[operator.eps] | {"functions": judge.functions}
+        if operator.span:  # ε is an input
+            test["at"] = [{"eps": e, **scores} for e, scores in scored.items()]
         made.append((operator.params, _nowhere({**info.metadata, "test": test})))
     made += [(open_stage(model, info, **own).params, dict(info.metadata)) for info in kept]
     made.sort(key=lambda stage: (-stage[1]["s"], -stage[1]["eps"]))
@@ -194,18 +197,21 @@ def card(name: str, store: Store, **own: Any) -> str:
         scores |= {f"l2re_{unknown}": f"of `{unknown}`" for unknown in problem.unknowns}
     head = ["stage", "s", "ε", "steps", "loss", *scores.values()]
     rows = [
-        [str(i.stage), f"{i.s:g}", f"{i.eps:g}", f"{i.record['step']:,}"]
-        + [_number(i.metadata["test"].get(key)) for key in ("loss", *scores)]
+        [str(i.stage), f"{i.s:g}", f"{test.get('eps', i.eps):g}", f"{i.record['step']:,}"]
+        + [_number(test.get(key)) for key in ("loss", *scores)]
         for i in stages
+        for test in i.metadata["test"].get("at", [i.metadata["test"]])
     ]
     waves = f"{config.ansatz.harmonics} harmonics of {' and '.join(problem.domain.periodic)}; "
     waves *= bool(problem.domain.periodic)
     last, network = stages[-1], config_lib.classes(noted).get("network")
+    chosen = f"stage={last.stage}" if last.span else f"eps={last.eps:g}, s={last.s:g}"
     text = [
         f"# {name}",
         about,
-        f'```python\nimport hop\n\nop = hop.load("{name}", eps={last.eps:g}, s={last.s:g}{given})\n'
-        f"u = {call(problem)}\n```",
+        f'```python\nimport hop\n\nop = hop.load("{name}", {chosen}{given})\n'
+        f"u = {call(problem, last.span)}\n```",
+        *_as_input(problem, last),
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
         + ("; of all unknowns their mean" if len(problem.unknowns) > 1 else "")
@@ -232,29 +238,48 @@ def _trained(stages: Sequence[StageInfo]) -> list[str]:
         made = info.made
         found.setdefault((made["command"], made["machine"], made["date"]), []).append(info)
     return [
-        f"  * ε = {', '.join(f'{i.eps:g}' for i in infos)}: `{command or 'hop.training.train'}`, "
+        f"  * ε = {', '.join(map(_eps, infos))}: `{command or 'hop.training.train'}`, "
         f"{sum(i.record['seconds'] for i in infos) / 60:.0f} min on {machine}, {date}"
         for (command, machine, date), infos in found.items()
     ]
 
 
-def call(problem: Problem) -> str:
-    """A call of the operator, and what it takes and gives."""
+def _eps(info: StageInfo) -> str:
+    """The ε of a stage, or its range."""
+    return " – ".join(f"{eps:g}" for eps in info.span or [info.eps])
+
+
+def _as_input(problem: Problem, last: StageInfo) -> list[str]:
+    """What a card says where ε is an input of the network."""
+    if last.span is None:
+        return []
+    given = ", or one for each function" if problem.inputs else ""
+    return [
+        f"ε is an input: `eps` is any number from {last.span[0]:g} to {last.span[1]:g}{given}. "
+        f"Each stage was trained on all ε from its lowest to {last.span[1]:g}, and is tested here "
+        "at some of them."
+    ]
+
+
+def call(problem: Problem, span: tuple[float, float] | None = None) -> str:
+    """A call of the operator, and what it takes and gives; with ε where that is an input."""
     laws, unknowns = problem.inputs, problem.unknowns
+    eps = f"eps={span[0]:g}" if span else ""
+    more = f", {eps}" if eps else ""
     one = "(n, q)" if laws else "(q,)"
     made = "{" + ", ".join(f'"{unknown}": {one}' for unknown in unknowns) + "} at op.grid"
     if len(unknowns) == 1:
         made = f"{one} at op.grid"
     if not laws:
-        return f"op()  # {made}"
+        return f"op({eps})  # {made}"
     if len(laws) == 1:
         ((name, law),) = laws.items()
         what = "(n, m) values at op.sensors" if law.domain else "(n,) numbers"
-        return f"op({name})  # {what} → {made}"
+        return f"op({name}{more})  # {what} → {made}"
     given = ", ".join(f'"{name}": {name}' for name in laws)
     shapes = ", ".join(f"{k} {'(n, m)' if law.domain else '(n,)'}" for k, law in laws.items())
     at = " at op.sensors" if any(law.domain for law in laws.values()) else ""
-    return f"op({{{given}}})  # {shapes}{at} → {made}"
+    return f"op({{{given}}}{more})  # {shapes}{at} → {made}"
 
 
 def _told(law: Law) -> str:

@@ -1,16 +1,31 @@
 """ε as an input: one network for a range, a stage at each lower end of it."""
 
 import dataclasses
+import json
+import runpy
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export as jax_export
+from systems import drawn
 
 import hop
+from hop import (
+    checking,
+    cli,
+    evaluation,
+    examining,
+    plotting,
+    publishing,
+    refinement,
+    training,
+)
 from hop import config as config_lib
-from hop import evaluation, training
 from hop.ansatz import Ansatz
+from hop.checkpoints import Store
 from hop.errors import UserError
 from hop.homotopy.terms import Stage, View
 from hop.homotopy.terms.condition import Condition
@@ -27,6 +42,8 @@ from hop.samplers.layered import Layered
 
 SMALL = DeepONet((8,), (8, 8), 6)
 SPAN = (1e-3, 1.0)
+HERE = Lam(0.0, 0.1)
+EXAMPLES = Path(hop.__file__).parents[1] / "examples"
 
 
 def operator(problem, network=SMALL, span=SPAN):
@@ -142,11 +159,125 @@ def test_a_stage_answers_for_its_range(workdir):
         hop.load(workdir, eps=0.05)
 
 
-def test_a_range_is_scored_at_some_of_its_eps(workdir):
-    rows = evaluation.evaluate(str(workdir), functions=3)["stages"]
-    assert [(row["stage"], row["eps"]) for row in rows] == [(0, 1.0), (0, 0.5), (1, 1.0), (1, 0.1)]
+@pytest.fixture(scope="module")
+def scored(workdir):
+    return evaluation.evaluate(str(workdir), functions=3)["stages"]
+
+
+def test_a_range_is_scored_at_some_of_its_eps(workdir, scored):
+    assert [(row["stage"], row["eps"]) for row in scored] == [
+        (0, 1.0),
+        (0, 0.5),
+        (1, 1.0),
+        (1, 0.1),
+    ]
     (row,) = evaluation.evaluate(str(workdir), functions=3, eps=0.3)["stages"]
     assert (row["stage"], row["eps"]) == (1, 0.3)
+
+
+def test_a_model_of_a_range_says_how_it_does_along_it(workdir, scored, tmp_path, capsys):
+    """A row for each of some ε; it grows as any other; its own example of a call works."""
+    how = {"folder": str(tmp_path), "functions": 3}
+    for eps, stages in (((0.5,), 1), ((), 2)):
+        home = publishing.publish(str(workdir), "tiny", eps=eps, **how)
+        assert len(Store(home).stages()) == stages
+    with pytest.raises(UserError, match="every one of these stages already"):
+        publishing.publish(str(workdir), "tiny", **how)
+    card = (home / "README.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in card.splitlines() if line.startswith(("| 0 |", "| 1 |"))]
+    assert [[row[0][2:], row[2], row[5], row[7].rstrip(" |")] for row in rows] == [
+        [f"{row['stage']}", f"{row['eps']:g}", f"{row['l2re']:.1e}", f"{row['l2re_worst']:.1e}"]
+        for row in scored
+    ]
+    assert "`eps` is any number from 0.1 to 1, or one for each function." in card
+    example = card.split("```python\n")[1].split("```")[0].replace('"tiny"', repr(str(home)))
+    names = {"f": given(ConvectionDiffusion())["f"]}
+    exec(example, names)
+    np.testing.assert_array_equal(names["u"], hop.load(workdir)(names["f"]))
+    assert cli.main(["info", str(home)]) == 0
+    assert "0.1 – 1" in capsys.readouterr().out
+
+
+def test_files_are_of_the_eps_that_is_asked_for(workdir, tmp_path):
+    f, x = given(ConvectionDiffusion())["f"], np.linspace(0, 1, 7)[:, None]
+    u = hop.load(workdir)(f, x, eps=0.3)
+    np.save(tmp_path / "f.npy", f)
+    words = [f"--checkpoint={workdir}", "--eps=0.3", f"--output={tmp_path}"]
+    assert cli.main(["infer", *words[:2], f"{words[2]}/u.npy", "--points=7",
+                     f"--input={tmp_path}/f.npy"]) == 0  # fmt: skip
+    np.testing.assert_allclose(np.load(tmp_path / "u.npy"), u, atol=1e-6)
+    assert cli.main(["export", *words[:2], f"{words[2]}/op.stablehlo"]) == 0
+    program = jax_export.deserialize(bytearray((tmp_path / "op.stablehlo").read_bytes()))
+    found = program.call(f.astype(np.float32), x.astype(np.float32))
+    np.testing.assert_allclose(found, u, atol=1e-6)
+    assert json.loads((tmp_path / "op.stablehlo.json").read_text())["eps"] == 0.3
+
+
+def test_a_refinement_goes_on_to_a_wider_range(workdir, tmp_path):
+    """ε keeps its scale, so the network that it starts from answers as before."""
+    from conftest import Listener
+
+    refined = tmp_path / "refined"
+    refinement.refine(workdir, refinement.config_for(workdir, 0.05), refined, Listener())
+    first, last = (hop.load(refined, stage=k) for k in (0, 1))
+    assert (first.span, last.span) == ((0.1, 1.0), (0.05, 1.0))
+    f, eps = given(ConvectionDiffusion())["f"], [1.0, 0.3, 0.1]
+    np.testing.assert_array_equal(first(f, eps=eps), hop.load(workdir)(f, eps=eps))
+    assert np.abs(last(f, eps=eps) - first(f, eps=eps)).max() > 1e-3  # it was trained further
+    assert np.isfinite(last(f, eps=0.05)).all()
+
+
+def test_the_example_finds_eps(workdir, capsys):
+    """From the operator's own values exactly; its standard error is the noise over the slope."""
+    example = runpy.run_path(str(EXAMPLES / "find_eps.py"))
+    op, x = hop.load(workdir), np.linspace(0.05, 0.95, 10)[:, None]
+    f, step = given(ConvectionDiffusion(), 1)["f"], 0.01
+    eps, error = example["find"](op, f, x, op(f, x, eps=0.3)[0], 0.01)
+    assert eps == pytest.approx(0.3, rel=1e-3)
+    ends = [op(f, x, eps=0.3 * np.exp(by))[0] for by in (step, -step)]
+    slope = np.linalg.norm(ends[0] - ends[1]) / (2 * step)
+    assert error == pytest.approx(0.01 / slope, rel=1e-2)
+    example["main"]([str(workdir), "--eps=0.3"])
+    assert capsys.readouterr().out.startswith("ε = ")
+
+
+def test_a_picture_of_a_range_shows_its_last_stage_at_some_eps(workdir, tmp_path):
+    with drawn() as found:
+        plotting.path(str(workdir), tmp_path / "path.png")
+    panel, _ = found
+    names = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert names == ["ε = 1", "ε = 0.1", "reference"]
+    assert panel.get_title() == "Convection Diffusion: one f, solutions at some ε"
+
+
+def test_the_gauge_is_that_of_the_eps(float64):
+    """−ε² u″ + u has σ = 1 + (πε)², that of its first sine."""
+    op = operator(ReactionDiffusion())
+    f = given(op.ansatz.problem, 1)["f"]
+    found = hop.gauge(op.at(0.3), f, nodes=32)
+    assert found.sigma == pytest.approx(1 + (np.pi * 0.3) ** 2, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (Layer("x", 1.0, 0.1), None),
+        (Layer("x", 0.5, 0.1), "x = 0.5 is no wall of the domain"),
+        (Layer("x", 1.0, 0.0), "x = 1: the width is 0 and must be positive"),
+    ],
+)
+def test_check_looks_for_the_walls_of_layers(monkeypatch, layer, said):
+    monkeypatch.setattr(ConvectionDiffusion, "layers", lambda self, lam: (layer,))
+    found = [f for f in examining.glance(ConvectionDiffusion(), HERE) if f.part == "layers"]
+    assert [finding.doubt for finding in found] == [bool(said)]
+    assert found[0].text.startswith(said or "x = 1, of width 0.1 at this eps")
+
+
+def test_a_layer_across_no_coordinate_is_refused(monkeypatch):
+    layers = (Layer("y", 1.0, 0.1),)
+    monkeypatch.setattr(ConvectionDiffusion, "layers", lambda self, lam: layers)
+    with pytest.raises(UserError, match=r"layers names the coordinate 'y'; there are x"):
+        checking.check(config_lib.build(config()))
 
 
 @pytest.mark.parametrize(
@@ -259,6 +390,23 @@ def test_layered_points_lie_in_the_layers_and_between():
         config_lib.build(
             dataclasses.replace(skin, problem={"name": "burgers_time"}, network=skin.network)
         )
+
+
+@pytest.mark.parametrize("span", [(), (1e-4, 1.0)], ids=["one eps a stage", "a range"])
+def test_training_draws_in_the_layers_of_its_eps(span):
+    """Half of the points at the distance Exp(2ε) from the wall, ε of the stage, or of the point."""
+    experiment = config_lib.build(config(ansatz__eps=span, train__points=8000))
+    program = training.Program(experiment, experiment.layout())
+    one = jnp.ones(())
+    for eps in (2e-3, 1e-4):
+        lam = Lam(0 * one, eps * one)
+        stage = Stage(jnp.int32(0), lam, lam, one)
+        points = program._points(program.init(), stage, {}, None)
+        own = eps if points.eps is None else points.eps
+        thin = np.broadcast_to(np.asarray(own) < 4e-3, 8000)
+        far = ((1 - points.x[:, 0]) / own)[thin]
+        assert abs((far < 15).mean() - 0.5) < 0.15
+        assert abs(far[far < 15].mean() - 2) < 0.4
 
 
 def test_a_quadrature_follows_its_places():

@@ -29,6 +29,8 @@ from hop.training import train
 FILE = Path(__file__).with_suffix(".json")
 PRETRAINED = Path(hop.__file__).parents[1] / "pretrained"
 Case = dict[str, Any]
+# Linear problems with their layers in the ansatz: one case stands for all three.
+LAYERS = ("convection_diffusion", "reaction_diffusion", "variable_convection")
 
 
 def has_input(problem: str) -> bool:
@@ -38,6 +40,8 @@ def has_input(problem: str) -> bool:
 def cases() -> Iterator[tuple[str, Case]]:
     """name → problem, strategy, solver, and overrides FIELD → value."""
     for problem in config_lib.modules("hop.problems"):
+        if problem in LAYERS:
+            continue
         for strategy in config_lib.modules("hop.strategies"):
             if strategy == "supervised":  # which has nothing to minimise without labels
                 continue
@@ -65,6 +69,9 @@ def cases() -> Iterator[tuple[str, Case]]:
     yield _named("allen_cahn_1d", "predictor_corrector", "levenberg_marquardt", pin=pin)
     decoder = {"network.name": "nonlinear_deeponet"}
     yield _named("burgers_time", "curriculum", "first_order", decoder=decoder)
+    span = {"ansatz.eps": (0.4, 1.0), "strategy.tangent": 0.0, "train.sampler": "layered"}
+    span |= {"data.fresh": True}
+    yield _named("variable_convection", "homotopy_loss", "first_order", span=span)
 
 
 def _named(problem: str, strategy: str, solver: str, **change: Case) -> tuple[str, Case]:

@@ -284,8 +284,8 @@ MUTATIONS = {
         "operators.py", "        s = 0.0\n", "        s = stages[0].s\n",
         "operators::test_a_stage_is_selected_by_number_or_place"),
     "the residual at s = 0 whatever the stage": Mutation(
-        "operators.py", "Lam(*(np.asarray(v, self.dtype) for v in self.lam))",
-        "Lam(np.asarray(0, self.dtype), np.asarray(self.lam.eps, self.dtype))",
+        "operators.py", "s, own = (np.asarray(v, self.dtype) for v in self.lam)",
+        "s, own = (np.asarray(v, self.dtype) for v in (0, self.lam.eps))",
         "operators::test_a_residual_is_that_of_the_derivatives_at_the_stage_s_own_place"),
     "the first function of a block alone": Mutation(
         "operators.py", "place[:] = np.asarray(u)[..., : place.shape[-2],",

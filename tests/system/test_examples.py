@@ -150,4 +150,5 @@ def test_the_readme_links_to_them():
     linked = re.findall(r"\]\((examples/[\w.]+)\)", (EXAMPLES.parent / "README.md").read_text())
     problems = [path.name for path in EXAMPLES.glob("*.py") if "hop.Problem" in path.read_text()]
     studies = [f"{name}.{kind}" for name in STUDIES for kind in ("ipynb", "py")]
-    assert sorted(set(linked)) == sorted(f"examples/{name}" for name in (*problems, *studies))
+    names = (*problems, *studies, "find_eps.py")
+    assert sorted(set(linked)) == sorted(f"examples/{name}" for name in names)
