@@ -80,7 +80,7 @@ if __name__ == "__main__":
     columns = ["trained on", "L2RE of the dataset's (worst)", "of the own (worst)"]
     table = files.table([*columns, "steps", "seconds"], rows)
     ratio = (
-        f"On the dataset's functions the error of the operator trained on own functions is "
+        f"On the dataset's functions the error of the operator trained on own functions is\n"
         f"{errors[1] / errors[0]:.2f} times that of the other. It has learned of "
         f"{own.counts[0]:,} functions, and the other of {datasets.SPLITS['train']:,}."
     )
