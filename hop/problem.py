@@ -195,7 +195,10 @@ class Reduced(Protocol):
     """
 
     def reduced_residual(self, N: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
-        """What `residual` gives of u = lift(N), from the jet of N: (n, q) or (k, n, q) each."""
+        """What `residual` gives of u = lift(N), or what implies it, from the jet of N.
+
+        The jet holds (n, q), or (k, n, q), for each label.
+        """
 
 
 def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:

@@ -4,10 +4,18 @@
 
 a layer of width ε at x = 1, where the solution that f makes from the left meets the wall.
 
-    u = x N − N(1) E,  E = (e^((x−1)/ε) − e^(−1/ε)) / (1 − e^(−1/ε)),
+E = (e^((x−1)/ε) − e^(−1/ε)) / (1 − e^(−1/ε)) and 1 − E solve the equation without f, so
 
-has the boundary values. E solves the equation without f, so the residual is that of x N alone,
-which is smooth at every ε.
+    u = v − v(0) (1 − E) − v(1) E
+
+has the boundary values and the equation if v, smooth at every ε, has the equation. Integrated once,
+with F(x) = ∫_0^x f, that is −ε v′ + v = F: first derivatives only, and an error of v shows in it at
+its own size. As ε → 0, v → F. So the network N gives what is missing,
+
+    v = (1 − g) F + g N,  g = κε / (1 + κε),  −ε v′ + v − F = g (N − ε N′ − F − f/κ),
+
+κ a typical wave number of f. The loss takes this residual over √g: at its own size the many small
+ε of a range, which need N least, would be left with a bad one.
 
 Layers: Roos, Stynes, Tobiska, *Robust Numerical Methods for Singularly Perturbed Differential
 Equations*, Springer 2008, part I.
@@ -31,6 +39,8 @@ from hop.references import chebyshev
 __all__ = ["ConvectionDiffusion"]
 
 _BOX = Box((0.0,), (1.0,))
+_GAUSS = np.polynomial.legendre.leggauss(24)  # exact to rounding for the waves of this law
+_WAVE = 10.0  # κ
 _NODES = 24  # of every part of the reference
 
 
@@ -45,20 +55,24 @@ class ConvectionDiffusion(Problem):
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return -lam.eps * u["xx"] + u["x"] - a["f"][""]
 
+    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
+        F, end = _integral(fields["f"], x[:, 0]), _integral(fields["f"], jnp.ones(1, x.dtype))
+        return {"F": F, "F(1)": jnp.broadcast_to(end, F.shape)}
+
     def traces(self, x: Array) -> tuple[Array, ...]:
-        return (jnp.ones((1, 1, 1), x.dtype),)
+        return (jnp.zeros((1, 1, 1), x.dtype), jnp.ones((1, 1, 1), x.dtype))
 
     def lift(
         self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam, *elsewhere: Array
     ) -> Array:
-        (at_end,), low = elsewhere, jnp.exp(-1 / lam.eps)
+        (at_start, at_end), g, low = elsewhere, _share(lam.eps), jnp.exp(-1 / lam.eps)
         layer = (jnp.exp((x[0] - 1) / lam.eps) - low) / (1 - low)
-        return x[0] * network - at_end * layer
+        v, end = (1 - g) * a["F"] + g * network, (1 - g) * a["F(1)"] + g * at_end
+        return v - g * at_start * (1 - layer) - end * layer
 
     def reduced_residual(self, N: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
-        (x,) = x
-        first, second = N[""] + x * N["x"], 2 * N["x"] + x * N["xx"]  # of x N
-        return -lam.eps * second + first - a["f"][""]
+        f = a["F"][""] + a["f"][""] / _WAVE
+        return jnp.sqrt(_share(lam.eps)) * (N[""] - lam.eps * N["x"] - f)
 
     def layers(self, lam: Lam) -> tuple[Layer, ...]:
         return (Layer("x", 1.0, lam.eps),)
@@ -67,3 +81,16 @@ class ConvectionDiffusion(Problem):
         cuts = chebyshev.cuts_near(1.0, float(lam.eps), (0.0, 1.0))
         solution = chebyshev.solve(self, a, [lam], (0.0, 1.0), (0.0, 0.0), _NODES, cuts)
         return solution(x[:, 0])
+
+
+def _integral(f: Field, x: Array) -> Array:
+    """∫_0^x f at places (q,), (n, q), by Gauss–Legendre nodes between 0 and x."""
+    nodes, weights = _GAUSS
+    places = x[:, None] * jnp.asarray((1 + nodes) / 2, x.dtype)[None, :]
+    values = f(places.reshape(-1)).reshape(-1, *places.shape)
+    return x[None, :] * (values @ jnp.asarray(weights / 2, x.dtype))
+
+
+def _share(eps: Array) -> Array:
+    """g."""
+    return _WAVE * eps / (1 + _WAVE * eps)

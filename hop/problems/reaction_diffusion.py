@@ -4,10 +4,16 @@
 
 away from the ends u is near f, and f does not vanish there: a layer of width ε at either end.
 
-    u = N − N(0) E₀ − N(1) E₁,  E₀ = sinh((1 − x)/ε) / sinh(1/ε),  E₁(x) = E₀(1 − x),
+E₀ = sinh((1 − x)/ε) / sinh(1/ε) and E₁(x) = E₀(1 − x) solve the equation without f, so
 
-has the boundary values. E₀ and E₁ solve the equation without f, so the residual is that of N alone,
-which is smooth at every ε.
+    u = v − v(0) E₀ − v(1) E₁
+
+has the boundary values and the equation if v, smooth at every ε, has the equation. As ε → 0, v → f.
+So the network N gives what is missing,
+
+    v = (1 − g) f + g N,  g = (κε)² / (1 + (κε)²),  −ε² v″ + v − f = g (N − ε² N″ − f − f″/κ²),
+
+κ a typical wave number of f.
 
 Layers: Roos, Stynes, Tobiska, *Robust Numerical Methods for Singularly Perturbed Differential
 Equations*, Springer 2008, part I.
@@ -31,6 +37,7 @@ from hop.references import chebyshev
 __all__ = ["ReactionDiffusion"]
 
 _BOX = Box((0.0,), (1.0,))
+_WAVE = 10.0  # κ
 _NODES = 24  # of every part of the reference
 
 
@@ -48,14 +55,21 @@ class ReactionDiffusion(Problem):
     def traces(self, x: Array) -> tuple[Array, ...]:
         return (jnp.zeros((1, 1, 1), x.dtype), jnp.ones((1, 1, 1), x.dtype))
 
+    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
+        ends = fields["f"](jnp.asarray([[0.0], [1.0]], x.dtype))
+        return {f"f({k})": jnp.repeat(ends[:, k : k + 1], len(x), axis=1) for k in (0, 1)}
+
     def lift(
         self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam, *elsewhere: Array
     ) -> Array:
-        (x,), (at_start, at_end) = x, elsewhere
-        return network - at_start * _layer(x, lam.eps) - at_end * _layer(1 - x, lam.eps)
+        (x,), (at_start, at_end), g = x, elsewhere, _share(lam.eps)
+        v = (1 - g) * a["f"] + g * network
+        start, end = (1 - g) * a["f(0)"] + g * at_start, (1 - g) * a["f(1)"] + g * at_end
+        return v - start * _layer(x, lam.eps) - end * _layer(1 - x, lam.eps)
 
     def reduced_residual(self, N: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
-        return self.residual(N, x, a, lam)
+        f = a["f"][""] + a["f"]["xx"] / _WAVE**2
+        return _share(lam.eps) * (N[""] - lam.eps**2 * N["xx"] - f)
 
     def layers(self, lam: Lam) -> tuple[Layer, ...]:
         return (Layer("x", 0.0, lam.eps), Layer("x", 1.0, lam.eps))
@@ -69,3 +83,8 @@ class ReactionDiffusion(Problem):
 def _layer(far: Array, eps: Array) -> Array:
     """sinh((1 − d)/ε) / sinh(1/ε) at the distance d from the wall."""
     return (jnp.exp(-far / eps) - jnp.exp((far - 2) / eps)) / (1 - jnp.exp(-2 / eps))
+
+
+def _share(eps: Array) -> Array:
+    """g."""
+    return (_WAVE * eps) ** 2 / (1 + (_WAVE * eps) ** 2)
