@@ -24,6 +24,6 @@ def get_config(variant=""):
     config.path.eps = (1e-6,)
     config.strategy.tangent = 0.0
     config.solver.anneal = 1.0
-    config.train.steps = 60_000
+    config.train.steps = 120_000
     config.train.patience = 100_000
     return config

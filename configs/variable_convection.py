@@ -14,7 +14,7 @@ def get_config():
     config.path.eps = (1e-6,)
     config.strategy.tangent = 0.0
     config.solver.anneal = 1.0
-    config.train.steps = 60_000
+    config.train.steps = 25_000
     config.train.patience = 100_000
     config.train.functions = 16
     config.train.points = 256

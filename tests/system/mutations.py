@@ -381,6 +381,22 @@ MUTATIONS = {
     "even functions taken for odd ones": Mutation(
         "references/chebyshev_2d.py", "return inner + d[", "return inner - d[",
         "chebyshev_2d::test_halving_the_unknowns_changes_nothing"),
+    "one ε for all points of a range": Mutation(
+        "homotopy/terms/__init__.py",
+        "self.stage.lam if eps is None else self.stage.lam._replace(eps=eps[None])",
+        "self.stage.lam",
+        "ranges::test_conditions_are_asked_for_along_the_range"),
+    "points in the layers of the stage's lowest ε": Mutation(
+        "training/program.py", "lam = lam._replace(eps=eps)", "pass",
+        "ranges::test_training_draws_in_the_layers_of_its_eps"),
+    "the widest range that holds an ε": Mutation(
+        "operators.py", "max(j.eps for j in found)", "min(j.eps for j in found)",
+        "ranges::test_a_stage_answers_for_its_range"),
+    "ε even in itself": Mutation(
+        "samplers/__init__.py",
+        "jnp.exp(below + (above - below) * (1.08 * unit - 0.04))",
+        "low + (high - low) * unit",
+        "ranges::test_eps_is_even_in_its_logarithm"),
     "a weight of the Runge–Kutta method": Mutation(
         "references/spectral.py", "2 * f2 * (na + nb)", "f2 * (na + nb)",
         "spectral::test_the_reference_agrees_with_cole_and_hopf[0.1]"),
