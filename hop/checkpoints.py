@@ -81,7 +81,7 @@ class StageInfo:
     @property
     def span(self) -> tuple[float, float] | None:
         """The range of ε (low, high) where ε is an input (`config.ansatz.eps`), else None."""
-        given = self.metadata["config"].get("ansatz", {}).get("eps")
+        given = self.metadata.get("config", {}).get("ansatz", {}).get("eps")
         return (self.eps, float(given[1])) if given else None
 
     def holds(self, eps: float) -> bool:

@@ -407,7 +407,7 @@ def test_training_draws_in_the_layers_of_its_eps(span):
     for eps in (2e-3, 1e-4):
         lam = Lam(0 * one, eps * one)
         stage = Stage(jnp.int32(0), lam, lam, one)
-        points = program._points(program.init(), stage, {}, None)
+        points = program.points(program.init(), stage, {}, None)
         own = eps if points.eps is None else points.eps
         thin = np.broadcast_to(np.asarray(own) < 4e-3, 8000)
         far = ((1 - points.x[:, 0]) / own)[thin]

@@ -23,7 +23,7 @@ Equations*, Springer 2008, part I.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -91,6 +91,6 @@ def _integral(f: Field, x: Array) -> Array:
     return x[None, :] * (values @ jnp.asarray(weights / 2, x.dtype))
 
 
-def _share(eps: Array) -> Array:
+def _share(eps: Any) -> Any:
     """g."""
     return _WAVE * eps / (1 + _WAVE * eps)

@@ -21,7 +21,7 @@ Equations*, Springer 2008, part I.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -80,11 +80,11 @@ class ReactionDiffusion(Problem):
         return chebyshev.solve(self, a, [lam], box, (0.0, 0.0), _NODES, cuts)(x[:, 0])
 
 
-def _layer(far: Array, eps: Array) -> Array:
+def _layer(far: Array, eps: Any) -> Array:
     """sinh((1 − d)/ε) / sinh(1/ε) at the distance d from the wall."""
     return (jnp.exp(-far / eps) - jnp.exp((far - 2) / eps)) / (1 - jnp.exp(-2 / eps))
 
 
-def _share(eps: Array) -> Array:
+def _share(eps: Any) -> Any:
     """g."""
     return (_WAVE * eps) ** 2 / (1 + (_WAVE * eps) ** 2)

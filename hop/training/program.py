@@ -178,7 +178,7 @@ class Program:
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
     def _objective(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Loss:
-        points = self._points(state, stage, inputs, candidates)
+        points = self.points(state, stage, inputs, candidates)
         points = self.layout.constrain(points, POINT)
         done = state.step.astype(float) / self.train.steps
         terms, parts = self.experiment.plan.terms, self.train.accumulate
@@ -208,7 +208,9 @@ class Program:
         domain, key = self.ansatz.problem.domain, self._key(state, stage)
         return self.experiment.sampler.pool(key, self.train.points, domain, residual)
 
-    def _points(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Points:
+    def points(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Points:
+        """The collocation points of a step; where ε is an input, each with its own."""
+
         def last(x: Array, labels: Sequence[str]) -> Jet:
             return self.ansatz.jet(state.anchor, inputs, x, stage.previous, labels)
 
