@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from hop import ambient, datasets
@@ -17,6 +18,7 @@ from hop.checkpoints import Store
 from hop.config import Experiment
 from hop.domain import TENSOR_DIM
 from hop.errors import RunError, UserError
+from hop.homotopy.terms import weak
 from hop.laws import Field
 from hop.operators import Operator, open_stage, select, some_of, stored_experiment
 from hop.problem import Lam, Layered, Problem, in_time, layers_of, reference
@@ -44,11 +46,13 @@ class Judge:
       problem: the problem.
       values: sensor values (n, m) of held-out functions, by the name of the input.
       fields: the same functions by their coefficients.
+      tests: of a weak residual, which is then the loss; () for the residual at points.
     """
 
     problem: Problem
     values: Mapping[str, np.ndarray]
     fields: Mapping[str, Field]
+    tests: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, experiment: Experiment, split: str, count: int | None = None) -> "Judge":
@@ -57,7 +61,7 @@ class Judge:
         data = datasets.load_all(laws, split, experiment.config.data.data_dir, count)
         values = {name: found["values"] for name, found in data.items()}
         fields = {name: laws[name].field(found["coefficients"]) for name, found in data.items()}
-        return cls(problem, values, fields)
+        return cls(problem, values, fields, experiment.config.train.tests)
 
     @property
     def functions(self) -> int:
@@ -65,7 +69,12 @@ class Judge:
         return next(map(len, self.values.values()), 0)
 
     def loss(self, operator: Operator) -> float:
-        """L_H = ½ mean |H|² on held-out functions and quadrature points."""
+        """L_H = ½ mean |H|² on held-out functions and quadrature points, or ½ Σ R² of tests."""
+        if self.tests:
+            with ambient.numerics(operator.dtype):
+                values = {k: jnp.asarray(v, operator.dtype) for k, v in self.values.items()}
+                args = (operator.ansatz, operator.params, values, operator.lam)
+                return float(weak.loss(self.tests, *args))
         points, weights = self.quadrature(operator.eps, _PER_EPS_OF_LOSS)
         h = operator.residual(*self.given, points).astype(np.float64)
         return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))

@@ -201,6 +201,33 @@ class Reduced(Protocol):
         """
 
 
+@runtime_checkable
+class Weak(Protocol):
+    """A problem in divergence form, whose residual can be tested against smooth functions φ:
+
+        ∫ H φ = ∫ Σ_D c_D Dφ,  D = 1, ∂_x, ∂_xx, …,
+
+    for every φ that vanishes at the ends of the axes along which derivatives were moved to it.
+    `hop.homotopy.terms.weak` says which norm of it the loss takes.
+
+    Attributes:
+      weak_derivatives: those of u that the coefficients are made of.
+    """
+
+    weak_derivatives: tuple[str, ...]
+
+    def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
+        """c_D at the points by the label of D, (n, q), or (e, n, q) for several equations."""
+
+    def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
+        """w_D ≥ 0 of the norm |φ|² = Σ_D w_D ∫ (Dφ)² that the residual is measured by.
+
+        D is "" or takes one axis as often as derivatives along it were moved, as "xx": as often as
+        an axis is named here do the φ vanish at its ends. A number, or (n, 1) from inputs of `a`
+        that are numbers; so chosen that an error of u of size 1 is a residual of size 1.
+        """
+
+
 def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
     """The problem's reference at the points x (q, d), (n, q) or (c, n, q), checked.
 

@@ -53,7 +53,8 @@ class Experiment:
 
     @property
     def plan(self) -> Plan:
-        return self.strategy.plan()
+        plan, tests = self.strategy.plan(), self.config.train.tests
+        return plan.tested(tests) if tests else plan
 
     def layout(self) -> Layout:
         """The mesh of this job's devices."""
@@ -273,11 +274,11 @@ def _check_functions(made: Experiment) -> None:
             "samples, of which no new ones can be drawn; leave it out"
         )
     parts = made.config.train.accumulate
-    whole = [term.name for term in made.plan.terms if not term.pointwise]
+    whole = [term.name for term in made.plan.terms if not term.in_parts]
     if parts > 1 and whole and not made.problem.inputs:
         raise UserError(
-            f"config.train.accumulate={parts}: strategy.{whole[0]} weighs all points together, and "
-            "there are no functions to split; use 1"
+            f"config.train.accumulate={parts}: the loss ({whole[0]}) weighs all points together, "
+            "and there are no functions to split; use 1"
         )
 
 

@@ -108,6 +108,8 @@ class TrainConfig:
       functions: input functions per step, drawn without replacement within an epoch; ignored
         without an input function.
       points: collocation points per step, shared by the functions.
+      tests: the number of test functions along each axis: the residual is then taken in its weak
+        form (`hop.homotopy.terms.weak`), at points of its own. () takes it at every point.
       accumulate: the parts that a step is worked through in, one after the other: the same step in
         less memory. They are parts of its points; or of its functions, where the loss weighs a
         function's points together (`strategy.slow`, `strategy.pin`). What the parts share is
@@ -130,6 +132,7 @@ class TrainConfig:
     steps: int = 2000
     functions: int = 100
     points: int = 128
+    tests: tuple[int, ...] = ()
     accumulate: int = 1
     sampler: str = "stratified"
     patience: int = 10

@@ -43,8 +43,8 @@ class Loss:
       points: q collocation points, shared by all functions.
       stage: λ_k and λ_{k−1}.
       done: steps done of the stage's limit, in [0, 1].
-      parts: that `gradient` is the mean of: of the points, or of the functions where a term is not
-        pointwise.
+      parts: that `gradient` is the mean of: of the points, or of the functions where a term weighs
+        all points together.
     """
 
     terms: tuple[Term, ...]
@@ -77,7 +77,7 @@ class Loss:
         The parts follow each other, so memory is that of one. A part takes every `parts`-th point
         or function: however they are split over devices, each holds a share of each part.
         """
-        name = "points" if all(term.pointwise for term in self.terms) else "inputs"
+        name = "points" if all(term.in_parts for term in self.terms) else "inputs"
 
         def of(arrays: Any) -> Any:
             part = dataclasses.replace(self, **{name: arrays})
@@ -124,7 +124,7 @@ class Loss:
         (`hop.samplers.by_residual`, k = c = 1).
         """
         rows, points, drawn = self.rows(params), self.points, {}
-        sets = [(points, terms[0]) for points, terms in self._by_points() if terms[0].pointwise]
+        sets = [(points, terms[0]) for points, terms in self._by_points() if terms[0].in_parts]
         keys = jax.random.split(key, max(2, len(sets)))
         for key, (of, term) in zip(keys, sets, strict=False):
 

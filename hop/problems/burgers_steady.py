@@ -11,7 +11,7 @@ operator is constant in u₀. Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +44,7 @@ class BurgersSteady(Dirichlet):
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx")
+    weak_derivatives: ClassVar[tuple[str, ...]] = ("", "x")
 
     def __post_init__(self):
         super().__post_init__()
@@ -62,6 +63,16 @@ class BurgersSteady(Dirichlet):
         source = (math.pi / 2) * jnp.sin(2 * math.pi * x)
         steady = u[""] * u["x"] - lam.eps * u["xx"] - source
         return (1 - lam.s) * steady + lam.s * (u[""] - a["u0"][""])
+
+    def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
+        (x,) = x
+        source = (math.pi / 2) * jnp.sin(2 * math.pi * x)
+        flux = lam.eps * u["x"] - u[""] ** 2 / 2
+        value = lam.s * (u[""] - a["u0"][""]) - (1 - lam.s) * source
+        return {"": value, "x": (1 - lam.s) * flux}
+
+    def energy(self, a: Mapping[str, Array], lam: Lam) -> Mapping[str, Any]:
+        return {"": 1.0, "x": lam.eps}
 
     def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
         return a["u0"]

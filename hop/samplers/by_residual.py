@@ -105,6 +105,7 @@ class ByResidual(Sampler):
             )
         if not experiment.plan.pointwise:
             raise UserError(
-                "points by the residual lie unevenly, and strategy.slow and strategy.pin weigh all "
-                "points together; set these to 0, or use config.train.sampler=stratified"
+                "points by the residual lie unevenly, and strategy.slow, strategy.pin and "
+                "config.train.tests weigh all points together; leave these out, or use "
+                "config.train.sampler=stratified"
             )

@@ -12,6 +12,7 @@ from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms import Term
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.residual import Residual
+from hop.homotopy.terms.weak import WeakResidual
 from hop.samplers import Sampler
 
 
@@ -35,7 +36,15 @@ class Plan:
     @property
     def pointwise(self) -> bool:
         """Whether L is the mean of that of parts of the collocation points."""
-        return all(term.pointwise for term in self.terms)
+        return all(term.in_parts for term in self.terms)
+
+    def tested(self, tests: tuple[int, ...]) -> "Plan":
+        """The same with the residual in its weak form."""
+
+        def weak(term: Term) -> Term:
+            return WeakResidual(term.w, tests) if isinstance(term, Residual) else term
+
+        return dataclasses.replace(self, terms=tuple(map(weak, self.terms)))
 
 
 @runtime_checkable

@@ -18,7 +18,7 @@ ROOMS = [
     ["errors", "share", "provenance", "standalone"],
     ["files", "ambient"],
     ["metrics", "derivatives", "ownership", "preemption", "sharding"],
-    ["domain"],
+    ["domain", "bases"],
     ["laws"],
     ["laws.spectral"],
     ["laws.*"],

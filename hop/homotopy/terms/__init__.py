@@ -110,8 +110,8 @@ class Term(abc.ABC):
     Attributes:
       w: the weight.
       name: of its column in the records.
-      pointwise: whether there is a row for each point, and it depends on this point alone. Only
-        then can a step be worked through in parts of its points, or on a few of them.
+      pointwise: whether what `rows` gives at a point depends on this point alone.
+      whole: whether `together` weighs all points of it, so that none can be left out.
       needed: whether w = 0 counts as 1 at a stage without predecessor.
       at_one_eps: whether it makes no sense where ε is an input.
     """
@@ -120,6 +120,7 @@ class Term(abc.ABC):
 
     name: ClassVar[str]
     pointwise: ClassVar[bool] = True
+    whole: ClassVar[bool] = False
     needed: ClassVar[bool] = False
     at_one_eps: ClassVar[bool] = False
 
@@ -127,6 +128,11 @@ class Term(abc.ABC):
     def fades(self) -> float:
         """The share of a stage's steps after which the weight no longer changes."""
         return 0.0
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether a step can be worked through in parts of its points, or on a few of them."""
+        return self.pointwise and not self.whole
 
     def weight(self, stage: Stage, done: ArrayLike) -> Array:
         """w, `done` of the stage's limit of steps being done, in [0, 1]."""
