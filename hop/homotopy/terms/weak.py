@@ -71,14 +71,14 @@ class WeakResidual(Term):
         problem = view.ansatz.problem
         assert isinstance(problem, Weak)
         bases, names = self._bases(problem), letters(problem)
-        total = sum(_against(bases, names, label, c) for label, c in rows.items())
-        jets = view.ansatz.input_jet(view.inputs, view.x[:1], view.lam, ())
-        energy = problem.energy({name: jet[""] for name, jet in jets.items()}, view.lam)
-        squares = sum(
-            jnp.asarray(w, total.dtype) * jnp.asarray(_square(bases, names, label), total.dtype)
-            for label, w in energy.items()
-        )
-        return view.weighed(total * jnp.sqrt(math.prod(self.tests) / squares))
+        parts = [_against(bases, names, label, c) for label, c in rows.items()]
+        total = sum(parts[1:], parts[0])
+        a = view.ansatz.input_jet(view.inputs, view.x[:1], view.lam, ())
+        energy = problem.energy({name: jet[""] for name, jet in a.items()}, view.lam)
+        squares = jnp.zeros((), total.dtype)
+        for label, w in energy.items():
+            squares = squares + jnp.asarray(w) * jnp.asarray(_square(bases, names, label))
+        return view.weighed(total * jnp.sqrt(math.prod(self.tests) / squares).astype(total.dtype))
 
     def check(self, experiment: Any) -> None:
         problem: Problem = experiment.problem
