@@ -31,6 +31,7 @@ from hop.problem import (
     Reduced,
     Referenced,
     Traced,
+    Weak,
     failing,
     letters,
     reference,
@@ -40,8 +41,8 @@ _FUNCTIONS = 5  # a count that no system has by chance
 _POINTS = (7, 1009)  # twice: an array that happens to fit as many does not fit both
 _ALONG = 11  # points along each axis where a reference is tried
 _CLOSE = 0.8  # of two names, by difflib
-_PARTS = (Problem, Referenced, Evolving, Featured, Traced, Knowing, Layered, Reduced)
-_ROLES = [name for part in _PARTS for name in vars(part) if name[0] != "_"]
+_PARTS = (Problem, Referenced, Evolving, Featured, Traced, Knowing, Layered, Reduced, Weak)
+_ROLES = [n for part in _PARTS for n in (*vars(part), *part.__annotations__) if n[0] != "_"]
 
 
 def check(experiment: Experiment) -> None:
@@ -80,6 +81,8 @@ def _check(experiment: Experiment) -> None:
     with experiment.config.precision():
         for points in _POINTS:
             _check_residual(problem, points)
+            if isinstance(problem, Weak):
+                _check_weak(problem, points)
         for lam in (experiment.path.places[0], experiment.path.places[-1]):
             for condition in _called(problem, "conditions", lambda role: role(lam)):  # noqa: B023
                 _check_condition(experiment.answer, condition, lam)
@@ -87,6 +90,49 @@ def _check(experiment: Experiment) -> None:
         _check_whole(experiment)
     if not type(problem).__module__.startswith("hop."):  # those that ship are tested, and take long
         _check_reference(problem, experiment.path.places[0])
+
+
+def _check_weak(problem: Any, points: int) -> None:
+    """The labels and shapes of a weak form, given exactly the derivatives that are declared."""
+    name, n = type(problem).__name__, _FUNCTIONS if problem.inputs else 1
+    values = jax.ShapeDtypeStruct((n, points), jnp.result_type(float))
+    at = jax.ShapeDtypeStruct((problem.domain.dim, 1, points), values.dtype)
+    labels = closure(problem.weak_derivatives)
+    u = dict.fromkeys(labels, _stacked(len(problem.unknowns), values))
+    a, lam = dict.fromkeys(problem.inputs, dict.fromkeys(labels, values)), _lam()
+    try:
+        made = _called(problem, "weak", lambda role: jax.eval_shape(role, u, at, a, lam))
+    except KeyError as error:
+        raise _unread(
+            error,
+            f"{name}.weak reads",
+            f"neither {name}.weak_derivatives nor its inputs name it",
+            u,
+        ) from error
+    one = dict.fromkeys(problem.inputs, np.ones((1, 1)))
+    energy = _called(problem, "energy", lambda role: role(one, Lam(0.0, 1.0)))
+    known = letters(problem)
+    for label in energy:
+        if len(set(label)) > 1 or set(label) - set(known):
+            raise UserError(
+                f"{name}.energy names {label!r}; it takes '' and derivatives along one axis, as "
+                "'x' and 'yy'"
+            )
+    for label, shape in ((k, v.shape) for k, v in made.items()):
+        for letter in label:
+            most = max(other.count(letter) for other in energy)
+            periodic = letter in problem.domain.periodic
+            if letter not in known or (label.count(letter) > most and not periodic):
+                raise UserError(
+                    f"{name}.weak names the derivative {label!r} of the test functions, which "
+                    f"{name}.energy must name as well, as {letter * label.count(letter)!r}: so "
+                    "often do they vanish at the ends"
+                )
+        if shape[-1:] != (points,) or shape[-2:-1] not in ((n,), (1,)) or len(shape) > 3:
+            raise UserError(
+                f"{name}.weak gives shape {shape} for {label!r} and must give (n, q) = "
+                f"{values.shape}, or one of these for each equation"
+            )
 
 
 def _check_derivatives(problem: Problem) -> None:

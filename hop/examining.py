@@ -18,10 +18,23 @@ from hop.ansatz import Ansatz, Functions, columns
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space
 from hop.errors import RunError, UserError
 from hop.homotopy.slow_mode import serves
+from hop.homotopy.terms import Stage, View
+from hop.homotopy.terms.weak import WeakResidual
 from hop.laws import Law
 from hop.laws.samples import Samples, behind
+from hop.networks.deeponet import DeepONet
 from hop.networks.mlp import MLP
-from hop.problem import Condition, Lam, Problem, Referenced, Traced, layers_of, letters, reference
+from hop.problem import (
+    Condition,
+    Lam,
+    Problem,
+    Referenced,
+    Traced,
+    Weak,
+    layers_of,
+    letters,
+    reference,
+)
 from hop.references.chebyshev import Solution, differentiation_matrix, lobatto
 
 _FUNCTIONS = 2
@@ -29,6 +42,7 @@ _ON_FACE = 8  # points of every face where the lift is tried
 # Along each axis, where the reference is differentiated. They are none that a reference is likely
 # to be solved on: there it makes its own equation vanish, whatever its error between the nodes.
 _NODES = {1: (37, 67), 2: (13, 23)}
+_TESTS = 20  # functions along each axis that a weak form is tried against
 _SAMPLES = 200
 _SOLVED = 0.05  # of the terms of H, that may be left of it at the reference
 _UNRESOLVED = 0.01  # of a typical sample, that may go untold
@@ -57,6 +71,8 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
     yield Finding("shapes", f"{unknowns} with the derivatives {read}: all parts fit each other")
     yield from glance(problem, lam)
     yield from _solved(problem, lam)
+    if isinstance(problem, Weak):
+        yield weak_form(problem)
     for name, law in problem.inputs.items():
         yield from _sampled(name, law)
     if serves(problem):
@@ -239,6 +255,28 @@ def _solved(problem: Problem, lam: Lam) -> Iterator[Finding]:
                 f"{rows:.0e}, of terms of size {size:.0e}",
                 doubt=True,
             )
+
+
+def weak_form(problem: Any) -> Finding:
+    """Whether the weak form is the residual, tested against some functions, of a network."""
+    tests, lam = WeakResidual(tests=(_TESTS,) * problem.domain.dim), Lam(0.25, 0.5)
+    network = DeepONet() if problem.inputs else MLP()
+    ansatz = Ansatz(problem, network)
+    with ambient.on_cpu():
+        fields = checking.sampled(problem, _FUNCTIONS)
+        inputs = ansatz.inputs({k: problem.inputs[k].values(f) for k, f in fields.items()})
+        stage, params = Stage(0, lam, lam, 0), ansatz.init(ambient.key(0))
+        points = tests.points(ansatz, inputs, stage)
+        view = View(ansatz, params, params, inputs, points, stage)
+        weak = np.asarray(tests.together(tests.rows(view), view))
+        u, a = ansatz.jet(params, inputs, points.x, lam), ansatz.input_jet(inputs, points.x, lam)
+        strong = problem.residual(u, columns(points.x), a, lam)
+        off = np.linalg.norm(weak - np.asarray(tests.together({"": strong}, view)))
+    share = off / np.linalg.norm(weak)
+    text = f"weak and residual, tested against {_TESTS} functions an axis, differ by {share:.0e}"
+    if share > _SOLVED:
+        text += "; integrate by parts again, and look at the signs"
+    return Finding("weak form", text, doubt=bool(share > _SOLVED))
 
 
 def _off_the_lift(problem: Problem, lam: Lam) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.1.
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +45,7 @@ class AllenCahn1D(Dirichlet):
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx")
+    weak_derivatives: ClassVar[tuple[str, ...]] = ("", "x")
 
     def __post_init__(self):
         super().__post_init__()
@@ -60,6 +61,12 @@ class AllenCahn1D(Dirichlet):
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return lam.eps**2 * u["xx"] + u[""] - u[""] ** 3
+
+    def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
+        return {"": u[""] - u[""] ** 3, "x": -(lam.eps**2) * u["x"]}
+
+    def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
+        return {"": 1.0, "x": lam.eps**2}
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         (x,) = x

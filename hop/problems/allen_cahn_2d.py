@@ -15,7 +15,7 @@ Source: Chen, Yang, Xiang, Hao, arXiv 2502.00488, section 4.2.
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -50,10 +50,19 @@ class AllenCahn2D(Dirichlet):
 
     domain: ClassVar[Box] = Box((-1.0, -1.0), (1.0, 1.0))
     derivatives: ClassVar[tuple[str, ...]] = ("", "xx", "yy")
+    weak_derivatives: ClassVar[tuple[str, ...]] = ("", "x", "y")
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         steady = -(lam.eps**2) * (u["xx"] + u["yy"]) + u[""] ** 3 - u[""]
         return (1 - lam.s) * steady + lam.s * (u[""] - self.initial(x, {}))
+
+    def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
+        flux = (1 - lam.s) * lam.eps**2
+        value = (1 - lam.s) * (u[""] ** 3 - u[""]) + lam.s * (u[""] - self.initial(x, {}))
+        return {"": value, "x": flux * u["x"], "y": flux * u["y"]}
+
+    def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
+        return {"": 1.0, "x": lam.eps**2, "y": lam.eps**2}
 
     def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
         return -jnp.sin(math.pi * x[0]) * jnp.sin(math.pi * x[1])

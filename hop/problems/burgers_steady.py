@@ -71,7 +71,7 @@ class BurgersSteady(Dirichlet):
         value = lam.s * (u[""] - a["u0"][""]) - (1 - lam.s) * source
         return {"": value, "x": (1 - lam.s) * flux}
 
-    def energy(self, a: Mapping[str, Array], lam: Lam) -> Mapping[str, Any]:
+    def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
         return {"": 1.0, "x": lam.eps}
 
     def initial(self, x: Array, a: Mapping[str, Array]) -> Array:

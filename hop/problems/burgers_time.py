@@ -11,7 +11,7 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -42,6 +42,7 @@ class BurgersTime(Problem):
 
     domain: ClassVar[Box] = Box((0.0, 0.0), (1.0, 1.0), periodic=("x",))
     derivatives: ClassVar[tuple[str, ...]] = ("", "x", "t", "xx")
+    weak_derivatives: ClassVar[tuple[str, ...]] = ("", "x", "t")
     inputs: ClassVar[Mapping[str, Law]] = {"u0": NAMED["periodic"]}
 
     def __post_init__(self):
@@ -49,6 +50,12 @@ class BurgersTime(Problem):
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return u["t"] + u[""] * u["x"] - lam.eps * u["xx"]
+
+    def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
+        return {"": u["t"], "x": lam.eps * u["x"] - u[""] ** 2 / 2}
+
+    def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
+        return {"": 1.0, "x": lam.eps}
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         _, t = x

@@ -50,10 +50,17 @@ class ConvectionDiffusion(Problem):
 
     domain: ClassVar[Box] = _BOX
     derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx")
+    weak_derivatives: ClassVar[tuple[str, ...]] = ("", "x")
     inputs: ClassVar[Mapping[str, Law]] = {"f": GaussianField(_BOX, ends="free", length=0.2)}
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return -lam.eps * u["xx"] + u["x"] - a["f"][""]
+
+    def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
+        return {"": -a["f"][""], "x": lam.eps * u["x"] - u[""]}
+
+    def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
+        return {"": 1.0, "x": lam.eps}
 
     def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
         F, end = _integral(fields["f"], x[:, 0]), _integral(fields["f"], jnp.ones(1, x.dtype))

@@ -114,7 +114,7 @@ def _newton(
     for _ in range(_STEPS):
         jet = {k: np.asarray(lifted[k]) + grid.values(z, k) for k in labels}
         c, slopes = _linearised(problem, jet, x, inputs, lam)
-        rows = sum(grid.rows(value[0], label) for label, value in c.items())
+        rows = sum(grid.rows(np.asarray(value[0]), label) for label, value in c.items())
         matrix = np.zeros((grid.size, grid.size))
         for label, jets in slopes.items():
             for other, slope in jets.items():

@@ -75,10 +75,12 @@ class WeakResidual(Term):
         total = sum(parts[1:], parts[0])
         a = view.ansatz.input_jet(view.inputs, view.x[:1], view.lam, ())
         energy = problem.energy({name: jet[""] for name, jet in a.items()}, view.lam)
-        squares = jnp.zeros((), total.dtype)
+        squares = jnp.zeros((1, 1), total.dtype)
         for label, w in energy.items():
-            squares = squares + jnp.asarray(w) * jnp.asarray(_square(bases, names, label))
-        return view.weighed(total * jnp.sqrt(math.prod(self.tests) / squares).astype(total.dtype))
+            square = jnp.asarray(_square(bases, names, label), total.dtype)
+            squares = squares + jnp.asarray(w, total.dtype).reshape(-1, 1) * square[None, :]
+        scale = jnp.sqrt(math.prod(self.tests) / squares)
+        return view.weighed(total * (scale if total.ndim == 2 else scale[None]))
 
     def check(self, experiment: Any) -> None:
         problem: Problem = experiment.problem
