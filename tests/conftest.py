@@ -25,6 +25,7 @@ from jaxtyping import install_import_hook
 install_import_hook(["hop", "reproduce"], "typecheck.check")
 
 import dataclasses
+import functools
 import gc
 import importlib.metadata
 import subprocess
@@ -68,6 +69,27 @@ def data_dir(tmp_path_factory, worker_id) -> str:
         folder = Path(os.environ["HOP_TEST_DATA"])
     folder.mkdir(exist_ok=True)
     return str(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once(data_dir):
+    """That folder's datasets are read once a process: most of a short training is reading them."""
+    from hop import datasets
+
+    read = datasets.load
+
+    @functools.cache
+    def whole(law, split):
+        return read(law, split, data_dir)
+
+    def load(law, split, folder="", count=None):
+        if folder != data_dir or not datasets.is_built(law, folder):
+            return read(law, split, folder, count)
+        return {key: array[:count] for key, array in whole(law, split).items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load", load)
+        yield
 
 
 # A config file of a few seconds, for processes of their own.
