@@ -210,7 +210,7 @@ def test_two_processes_and_the_end_of_one(launched):
     time.sleep(0.2)  # between two saves: within one, the other waits for the heartbeats to cease
     two.kill()
     code, said = end(one, 200)
-    assert code == 1
+    assert code == 1, said
     # Its next sum fails, or the checkpoint that it was writing.
     assert re.search(
         "hop: error: (the devices' runtime failed|a checkpoint could not).*go(es)? on", said
@@ -335,7 +335,7 @@ def test_a_hang_is_ended_by_the_watchdog(tmp_path, data_dir):
     began = time.monotonic()
     code, said = end(one)
     two.kill()
-    assert code == 1
+    assert code == 1, said
     assert time.monotonic() - began < 30
     assert "Timeout (0:00:15)!" in said  # and the stacks of all threads
     assert re.search(r"hop/training/loop.py\", line \d+ in walk", said)
