@@ -166,11 +166,11 @@ def test_a_full_disk_is_named_and_loses_nothing(tiny, tmp_path, listener, whole)
 
 @pytest.fixture(scope="module")
 def launched(data_dir, tmp_path_factory):
-    """A job of two processes with two devices each, which nothing disturbs, and what it says."""
+    """A job of two processes that nothing disturbs, and what it says."""
     job = Job(tmp_path_factory.mktemp("job"), data_dir, 120)
     # Deterministic Adam: Muon's orthogonalisation amplifies the rounding of reordered sums.
     done = subprocess.run(
-        [ROOT / "launch/local.sh", "--devices", "2", "--processes", "2", "--", ADAM,
+        [ROOT / "launch/local.sh", "--devices", "1", "--processes", "2", "--", ADAM,
          f"--config={job.config}", f"--config.train.steps={job.steps}", f"--data_dir={data_dir}",
          f"--workdir={job.folder / 'whole'}"],
         capture_output=True, text=True, timeout=300, env=os.environ | {"XLA_FLAGS": QUICK},
@@ -182,7 +182,7 @@ def launched(data_dir, tmp_path_factory):
 def test_two_processes_train_as_one(launched, tmp_path):
     """Two real processes on the loopback give the losses and the network of one, to rounding."""
     job, said = launched
-    assert "mesh 4 function x 1 point" in said
+    assert "mesh 2 function x 1 point" in said
     config = config_files.read(str(job.config), [f"--config.train.steps={job.steps}", ADAM])
     train(config_lib.with_data_dir(config, job.data_dir), tmp_path / "one", Listener())
     folders = tmp_path / "one", job.folder / "whole"
@@ -196,8 +196,7 @@ def test_two_processes_train_as_one(launched, tmp_path):
 def test_two_processes_and_the_end_of_one(launched):
     """SIGTERM to one ends both with 75; killing one ends the other; then the same to the bit."""
     job, _ = launched
-    devices = {"XLA_FLAGS": f"{QUICK} --xla_force_host_platform_device_count=2"}
-    one, two = job.start("w", 2, ADAM, **devices)
+    one, two = job.start("w", 2, ADAM)
     job.wait_for_a_checkpoint("w")
     two.terminate()
     for process in (one, two):
@@ -205,7 +204,7 @@ def test_two_processes_and_the_end_of_one(launched):
         assert code == 75
         assert re.search("hop: ended by SIGTERM in stage .*a checkpoint is saved", said)
     reached = job.newest("w")
-    one, two = job.start("w", 2, ADAM, "--config.train.save_seconds=1", **devices)
+    one, two = job.start("w", 2, ADAM, "--config.train.save_seconds=1")
     job.wait_for_a_checkpoint("w", reached)  # after the first window, which compiles
     time.sleep(0.2)  # between two saves: within one, the other waits for the heartbeats to cease
     two.kill()
@@ -216,7 +215,7 @@ def test_two_processes_and_the_end_of_one(launched):
         "hop: error: (the devices' runtime failed|a checkpoint could not).*go(es)? on", said
     )
     assert end(two)[0] == -signal.SIGKILL
-    same_networks(job.finish("w", 2, ADAM, **devices), job.folder / "whole")
+    same_networks(job.finish("w", 2, ADAM), job.folder / "whole")
 
 
 def test_an_interrupt_while_compiling_is_no_crash(tmp_path, data_dir, monkeypatch):
@@ -329,7 +328,8 @@ def test_killed_five_times_at_random(tmp_path, data_dir, processes):
 def test_a_hang_is_ended_by_the_watchdog(tmp_path, data_dir):
     """A peer that is stopped hangs the other in its next sum; the watchdog ends that one."""
     job = Job(tmp_path, data_dir, 100_000)
-    one, two = job.start("w", 2, "--watchdog=15")
+    devices = {"XLA_FLAGS": f"{QUICK} --xla_force_host_platform_device_count=2"}
+    one, two = job.start("w", 2, "--watchdog=15", **devices)
     job.wait_for_a_checkpoint("w")
     two.send_signal(signal.SIGSTOP)
     began = time.monotonic()
