@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import QUICK, Listener, tiny_config
-from jobs import ADAM, Job, end, free_port, same_networks
+from jobs import ADAM, SHARED, Job, end, free_port, same_networks
 
 import hop
 from hop import config as config_lib
@@ -173,7 +173,8 @@ def launched(data_dir, tmp_path_factory):
         [ROOT / "launch/local.sh", "--devices", "1", "--processes", "2", "--", ADAM,
          f"--config={job.config}", f"--config.train.steps={job.steps}", f"--data_dir={data_dir}",
          f"--workdir={job.folder / 'whole'}"],
-        capture_output=True, text=True, timeout=300, env=os.environ | {"XLA_FLAGS": QUICK},
+        capture_output=True, text=True, timeout=300,
+        env=os.environ | SHARED | {"XLA_FLAGS": QUICK},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return job, done.stdout
@@ -218,15 +219,14 @@ def test_two_processes_and_the_end_of_one(launched):
     same_networks(job.finish("w", 2, ADAM), job.folder / "whole")
 
 
-def test_an_interrupt_while_compiling_is_no_crash(tmp_path, data_dir, monkeypatch):
+def test_an_interrupt_while_compiling_is_no_crash(tmp_path, data_dir):
     """JAX compiles in a thread that an interrupt does not end, nor must the process wait for it."""
-    monkeypatch.setenv("JAX_LOG_COMPILES", "1")
     # No other test makes this program, and it is not kept: so it is compiled.
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1000")
+    settings = {"JAX_LOG_COMPILES": "1", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1000"}
     job = Job(tmp_path, data_dir, 30)
     # A shell starts what it runs in the background with the signal ignored, down to its children.
     ours = signal.signal(signal.SIGINT, signal.default_int_handler)
-    (process,) = job.start("w", 1, "--config.path.eps=(0.5,)", ADAM)
+    (process,) = job.start("w", 1, "--config.path.eps=(0.5,)", ADAM, **settings)
     signal.signal(signal.SIGINT, ours)
     assert any(b"to MLIR module conversion jit(_dispatch)" in line for line in process.stderr)
     time.sleep(0.3)
