@@ -123,12 +123,10 @@ def test_a_model_axis_splits_parameters_and_state(optimizer, tiny, tmp_path, lis
     config = tiny(solver__optimizer=optimizer, train__dispatch=3)
     datasets.build(NAMED["unit"], config.data.data_dir)
     reference, _ = losses_of(config, 1, 1, 1, windows=1)
-    for mesh in ((8, 1, 1, 8), (8, 2, 2, 2)):
-        devices, function, point, model = mesh
-        seen, state = losses_of(config, devices, function, point, windows=1, model=model)
-        np.testing.assert_allclose(seen, reference, rtol=2e-4)
-        mine, whole = bytes_of(state)
-        assert mine < 1.05 * whole / model  # all but scalars
+    seen, state = losses_of(config, 8, 2, 2, windows=1, model=2)
+    np.testing.assert_allclose(seen, reference, rtol=2e-4)
+    mine, whole = bytes_of(state)
+    assert mine < 1.05 * whole / 2  # all but scalars
     # A checkpoint of it is that of any other mesh.
     few = {"path__eps": (0.5,), "train__steps": 9, "train__dispatch": 3, "solver__warmup": 3}
     config = tiny(mesh__function=2, mesh__model=4, solver__optimizer=optimizer, **few, **SAVING)
