@@ -130,7 +130,7 @@ def config(**more):
     skin = config_lib.experiment(problem="convection_diffusion", network="deeponet")
     skin.network.update(branch=(8,), trunk=(8, 8), rank=6)
     skin.ansatz.eps, skin.path.eps, skin.strategy.tangent = (0.1, 1.0), (0.5, 0.1), 0.0
-    skin.train.update(steps=6, dispatch=3, functions=4, points=16, validation=2, sampler="layered")
+    skin.train.update(steps=6, dispatch=3, functions=8, points=16, validation=2, sampler="layered")
     skin.data.fresh = True
     for key, value in more.items():
         group, field = key.split("__")
