@@ -8,6 +8,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"  # nobody reads where an operation was written
 # And what they compile runs for moments: it is not worth optimising.
 QUICK = (
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
@@ -25,6 +26,7 @@ from jaxtyping import install_import_hook
 install_import_hook(["hop", "reproduce"], "typecheck.check")
 
 import dataclasses
+import functools
 import gc
 import importlib.metadata
 import subprocess
@@ -68,6 +70,27 @@ def data_dir(tmp_path_factory, worker_id) -> str:
         folder = Path(os.environ["HOP_TEST_DATA"])
     folder.mkdir(exist_ok=True)
     return str(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once(data_dir):
+    """That folder's datasets are read once a process: most of a short training is reading them."""
+    from hop import datasets
+
+    read = datasets.load
+
+    @functools.cache
+    def whole(law, split):
+        return read(law, split, data_dir)
+
+    def load(law, split, folder="", count=None):
+        if folder != data_dir or not datasets.is_built(law, folder):
+            return read(law, split, folder, count)
+        return {key: array[:count] for key, array in whole(law, split).items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load", load)
+        yield
 
 
 # A config file of a few seconds, for processes of their own.

@@ -27,7 +27,7 @@ def partial(f, axis):
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(LABELS)
 def test_jet_of_a_network_is_nested_grad(labels):
     with jax.enable_x64(True):
@@ -45,7 +45,7 @@ def test_jet_of_a_network_is_nested_grad(labels):
             np.testing.assert_allclose(value[0, 0], expected, rtol=1e-9, atol=1e-11)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(LABELS)
 def test_push_is_the_jet_of_the_composition(labels):
     with jax.enable_x64(True):

@@ -49,12 +49,17 @@ EXAMPLES = Path(hop.__file__).parents[1] / "examples"
 def operator(problem, network=SMALL, span=SPAN):
     """An untrained one of the whole range, in float64."""
     ansatz = Ansatz(problem, network, 2, span)
-    return Operator(ansatz, jax.device_get(ansatz.init(jax.random.key(0))), Lam(0.0, span[0]))
+    params = jax.jit(ansatz.init)(jax.random.key(0))
+    return Operator(ansatz, jax.device_get(params), Lam(0.0, span[0]))
 
 
 def given(problem, n=3):
-    laws = enumerate(problem.inputs.items())
-    return {k: np.asarray(law.values(law.sample(jax.random.key(i), n))) for i, (k, law) in laws}
+    @jax.jit
+    def values():
+        laws = enumerate(problem.inputs.items())
+        return {k: law.values(law.sample(jax.random.key(i), n)) for i, (k, law) in laws}
+
+    return jax.device_get(values())
 
 
 @pytest.mark.parametrize(
@@ -71,12 +76,11 @@ def test_every_point_has_the_equation_of_its_own_eps(float64, problem, network):
     op, q = operator(problem, network), 3
     x = jnp.asarray(np.random.default_rng(0).random((q, problem.domain.dim)))
     eps = jnp.asarray([1.0, 0.05, 1e-3])
-    inputs = op.ansatz.inputs(jax.tree.map(jnp.asarray, given(problem)))
+    inputs = jax.jit(op.ansatz.inputs)(given(problem))
     for of in (op.ansatz.residual, lambda *all: op.ansatz.jet(*all)[""]):
-        together = of(op.params, inputs, x, Lam(jnp.float64(0), eps[None]))
-        alone = [
-            of(op.params, inputs, x, Lam(jnp.float64(0), e))[..., i] for i, e in enumerate(eps)
-        ]
+        at = jax.jit(lambda eps, of=of: of(op.params, inputs, x, Lam(jnp.float64(0), eps)))
+        together = at(eps[None])
+        alone = [at(e)[..., i] for i, e in enumerate(eps)]
         np.testing.assert_allclose(together, np.stack(alone, axis=-1), rtol=1e-9, atol=1e-11)
 
 
@@ -126,7 +130,7 @@ def config(**more):
     skin = config_lib.experiment(problem="convection_diffusion", network="deeponet")
     skin.network.update(branch=(8,), trunk=(8, 8), rank=6)
     skin.ansatz.eps, skin.path.eps, skin.strategy.tangent = (0.1, 1.0), (0.5, 0.1), 0.0
-    skin.train.update(steps=6, dispatch=3, functions=4, points=16, validation=2, sampler="layered")
+    skin.train.update(steps=6, dispatch=3, functions=8, points=16, validation=2, sampler="layered")
     skin.data.fresh = True
     for key, value in more.items():
         group, field = key.split("__")
@@ -302,24 +306,28 @@ def test_what_needs_one_eps_a_stage_is_refused(more, said):
 def test_conditions_are_asked_for_along_the_range(float64):
     """At each ε they are those of this ε alone."""
     op = operator(BurgersTime(conditions_by="loss"))
-    inputs = op.ansatz.inputs(jax.tree.map(jnp.asarray, given(op.ansatz.problem)))
+    inputs = jax.jit(op.ansatz.inputs)(given(op.ansatz.problem))
     one, term = jnp.float64(1), Condition()
 
     def rows(ansatz, low):
         lam = Lam(jnp.float64(0), jnp.float64(low))
         stage = Stage(jnp.int32(0), lam, lam, one)
         view = View(ansatz, op.params, op.params, inputs, term.points(ansatz, inputs, stage), stage)
-        return np.asarray(term.together(term.rows(view), view))
+        return term.together(term.rows(view), view)
 
-    whole = rows(op.ansatz, SPAN[0])
+    whole = jax.jit(lambda: rows(op.ansatz, SPAN[0]))()
     m = op.ansatz.problem.inputs["u0"].width
     assert whole.shape == (3, 16 * m)
     ends = (whole[:, :m], whole[:, -m:])
     points = jnp.asarray(np.stack([op.sensors, 0 * op.sensors], axis=1))
-    u0 = op.ansatz.input_jet(inputs, points, op.lam, ())["u0"][""]
+
+    @jax.jit
+    def missing(eps):
+        u0 = op.ansatz.input_jet(inputs, points, op.lam, ())["u0"][""]
+        return op.ansatz.jet(op.params, inputs, points, Lam(0.0, eps), ())[""] - u0
+
     for found, eps in zip(ends, SPAN, strict=True):
-        u = op.ansatz.jet(op.params, inputs, points, Lam(0.0, jnp.float64(eps)), ())[""]
-        np.testing.assert_allclose(found, u - u0, atol=1e-12)
+        np.testing.assert_allclose(found, missing(eps), atol=1e-12)
 
 
 def closed_form(problem, c, x, eps):
@@ -362,17 +370,24 @@ def test_the_reduced_residual_is_that_of_u(float64, problem):
     """Of convection–diffusion it is the integral of that, over √g."""
     op = operator(problem)
     x = jnp.linspace(0.02, 0.98, 9)[:, None]
-    inputs = op.ansatz.inputs(jax.tree.map(jnp.asarray, given(problem)))
+    inputs = jax.jit(op.ansatz.inputs)(given(problem))
     lam = Lam(jnp.float64(0), jnp.float64(0.2))
-    u, a = op.ansatz.jet(op.params, inputs, x, lam), op.ansatz.input_jet(inputs, x, lam)
-    h = problem.residual(u, x.T[:, None, :], a, lam)
-    reduced = lambda x: op.ansatz.residual(op.params, inputs, x, lam)  # noqa: E731
-    found = reduced(x)
+
+    @jax.jit
+    def everything():
+        u, a = op.ansatz.jet(op.params, inputs, x, lam), op.ansatz.input_jet(inputs, x, lam)
+        h = problem.residual(u, x.T[:, None, :], a, lam)
+        found, slope = jax.jvp(
+            lambda x: op.ansatz.residual(op.params, inputs, x, lam), (x,), (jnp.ones_like(x),)
+        )
+        ends = op.ansatz.jet(op.params, inputs, jnp.asarray([[0.0], [1.0]]), lam, ())[""]
+        return h, found, slope, ends
+
+    h, found, slope, ends = everything()
     if isinstance(problem, ConvectionDiffusion):
         g = 10 * 0.2 / (1 + 10 * 0.2)
-        found = np.sqrt(g) * jax.jvp(reduced, (x,), (jnp.ones_like(x),))[1]
+        found = np.sqrt(g) * slope
     np.testing.assert_allclose(found, h, atol=1e-9)
-    ends = op.ansatz.jet(op.params, inputs, jnp.asarray([[0.0], [1.0]]), lam, ())[""]
     np.testing.assert_allclose(ends, 0, atol=1e-12)
 
 

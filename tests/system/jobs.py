@@ -14,6 +14,8 @@ from conftest import QUICK, TINY
 import hop
 
 ADAM = "--config.solver.optimizer=adam"
+# These processes compile the same programs, small ones too.
+SHARED = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
 
 
 def same_networks(one, two, stages=2):
@@ -45,7 +47,7 @@ class Job:
         reader, writer = os.pipe()
         os.close(reader)
         for k in range(processes):
-            env = os.environ | {"XLA_FLAGS": QUICK, "JAX_PLATFORMS": "cpu"} | settings
+            env = os.environ | {"XLA_FLAGS": QUICK, "JAX_PLATFORMS": "cpu"} | SHARED | settings
             if processes > 1:
                 env |= {"HOP_COORDINATOR": f"127.0.0.1:{port}", "HOP_PROCESSES": str(processes)}
                 env |= {"HOP_PROCESS_ID": str(k)}

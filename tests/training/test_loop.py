@@ -31,7 +31,6 @@ def test_float64_on_a_tpu_is_told(tiny_mlp, tmp_path, listener, monkeypatch):
         tiny_mlp(train__precision="float64", train__compute="bfloat16")
 
 
-@pytest.mark.devices
 def test_interrupted_training_resumes_to_the_bit(tiny, tmp_path, listener):
     config = tiny(strategy__tangent=0.5, **SAVING)
     whole = train(tiny(strategy__tangent=0.5), tmp_path / "whole", listener())
