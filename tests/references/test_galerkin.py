@@ -62,3 +62,15 @@ def test_derivatives_are_those_of_the_solution(label):
     inner = 0.1 + 0.8 * GRID
     difference = (solution(inner + step, label[:-1]) - solution(inner - step, label[:-1])) / (2 * h)
     np.testing.assert_allclose(solution(inner, label), difference, rtol=1e-4, atol=1e-6)
+
+
+def test_unit_lid_has_the_published_extrema():
+    """Re = 1,000, velocities on the centre lines, by Botella and Peyret (1998)."""
+    solution = Cavity(lid="unit").solution({}, Lam(0.0, 1e-3), 24)
+    middle = np.full(401, 0.5)
+    y, x = np.linspace(0.12, 0.22, 401), np.linspace(0.1, 0.95, 401)
+    u = solution(np.stack([middle, y], axis=1), "y")[0]
+    v = -solution(np.stack([x, middle], axis=1), "x")[0]
+    np.testing.assert_allclose(
+        [u.min(), v.max(), v.min()], [-0.3885698, 0.3769447, -0.5270771], atol=3e-4
+    )
