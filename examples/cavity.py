@@ -109,19 +109,20 @@ def picture(op: hop.Operator, target: Path) -> None:
 HEAD = """\
 # Flow in a cavity
 
-`python examples/cavity.py` trains what it does not find and writes this page. Steady Navier–Stokes in
-the unit square, the lid y = 1 moving at U(x), in the stream function ψ (`hop/problems/cavity.py`), by
-the weak residual. Errors are relative L2 errors of the velocity (ψ_y, −ψ_x) against a Galerkin–Newton
-reference. The random lids are 16 x²(1 − x)² e^g with a Gaussian field g of length 0.3 and standard
-deviation 0.3.
+`python examples/cavity.py` trains what it does not find and writes this page. Steady Navier–Stokes
+in the unit square, the lid y = 1 moving at U(x), in the stream function ψ
+(`hop/problems/cavity.py`), by the weak residual. Errors are relative L2 errors of the velocity
+(ψ_y, −ψ_x) against a Galerkin–Newton reference. The random lids are 16 x²(1 − x)² e^g with a
+Gaussian field g of length 0.3 and standard deviation 0.3. The seconds are those of training, on a
+machine that was shared with other jobs.
 
 ![Streamlines and vorticity of the operator for three lids](cavity.png)"""
 REFERENCE = """\
 ## The reference
 
-By n² polynomials that vanish at the walls with their derivatives, and for U = 1 the Stokes flow of the
-corners. Extrema of the velocity on the centre lines at Re = 1,000, beside those of Botella and Peyret,
-*Computers & Fluids* 27 (1998):"""
+By n² polynomials that vanish at the walls with their derivatives, and for U = 1 the Stokes flow of
+the corners. Extrema of the velocity on the centre lines at Re = 1,000, beside those of Botella and
+Peyret, *Computers & Fluids* 27 (1998):"""
 
 
 if __name__ == "__main__":
