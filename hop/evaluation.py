@@ -121,7 +121,7 @@ class Judge:
         rows = [{**self.scores(at), "l2re_at": at.eps} for at in some_of(operator)]
         known = [row for row in rows if row["l2re"] is not None]
         key = "l2re" if known else "loss"
-        worst = max(known or rows, key=lambda row: row[key])
+        worst: Any = max(known or rows, key=lambda row: row[key] or 0.0)
         return worst | {"loss": float(np.max([row["loss"] for row in rows]))}
 
     def errors(self, operator: Operator) -> np.ndarray:
@@ -306,9 +306,9 @@ def info(source: str, **own: Any) -> dict[str, Any]:
     }
 
 
-def _tested(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+def _tested(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The scores of a published stage; of a range those of the ε with the largest error."""
-    test = metadata.get("test", {})
+    test = dict(metadata.get("test", {}))
     known = [row for row in test.get("at", ()) if row["l2re"] is not None]
     if not known:
         return test
