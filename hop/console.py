@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,7 +13,7 @@ from rich.table import Table
 _QUIET_SECONDS = 10  # between lines where there is no terminal to redraw
 
 
-def _plain(soft_wrap: bool = True, file: TextIO | None = None) -> RichConsole:
+def _plain(soft_wrap: bool = True, file: Any = None) -> RichConsole:
     """A console to which paths and names are plain text, whatever brackets and colons they hold."""
     return RichConsole(
         file=file or sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap
@@ -27,7 +27,7 @@ class Console:
     speaks, by default standard output.
     """
 
-    def __init__(self, speaks: bool = True, file: TextIO | None = None):
+    def __init__(self, speaks: bool = True, file: Any = None):
         self._speaks = speaks
         self._console = _plain(file=file)
         self._live = self._console.is_terminal

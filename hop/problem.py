@@ -244,7 +244,7 @@ def failing(what: str, error: Exception) -> UserError:
     said, remedy = " ".join(str(error).split())[:160], ""
     if isinstance(error, jax.errors.JAXTypeError):
         remedy = "u, x and lam are traced: use jax.numpy, and jnp.where for if"
-    elif "'dict'" in said:
+    elif isinstance(error, TypeError) and "'dict'" in said:
         remedy = 'u and an input are dicts of derivatives: write u[""], and a["f"][""] for f'
     elif isinstance(error, TypeError) and re.search(r"'(Series|Constant)' .*subscript", said):
         remedy = 'an input of a reference is a function: call it, a["f"](x), (n, q)'

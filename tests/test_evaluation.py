@@ -83,7 +83,8 @@ def test_references_in_blocks_are_those_of_all_functions():
             return np.asarray(a["f"](x))
 
     problem, heard = Mine(), []
-    field = problem.inputs["f"].sample(jax.random.key(0), 50)
+    law = problem.inputs["f"]
+    field = law.field(np.float64(law.sample(jax.random.key(0), 50).coefficients))
 
     def counting(what):
         return lambda done, total: heard.append((what, done, total))
