@@ -358,6 +358,8 @@ def _data_import(argv: list[str]) -> None:
     doubts = _said(examining.imported(law))
     path, there = datasets.keep(law, name, values["data_dir"])
     print(f"{_to_look_at(doubts)}{name} is {'already there' if there else 'imported'}: {path}")
+    if doubts:
+        print("it is kept all the same; to import other functions by this name, delete that file")
 
 
 def _said(findings: Iterable[Any]) -> int:

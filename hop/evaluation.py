@@ -285,22 +285,27 @@ def info(source: str, **own: Any) -> dict[str, Any]:
     digest and weight of the labels; both are empty where there are none.
 
     The scores of a workdir's stages are those of training, a published model's those of its card.
-    `own` are objects of your own, as in `hop.load`.
+    `own` are objects of your own, as in `hop.load`; without them "parameters" are unknown.
     """
     store = Store.find(source)
-    experiment = stored_experiment(store, **own)
-    config, ansatz, labels = experiment.config, experiment.ansatz, experiment.config.labels
-    stages = store.stages()
-    noted = stages[-1].metadata
+    stages, config = store.stages(), config_lib.stored(store.config())
+    noted, labels = stages[-1].metadata, config.labels
+    config_lib.check_classes(own, noted)
     classes = config_lib.classes(noted)
+    parameters = "unknown without the problem and network of one's own"
+    absent = {k for k in config_lib.needed(noted) if "name" not in getattr(config, k)}
+    if all(own.get(kind) is not None for kind in absent):
+        made = stored_experiment(store, **own)
+        classes["problem"] = type(made.problem).__name__
+        parameters = f"{size(jax.eval_shape(made.ansatz.init, ambient.key(0))):,}"
     return {
         "source": str(store.root),
-        "problem": named({"name": type(ansatz.problem).__name__, **config.problem}),
+        "problem": named({"name": classes["problem"], **config.problem}),
         "network": named({"name": classes.get("network"), **config.network}),
         "strategy": named({"name": classes.get("strategy"), **config.strategy}),
         "samples": ", ".join(f"{name}={word}" for name, word in config.data.samples.items()),
         "labels": f"{labels.digest}, weight {labels.weight:g}" if labels.digest else "",
-        "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
+        "parameters": parameters,
         "made with": ", ".join(f"{name} {version}" for name, version in noted["versions"].items()),
         "stages": [info.record | _tested(info.metadata) | {"span": info.span} for info in stages],
     }

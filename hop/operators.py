@@ -538,7 +538,7 @@ def stored_experiment(store: Store, data_dir: str = "", **own: Any) -> config_li
     config_lib.check_classes(own, noted)
     for kind, name in config_lib.needed(noted).items():
         if "name" not in getattr(config, kind) and own.get(kind) is None:
-            how = f"give that object in Python, as {kind}= of hop.load"
+            how = f"give that object in Python, as {kind}= of hop.load or hop.evaluation.evaluate"
             if kind == "problem":
                 how = "give it as --problem=FILE.py, in Python as problem="
             raise UserError(f"{store.root} was trained with a {kind} of one's own, {name}; {how}")
