@@ -119,7 +119,7 @@ class Judge:
         if operator.span is None:
             return self.scores(operator)
         rows = [{**self.scores(at), "l2re_at": at.eps} for at in some_of(operator)]
-        known = [row for row in rows if row["l2re"] is not None]
+        known = [row for row in rows if row.get("l2re") is not None]
         key = "l2re" if known else "loss"
         worst: Any = max(known or rows, key=lambda row: row[key] or 0.0)
         return worst | {"loss": float(np.max([row["loss"] for row in rows]))}

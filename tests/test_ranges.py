@@ -196,7 +196,9 @@ def test_a_stage_of_a_range_has_the_worst_score_of_some_of_its_eps(workdir, caps
     records = [info.record for info in Store(workdir).stages()]
     assert [record["l2re_at"] in (record["eps"], 1.0) for record in records] == [True, True]
     console = Console()
-    console._where = "stage 0"
+    made = config_lib.build(config())
+    console.start(made, made.layout(), 0, False)
+    console.stage(0, HERE)
     console.stage_end({**found, "step": 4, "seconds": 1.0})
     assert "L2RE 1.0e+00 at eps=1 (worst function 2.0e+00)" in capsys.readouterr().out
 
@@ -273,7 +275,7 @@ def test_a_picture_of_a_range_shows_its_last_stage_at_some_eps(workdir, tmp_path
     panel, _ = found
     names = [text.get_text() for text in panel.get_legend().get_texts()]
     assert names == ["ε = 1", "ε = 0.1", "reference"]
-    assert panel.get_title() == "Convection Diffusion: one f, solutions at some ε"
+    assert panel.get_title() == "ConvectionDiffusion: one f, solutions at some ε"
 
 
 def test_the_gauge_is_that_of_the_eps(float64):

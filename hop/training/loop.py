@@ -121,8 +121,7 @@ class _Run:
         self.program = Program(experiment, self.layout)
         self.fronts = Fronts(self.program, self._solve, self._correct, self.reporter.message)
         self.feed, self.criterion = feeds.feed(experiment, self.layout), Criterion.of(experiment)
-        counted = (_judged(experiment), self.reporter.counting)
-        self.judge = Judge.of(experiment, "validation", *counted)
+        self.judge = Judge.of(experiment, "validation", _judged(experiment), self.reporter.counting)
         if self.labels is not None:
             self.labels = self.labels.put(self.layout)
         self.taken = 0  # steps of all stages, failed tries included
