@@ -35,6 +35,7 @@ from hop.problem import (
     failing,
     letters,
     reference,
+    unnamed,
 )
 
 _FUNCTIONS = 5  # a count that no system has by chance
@@ -84,7 +85,9 @@ def _check(experiment: Experiment) -> None:
             if isinstance(problem, Weak):
                 _check_weak(problem, points)
         for lam in (experiment.path.places[0], experiment.path.places[-1]):
-            for condition in _called(problem, "conditions", lambda role: role(lam)):  # noqa: B023
+            given = _called(problem, "conditions", lambda role: role(lam))  # noqa: B023
+            _check_tuple(problem, given)
+            for condition in given:
                 _check_condition(experiment.answer, condition, lam)
             _check_layers(problem, lam)
         _check_whole(experiment)
@@ -156,8 +159,11 @@ def _check_derivatives(problem: Problem) -> None:
             )
 
 
-def _check_residual(problem: Problem, points: int) -> None:
-    """The shapes of `lift` and `residual`, given exactly the derivatives that are declared."""
+def _check_residual(problem: Problem, points: int) -> int:
+    """The shapes of `lift` and `residual`, given exactly the derivatives that are declared.
+
+    Returns how many equations there are.
+    """
     name, n = type(problem).__name__, _FUNCTIONS if problem.inputs else 1
     real, lam = jnp.result_type(float), _lam()
     values = jax.ShapeDtypeStruct((n, points), real)
@@ -176,7 +182,11 @@ def _check_residual(problem: Problem, points: int) -> None:
     if isinstance(problem, Traced):
         traces = _called(problem, "traces", lambda method: jax.eval_shape(method, at))
         elsewhere = [_stacked(problem.outputs, (n, trace.shape[-1])) for trace in traces]
-    lifted = _shape(problem, "lift", output, at, a, lam, *elsewhere)
+    try:
+        lifted = _shape(problem, "lift", output, at, a, lam, *elsewhere)
+    except KeyError as error:
+        said = "it gets the values of the inputs alone"
+        raise _unread(error, problem, f"{name}.lift reads", said) from error
     if lifted != unknowns.shape:
         raise UserError(
             f"{name}.lift gives shape {lifted} for a network's output of shape {output.shape}; it "
@@ -188,27 +198,39 @@ def _check_residual(problem: Problem, points: int) -> None:
     try:
         h = _shape(problem, role, jet, at, dict.fromkeys(a, _jet_shapes(problem, values)), lam)
     except KeyError as error:
-        raise _unread(
-            error, f"{name}.{role} reads", f"neither {name}.derivatives nor its inputs name it", jet
-        ) from error
+        said = f"neither {name}.derivatives nor its inputs name it"
+        raise _unread(error, problem, f"{name}.{role} reads", said, jet) from error
     if h[-2:] != values.shape or len(h) > 3:
         raise UserError(
             f"{name}.{role} gives shape {h} for functions and points (n, q) = {values.shape}; it "
             "must give a number for each, or stack one of these for each equation"
         )
-    equations = h[0] if len(h) == 3 else 1
+    equations: int = h[0] if len(h) == 3 else 1
     if problem.weights and len(problem.weights) != equations:
         raise UserError(
             f"{name}.weights holds {len(problem.weights)} numbers for {equations} equations; give "
             "one for each, or () for 1"
         )
+    return equations
 
 
-def _unread(error: KeyError, reads: str, said: str, known: Collection[str]) -> UserError:
+def equations(problem: Problem) -> int:
+    """How many equations the residual of a checked problem gives."""
+    return _check_residual(problem, _POINTS[0])
+
+
+def _unread(
+    error: KeyError, problem: Problem, reads: str, said: str, known: Collection[str] = ()
+) -> UserError:
     """What to say of a derivative, or an input, that is not there."""
-    label = error.args[0]
-    if isinstance(label, str) and (right := spelling(label)) in known:
+    label, coordinates = error.args[0], letters(problem)
+    spelt = {*label} - {GRADIENT, LAPLACIAN} if isinstance(label, str) else {""}
+    if spelt - {*"xyzt"}:
+        return UserError(f"{reads} {label!r}; {unnamed(label, problem.inputs)}")
+    if (right := spelling(label)) in known:
         return UserError(f"{reads} {label!r}; write {right!r}, the letters in the order x, y, z, t")
+    if spelt - {*coordinates, "t"}:
+        return UserError(f"{reads} {label!r}, and the coordinates are {', '.join(coordinates)}")
     return UserError(f"{reads} {label!r}, and {said}; add it there")
 
 
@@ -235,13 +257,24 @@ def _lam() -> Lam:
     return Lam(*(jax.ShapeDtypeStruct((), jnp.result_type(float)),) * 2)
 
 
+def _check_tuple(problem: Problem, given: Any) -> None:
+    """What `conditions` returns is a tuple of conditions."""
+    name = f"{type(problem).__name__}.conditions"
+    if isinstance(given, Condition):  # itself a tuple
+        raise UserError(
+            f"{name} returns one hop.Condition and no tuple of them; add a comma: "
+            "return (hop.Condition(…),)"
+        )
+    for part in given if isinstance(given, tuple | list) else [given]:
+        if not isinstance(part, Condition):
+            raise UserError(f"{name} gives a {type(part).__name__}; give a tuple of hop.Condition")
+
+
 def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
     """Its points, and the shape of its rows."""
     problem = ansatz.problem
     name, dim = f"{type(problem).__name__}.conditions", problem.domain.dim
     n = _FUNCTIONS if problem.inputs else 1
-    if not isinstance(condition, Condition):
-        raise UserError(f"{name} holds {condition!r}; give a tuple of hop.Condition")
     low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
     if not isinstance(condition.points, tuple) or not condition.points:
         raise UserError(f"{name}: points must be a tuple of sets of points, as (wall,)")
@@ -261,12 +294,13 @@ def _check_condition(ansatz: Ansatz, condition: Any, lam: Lam) -> None:
         return condition.rows(tuple(u), a, place)
 
     try:
-        shape = jax.eval_shape(rows).shape
+        shape = _shape_of(jax.eval_shape(rows), f"{name}: rows")
     except UserError:
         raise
     except KeyError as error:
         said = f"the condition's derivatives are {condition.derivatives}"
-        raise _unread(error, f"{name}: rows read", said, closure(condition.derivatives)) from error
+        known = closure(condition.derivatives)
+        raise _unread(error, problem, f"{name}: rows read", said, known) from error
     except Exception as error:
         raise failing(name, error) from error
     if len(shape) not in (2, 3) or shape[-2] != n:
@@ -337,6 +371,13 @@ def sampled(problem: Problem, count: int) -> dict[str, Field]:
 def _shape(problem: Problem, role: str, *shapes: Any) -> tuple[int, ...]:
     """The shape of what a role makes of arrays of these shapes."""
     found = _called(problem, role, lambda method: jax.eval_shape(method, *shapes))
+    return _shape_of(found, f"{type(problem).__name__}.{role}")
+
+
+def _shape_of(found: Any, what: str) -> tuple[int, ...]:
+    """The shape of an array that code of the user's gave."""
+    if isinstance(found, list | tuple):
+        raise UserError(f"{what} gives a {type(found).__name__}; make it an array, jnp.stack([…])")
     return tuple(getattr(found, "shape", ()))
 
 

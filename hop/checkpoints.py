@@ -245,9 +245,15 @@ class Workdir(Store):
             if changed:
                 labelled = any(line.startswith("config.labels") for line in changed)
                 same = "Use those values" + labelled * " and labels, by config.labels.file"
+                longer = (
+                    ". To train a stage for more steps: hop refine "
+                    f"{self.root} --eps=E --workdir=NEW --config.train.steps=N trains it again, "
+                    "from the stage before it"
+                )
+                steps = any(line.startswith("config.train.steps") for line in changed)
                 raise UserError(
                     f"workdir {self.root} was trained with another config: "
-                    f"{'; '.join(changed[:4])}. {same}, or another --workdir"
+                    f"{'; '.join(changed[:4])}. {same}, or another --workdir{longer * steps}"
                 )
         if self.chief:
             files.write(self.root / "config.json", json.dumps(config, indent=2) + "\n")

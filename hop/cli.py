@@ -358,6 +358,8 @@ def _data_import(argv: list[str]) -> None:
     doubts = _said(examining.imported(law))
     path, there = datasets.keep(law, name, values["data_dir"])
     print(f"{_to_look_at(doubts)}{name} is {'already there' if there else 'imported'}: {path}")
+    if doubts:
+        print("it is kept all the same; to import other functions by this name, delete that file")
 
 
 def _said(findings: Iterable[Any]) -> int:
@@ -506,16 +508,22 @@ def _evaluate(argv: list[str]) -> None:
         required=("checkpoint",),
     )
     from hop import evaluation
+    from hop.console import Console, table
 
     _check_backend()
     options = some(values, "functions data_dir eps s stage")
     own = _stored(values, values["checkpoint"])
-    report = evaluation.evaluate(values["checkpoint"], problem=own, **options)
+    with Console(file=sys.stderr) as console:  # standard output is for the table, or the JSON
+
+        def counting(what: str) -> Callable[[int, int], None]:
+            return console.counting(f"{what} (--functions=N takes fewer)")
+
+        report = evaluation.evaluate(
+            values["checkpoint"], problem=own, counting=counting, **options
+        )
     if values["json"]:
         print(json.dumps(report, indent=2))
         return
-    from hop.console import table
-
     table(report)
     picture = files.path(values["checkpoint"]) / "plots" / "path.png"
     if picture.exists():

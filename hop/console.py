@@ -13,22 +13,23 @@ from rich.table import Table
 _QUIET_SECONDS = 10  # between lines where there is no terminal to redraw
 
 
-def _plain(soft_wrap: bool = True) -> RichConsole:
+def _plain(soft_wrap: bool = True, file: Any = None) -> RichConsole:
     """A console to which paths and names are plain text, whatever brackets and colons they hold."""
     return RichConsole(
-        file=sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap
+        file=file or sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap
     )
 
 
 class Console:
     """Draws a run: a live line on a terminal, a plain line now and then elsewhere.
 
-    It is the `Reporter` of `hop.training`. With `speaks` false it says nothing.
+    It is the `Reporter` of `hop.training`. With `speaks` false it says nothing; `file` is where it
+    speaks, by default standard output.
     """
 
-    def __init__(self, speaks: bool = True):
+    def __init__(self, speaks: bool = True, file: Any = None):
         self._speaks = speaks
-        self._console = _plain()
+        self._console = _plain(file=file)
         self._live = self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -77,7 +78,7 @@ class Console:
             if base is None:
                 began, base = now, done
             rate = (done - base) / (now - began) if done > base else math.nan
-            note = "" if math.isnan(rate) else f"{rate:,.0f} a second"
+            note = "" if math.isnan(rate) else _rate(rate)
             if done < total and not math.isnan(rate):
                 note += f", {_duration((total - done) / rate)} left"
             self._progress.update(task, completed=done, total=total, note=note)
@@ -103,12 +104,11 @@ class Console:
         self._limit, self._up_to = experiment.config.train.steps, experiment.ansatz.eps[1:]
         self.message(
             f"{names[0]}, {names[1]} with {size(params):,} parameters, "
-            f"{self._stages} places on the path, mesh {shape} ({jax.default_backend()})"
+            f"{self._stages} place{'s' * (self._stages > 1)} on the path, mesh {shape} "
+            f"({jax.default_backend()})"
         )
         if done:
             self.message("every stage is done; nothing to train")
-        elif stage:
-            self.message(f"going on with stage {stage}")
 
     def stage(self, index: int, lam: Any) -> None:
         up_to = "".join(f" to {eps:g} " for eps in self._up_to)  # where ε is an input
@@ -141,7 +141,9 @@ class Console:
             self._task = None
         error = "L2RE unknown"
         if record["l2re"] is not None:
-            error = f"L2RE {record['l2re']:.1e} (worst {record['l2re_worst']:.1e})"
+            at = f" at eps={record['l2re_at']:g}" if "l2re_at" in record else ""
+            whose = "worst function" if at else "worst"
+            error = f"L2RE {record['l2re']:.1e}{at} ({whose} {record['l2re_worst']:.1e})"
             self._error = f"  L2RE was {record['l2re']:.1e}"
         self.message(
             f"{self._where} loss {record['loss']:.1e}  {error}  "
@@ -200,7 +202,8 @@ def describe(info: Mapping[str, Any]) -> None:
     for row in info["stages"]:
         eps = " – ".join(f"{e:g}" for e in row["span"] or [row["eps"]])
         cells = [str(row["stage"]), f"{row['s']:g}", eps, f"{row['step']:,}"]
-        out.add_row(*cells, f"{row['loss']:.2e}", _error(row.get("l2re")))
+        at = f" at {row['l2re_at']:g}" if row.get("l2re_at") and row.get("l2re") else ""
+        out.add_row(*cells, f"{row['loss']:.2e}", _error(row.get("l2re")) + at)
     console.print(out)
 
 
@@ -211,6 +214,10 @@ def _error(value: float | None) -> str:
 def _printable(text: str) -> str:
     """Without what steers a terminal: the text may come from a stranger's checkpoint."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f} a second" if rate >= 1 else f"{_duration(1 / rate)} each"
 
 
 def _duration(seconds: float) -> str:

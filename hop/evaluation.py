@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import math
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -35,7 +36,16 @@ _POINTS_IN_TIME = 101  # along each axis, as is customary
 _FINE = (1e-3, 2048)  # in time, the ε up to which x has so many points instead
 _QUASI_RANDOM = 2**13
 _ERRORS: dict[str, Any] = {"l2re": np.mean, "l2re_median": np.median, "l2re_worst": np.max}
+_BLOCK = 8  # reference solutions of a problem of one's own, at first
+_SECONDS, _GROWTH = 5, 5  # a block is then to take so long, and is no more times the last one
 _GAUGED = 16  # functions: a gauge costs as much as several Newton steps for each
+
+
+Counting = Callable[[str], Callable[[int, int], None]]  # of what → (done, total)
+
+
+def _unheard(what: str) -> Callable[[int, int], None]:
+    return lambda done, total: None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared and hashed by identity
@@ -47,21 +57,29 @@ class Judge:
       values: sensor values (n, m) of held-out functions, by the name of the input.
       fields: the same functions by their coefficients.
       tests: of a weak residual, which is then the loss; () for the residual at points.
+      counting: hears of the reference solutions, as `hop.console.Console.counting`.
     """
 
     problem: Problem
     values: Mapping[str, np.ndarray]
     fields: Mapping[str, Field]
     tests: tuple[int, ...] = ()
+    counting: Counting = _unheard
 
     @classmethod
-    def of(cls, experiment: Experiment, split: str, count: int | None = None) -> "Judge":
+    def of(
+        cls,
+        experiment: Experiment,
+        split: str,
+        count: int | None = None,
+        counting: Counting = _unheard,
+    ) -> "Judge":
         """A judge with the first `count` functions of a split (all by default)."""
         problem, laws = experiment.problem, experiment.problem.inputs
         data = datasets.load_all(laws, split, experiment.config.data.data_dir, count)
         values = {name: found["values"] for name, found in data.items()}
         fields = {name: laws[name].field(found["coefficients"]) for name, found in data.items()}
-        return cls(problem, values, fields, experiment.config.train.tests)
+        return cls(problem, values, fields, experiment.config.train.tests, counting)
 
     @property
     def functions(self) -> int:
@@ -99,6 +117,21 @@ class Judge:
         if len(by_unknown) == 1:
             return scores
         return {f"l2re_{name}": float(e.mean()) for name, e in by_unknown.items()} | scores
+
+    def worst(self, operator: Operator) -> dict[str, float | None]:
+        """The scores of an operator; where ε is an input, the worst of some ε of its range.
+
+        Returns:
+          As `scores`. Of a range they are those of the ε with the largest mean error, or loss where
+          there are no errors, "l2re_at" says which, and "loss" is the largest of all.
+        """
+        if operator.span is None:
+            return self.scores(operator)
+        rows = [{**self.scores(at), "l2re_at": at.eps} for at in some_of(operator)]
+        known = [row for row in rows if row.get("l2re") is not None]
+        key = "l2re" if known else "loss"
+        worst: Any = max(known or rows, key=lambda row: row[key] or 0.0)
+        return worst | {"loss": float(np.max([row["loss"] for row in rows]))}
 
     def errors(self, operator: Operator) -> np.ndarray:
         """‖u − r‖/‖r‖ in L2 for each function, (n,), by a fixed quadrature.
@@ -189,8 +222,26 @@ class Judge:
 
 @functools.lru_cache(maxsize=4)
 def _reference(judge: Judge, lam: Lam) -> np.ndarray:
+    """All at once of a problem that ships; else in blocks that take seconds, which are counted."""
     points, _ = judge.quadrature(lam.eps)
-    return reference(judge.problem, judge.fields, points, lam)
+    problem, count = judge.problem, judge.functions
+    if count <= _BLOCK or type(problem).__module__.startswith("hop."):
+        return reference(problem, judge.fields, points, lam)
+    advance = judge.counting(f"reference solutions at eps={lam.eps:g}")
+    parts, done, block = [], 0, _BLOCK
+    while done < count:
+        began = time.monotonic()
+        some = {
+            name: problem.inputs[name].field(field.coefficients[done : done + block])
+            for name, field in judge.fields.items()
+        }
+        parts.append(reference(problem, some, points, lam))
+        done = min(done + block, count)
+        advance(done, count)
+        # A solver that takes all functions at once may compile anew for each size.
+        growth = _SECONDS / max(time.monotonic() - began, 1e-3)
+        block = max(1, math.floor(block * min(growth, _GROWTH)))
+    return np.concatenate(parts, axis=-2)
 
 
 def evaluate(
@@ -201,6 +252,7 @@ def evaluate(
     eps: float | None = None,
     s: float | None = None,
     stage: int | None = None,
+    counting: Counting = _unheard,
     **own: Any,
 ) -> dict[str, Any]:
     """Scores the selected stage of a source, or all of them, on the test split.
@@ -211,7 +263,8 @@ def evaluate(
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       eps, s, stage: a selection as in `hop.load`; all stages by default. Where ε is an input, a
         stage has a row for each of some ε, one a decade of its range, or for `eps` alone.
-      own: objects of your own, `problem=` and the others of `hop.load`.
+      counting: hears of the reference solutions, as in `Judge`.
+      own: objects of your own, `problem=`, `network=` and the others of `hop.load`.
 
     Returns:
       {"problem", "functions", "stages": [{"stage", "s", "eps", "loss", "l2re", "l2re_median",
@@ -222,7 +275,7 @@ def evaluate(
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
     experiment = stored_experiment(store, data_dir, **own)
-    judge = Judge.of(experiment, "test", functions)
+    judge = Judge.of(experiment, "test", functions, counting)
     rows = []
     for info in chosen:
         for operator in some_of(open_stage(store, info, **own), eps):
@@ -241,27 +294,40 @@ def info(source: str, **own: Any) -> dict[str, Any]:
     digest and weight of the labels; both are empty where there are none.
 
     The scores of a workdir's stages are those of training, a published model's those of its card.
-    `own` are objects of your own, as in `hop.load`.
+    `own` are objects of your own, as in `hop.load`; without them "parameters" are unknown.
     """
     store = Store.find(source)
-    experiment = stored_experiment(store, **own)
-    config, ansatz, labels = experiment.config, experiment.ansatz, experiment.config.labels
-    stages = store.stages()
-    noted = stages[-1].metadata
+    stages, config = store.stages(), config_lib.stored(store.config())
+    noted, labels = stages[-1].metadata, config.labels
+    config_lib.check_classes(own, noted)
     classes = config_lib.classes(noted)
+    parameters = "unknown without the problem and network of one's own"
+    absent = {k for k in config_lib.needed(noted) if "name" not in getattr(config, k)}
+    if all(own.get(kind) is not None for kind in absent):
+        made = stored_experiment(store, **own)
+        classes["problem"] = type(made.problem).__name__
+        parameters = f"{size(jax.eval_shape(made.ansatz.init, ambient.key(0))):,}"
     return {
         "source": str(store.root),
-        "problem": named({"name": type(ansatz.problem).__name__, **config.problem}),
+        "problem": named({"name": classes["problem"], **config.problem}),
         "network": named({"name": classes.get("network"), **config.network}),
         "strategy": named({"name": classes.get("strategy"), **config.strategy}),
         "samples": ", ".join(f"{name}={word}" for name, word in config.data.samples.items()),
         "labels": f"{labels.digest}, weight {labels.weight:g}" if labels.digest else "",
-        "parameters": f"{size(jax.eval_shape(ansatz.init, ambient.key(0))):,}",
+        "parameters": parameters,
         "made with": ", ".join(f"{name} {version}" for name, version in noted["versions"].items()),
-        "stages": [
-            info.record | info.metadata.get("test", {}) | {"span": info.span} for info in stages
-        ],
+        "stages": [info.record | _tested(info.metadata) | {"span": info.span} for info in stages],
     }
+
+
+def _tested(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of a published stage; of a range those of the ε with the largest error."""
+    test = dict(metadata.get("test", {}))
+    known = [row for row in test.get("at", ()) if row["l2re"] is not None]
+    if not known:
+        return test
+    worst = max(known, key=lambda row: row["l2re"])
+    return {**test, **worst, "l2re_at": worst["eps"]}
 
 
 def named(options: Mapping[str, Any]) -> str:

@@ -43,6 +43,8 @@ _ON_FACE = 8  # points of every face where the lift is tried
 # to be solved on: there it makes its own equation vanish, whatever its error between the nodes.
 _NODES = {1: (37, 67), 2: (13, 23)}
 _TESTS = 20  # functions along each axis that a weak form is tried against
+# Of a side, inside it: where the factors of a lift that is meant for another box vanish.
+_FRACTIONS = np.unique([k / n for n in (10, 12) for k in range(1, n)])
 _SAMPLES = 200
 _SOLVED = 0.05  # of the terms of H, that may be left of it at the reference
 _UNRESOLVED = 0.01  # of a typical sample, that may go untold
@@ -93,8 +95,69 @@ def glance(problem: Problem, lam: Lam) -> Iterator[Finding]:
     if unused := [name for name in problem.unknowns if name not in used]:
         text = f"nothing of {', '.join(unused)} is trained: it does not depend on the network"
         yield Finding("lift", text, doubt=True)
+    yield from _counted(problem)
+    yield from _fixed(problem, lam)
     yield from _boundary(problem, lam)
     yield from _layers(problem, lam)
+
+
+def _counted(problem: Problem) -> Iterator[Finding]:
+    """Whether there is an equation for each unknown."""
+    equations, unknowns = checking.equations(problem), len(problem.unknowns)
+    if equations != unknowns:
+        text = (
+            f"residual gives {equations} equation{'s' * (equations > 1)} for {unknowns} "
+            f"unknown{'s' * (unknowns > 1)} ({', '.join(problem.unknowns)}); "
+        )
+        fewer = "stack one for each, jnp.stack([…])"
+        text += fewer if equations < unknowns else "leave some out, unless you mean it"
+        yield Finding("equations", text, doubt=True)
+
+
+def _fixed(problem: Problem, lam: Lam) -> Iterator[Finding]:
+    """Where inside the domain the lift leaves the network no say, as that of another box does."""
+    box = problem.domain
+    if box.dim not in _NODES:
+        return
+    axes = []
+    for low, high in zip(box.lower, box.upper, strict=True):
+        places = np.unique(np.append(low + (high - low) * _FRACTIONS, [0.0, 1.0]))
+        axes.append(places[(places > low) & (places < high)])
+    x, shape = _mesh(axes), tuple(map(len, axes))
+    rng = np.random.default_rng(1)
+    one, other = _lifted(problem, lam, x, rng), _lifted(problem, lam, x, rng)
+    fixed = np.abs(one - other).max(axis=1) <= 1e-9 * (1 + np.abs(one).max())
+    fixed[fixed.all(axis=1)] = False  # an unknown that no network decides: that is said elsewhere
+    if not fixed.any():
+        return
+    off = np.full(fixed.shape, np.inf)
+    if isinstance(problem, Referenced):
+        try:
+            with ambient.on_cpu():
+                fields = checking.sampled(problem, _FUNCTIONS)
+            right = reference(problem, fields, x, lam).reshape(one.shape)
+            off = np.abs(one - right).max(axis=1)
+            fixed &= off > _SOLVED * np.abs(right).max(axis=(1, 2))[:, None]
+        except (RunError, UserError):
+            pass  # the line on the reference says so
+    for name, there, distance in zip(problem.unknowns, fixed, off, strict=True):
+        if there.any():
+            text = f"{_where(there.reshape(shape), axes, letters(problem))}, inside the domain, "
+            text += f"{name} does not depend on the network"
+            if np.isfinite(distance[there]).all():
+                text += f", and is up to {distance[there].max():.0e} off the reference"
+            yield Finding("lift", f"{text}; let its factors vanish on the walls alone", doubt=True)
+
+
+def _where(there: np.ndarray, axes: list[np.ndarray], names: str) -> str:
+    """Some of the places of a tensor grid in words: a line across it, or one of them."""
+    for k, (letter, places) in enumerate(zip(names, axes, strict=True)):
+        whole = there.all(axis=tuple(i for i in range(there.ndim) if i != k))
+        if whole.any():
+            return f"at {letter} = {places[whole.argmax()]:g}"
+    first = np.unravel_index(there.argmax(), there.shape)
+    found = [places[i] for places, i in zip(axes, first, strict=True)]
+    return "at " + ", ".join(f"{n} = {v:.3g}" for n, v in zip(names, found, strict=True))
 
 
 def _layers(problem: Problem, lam: Lam) -> Iterator[Finding]:
@@ -441,7 +504,8 @@ def imported(law: Samples) -> Iterator[Finding]:
     spans = zip(law.letters, law.domain.lower, law.domain.upper, law.ends, strict=True)
     box = ", ".join(f"{low:g} ≤ {letter} ≤ {high:g} ({end})" for letter, low, high, end in spans)
     yield Finding("sensors", f"{law.width:,} on {box}")
-    yield Finding("values", f"rms {law.scale:.3g}, mean {law.mean:.3g}")
+    mean = law.given.mean()  # law.mean is 0 where functions vanish at an end
+    yield Finding("values", f"rms {law.scale:.3g}, mean {mean:.3g}")
     pairs = zip(law.holds(_MOST_OF_IT), law.modes, strict=True)
     waves = ", ".join(f"{k} of {most}" for k, most in pairs)
     yield Finding("waves", f"{_MOST_OF_IT:.0%} of the variance is in wave numbers up to {waves}")

@@ -25,18 +25,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from hop import ambient, inference
-from hop.ansatz import Functions
+from hop.ansatz import Functions, Inputs
 from hop.config import Config, Experiment
-from hop.errors import UserError, suggestion
+from hop.errors import RunError, UserError, suggestion
 from hop.homotopy.terms.labels import Labelled
 from hop.operators import checked_points, finite, numbers
-from hop.problem import Lam, Problem
+from hop.problem import Lam, Problem, Referenced, reference
 from hop.sharding import Layout
 
 Arrays = Mapping[str, np.ndarray]
 
 _BESIDE = ("x", "eps", "std")  # what labels hold beside inputs and unknowns
 _MATCH = 1e-6  # of an ε to that of a place, relative
+_COMPARED = 2  # functions of each ε whose labels are compared with the reference
+_FAR_OFF = 0.5  # a relative distance that no noise explains
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,6 +52,12 @@ class Labelling:
 
     labelled: Labelled
     eps: np.ndarray
+
+    def __str__(self) -> str:
+        """How many there are and at which ε, in words."""
+        n, eps = len(self.eps), ", ".join(f"{e:g}" for e in sorted({*self.eps.tolist()})[::-1])
+        whose = f"{n} labelled function{'s' * (n > 1)}" if self.labelled.inputs else "labels"
+        return f"{whose} at eps={eps}"
 
     def put(self, layout: Layout) -> "Labelling":
         """The same on every device of a mesh."""
@@ -162,8 +170,48 @@ def _checked(arrays: Arrays, experiment: Experiment) -> Labelling:
         given = {name: jnp.asarray(v, np.float64) for name, v in values.items()}
         fitted = jax.device_get(ansatz.inputs(given))
     inputs = {k: Functions(values[k], f.coefficients.astype(dtype)) for k, f in fitted.items()}
+    eps = _eps(arrays, experiment, n)
+    _compare(experiment, inputs, x, np.where(known, y, np.nan), eps)
     labelled = Labelled(inputs, x, _by_point(y), _by_point(rate), np.zeros(n, dtype))
-    return Labelling(labelled, _eps(arrays, experiment, n))
+    return Labelling(labelled, eps)
+
+
+def _compare(
+    experiment: Experiment, inputs: Inputs, x: np.ndarray, y: np.ndarray, eps: np.ndarray
+) -> None:
+    """Warns where the first solutions are far from the reference, if the problem has one.
+
+    Args:
+      inputs: of all functions.
+      x: (q, d).
+      y: (c, n, q), NaN where nothing is known.
+      eps: (n,).
+    """
+    problem = experiment.problem
+    if not isinstance(problem, Referenced) or type(problem).__module__.startswith("hop."):
+        return  # those that ship may take long
+    for value in np.unique(eps):
+        rows = np.flatnonzero(eps == value)[:_COMPARED]
+        place = next(p for p in experiment.path.places if np.isclose(p.eps, value, rtol=_MATCH))
+        fields = {
+            name: problem.inputs[name].field(np.asarray(f.coefficients[rows], np.float64))
+            for name, f in inputs.items()
+        }
+        try:
+            right = reference(problem, fields, x.astype(np.float64), Lam(float(place.s), value))
+        except (RunError, UserError):
+            return
+        for c, name in enumerate(problem.unknowns):
+            mine, true = y[c, rows], right.reshape(len(y), -1, len(x))[c]
+            there = ~np.isnan(mine)
+            size = np.linalg.norm(true[there])
+            off = np.linalg.norm((mine - true)[there])
+            if off > _FAR_OFF * size > 0:
+                warnings.warn(
+                    f"labels: {name} of the first {len(rows)} functions is {off / size:.0%} off "
+                    f"the reference at eps={value:g}; check its sign, units and points",
+                    stacklevel=2,
+                )
 
 
 def _by_point(values: np.ndarray) -> np.ndarray:

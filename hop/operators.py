@@ -204,11 +204,13 @@ class Operator:
         return Lam(s, jnp.asarray(eps, self.dtype) if _is_traced(eps) else eps.astype(self.dtype))
 
     def _elsewhere(self, eps: np.ndarray) -> str:
-        """Which stage of the same run holds an ε that this one does not, if one does."""
+        """What to do for an ε that this stage does not hold: another stage, or more training."""
         assert self.span is not None
         places = () if self.config is None else self.config.path.eps
-        if eps.size == 0 or eps.max() > self.span[1] * (1 + 1e-6):
+        if eps.size == 0 or not np.all((eps > 0) & np.isfinite(eps)):
             return ""
+        if eps.max() > self.span[1] * (1 + 1e-6):
+            return f"; train with a higher end, config.ansatz.eps=({self.span[0]:g}, {eps.max():g})"
         for stage, lowest in enumerate(places):
             if lowest <= eps.min() * (1 + 1e-6):
                 return f"; stage {stage} goes down to {lowest:g}, hop.load(…, stage={stage})"
@@ -503,10 +505,14 @@ def some_of(operator: Operator, eps: float | None = None) -> list[Operator]:
         return [operator]
     if eps is not None:
         return [operator.at(eps)]
-    low, high = operator.span
+    return [operator.at(e) for e in some_between(*operator.span)]
+
+
+def some_between(low: float, high: float) -> list[float]:
+    """About one ε a decade of a range, falling, both ends included."""
     count = 1 + max(1, round(math.log10(high / low))) if high > low else 1
     inner = np.geomspace(high, low, count)[1:-1].tolist()
-    return [operator.at(e) for e in dict.fromkeys((high, *inner, low))]
+    return [*dict.fromkeys((high, *inner, low))]
 
 
 def open_stage(store: Store, info: StageInfo, *, verify: bool = True, **own: Any) -> Operator:
@@ -532,7 +538,7 @@ def stored_experiment(store: Store, data_dir: str = "", **own: Any) -> config_li
     config_lib.check_classes(own, noted)
     for kind, name in config_lib.needed(noted).items():
         if "name" not in getattr(config, kind) and own.get(kind) is None:
-            how = f"give that object in Python, as {kind}= of hop.load"
+            how = f"give that object in Python, as {kind}= of hop.load or hop.evaluation.evaluate"
             if kind == "problem":
                 how = "give it as --problem=FILE.py, in Python as problem="
             raise UserError(f"{store.root} was trained with a {kind} of one's own, {name}; {how}")
@@ -581,11 +587,16 @@ def select(
     if not found:
         given = {"eps": eps, "s": s, "stage": stage}
         asked = ", ".join(f"{k}={v:g}" for k, v in given.items() if v is not None)
-        have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={i.eps:g}" for i in stages)
+        have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={_range(i)}" for i in stages)
         elsewhere = [i.s for i in stages if eps and i.holds(eps)]
         hint = f"; name s too, as s={elsewhere[0]:g}" if s == 0 and elsewhere else ""
         raise UserError(f"no stage with {asked}{hint}; there are {have}")
     return found[-1:]
+
+
+def _range(info: StageInfo) -> str:
+    """The ε of a stage in words, or its range."""
+    return " to ".join(f"{eps:g}" for eps in info.span or [info.eps])
 
 
 def _label(problem: Problem, order: Any) -> str:

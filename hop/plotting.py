@@ -140,7 +140,7 @@ def _fields(panels: Sequence[Sequence[plt.Axes]], operator: Operator) -> None:
                 panel.set_axis_off()
                 continue
             drawn = image(panel, problem.domain, values, limit)
-            panel.set(title=title, xlabel="x", ylabel="y", aspect="auto")
+            panel.set(title=title, xlabel="x", ylabel="y", aspect="equal")
             panel.figure.colorbar(drawn, ax=panel)
 
 
@@ -157,8 +157,7 @@ def _at(stage: Operator | StageInfo) -> str:
 
 
 def _name(problem: Problem) -> str:
-    """The words of a problem's class: "Burgers Steady"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z\d])", " ", type(problem).__name__)
+    return type(problem).__name__
 
 
 def _given(problem: Problem) -> str:
@@ -294,6 +293,8 @@ def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
         mine = [r for r in windows if r["stage"] == stage]
         steps, values = ([r[key] for r in mine] for key in ("total_steps", name))
         axes.semilogy(steps, values, color=color, marker="." if len(mine) < 2 else "")
+    low, high = axes.get_ylim()  # whole decades, whose ticks are short
+    axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))
     label = "½ mean |H(u)|²" if name == "residual" else "½ mean |u − y|²"
     axes.set(xlabel="step", ylabel=label, title=f"{name} loss, stage by stage")
 
@@ -318,6 +319,7 @@ def inference(
         return
     lines = {name: law for name, law in operator.laws.items() if len(law.letters) == 1}
     u = u.reshape(-1, len(problem.unknowns), len(x))[:_SHOWN]
+    differ = any(np.ptp(values[:_SHOWN], axis=0).any() for values in given.values())
     where, order = letters(problem), np.argsort(x[:, 0])
     count = len(lines) + len(problem.unknowns)
     with plt.rc_context(STYLE):
@@ -327,21 +329,24 @@ def inference(
         panels = iter(axes[0])
         for name, panel in zip(lines, panels, strict=False):
             panel.plot(lines[name].sensors[:, 0], np.asarray(given[name][:_SHOWN]).T, lw=1)
-            title = f"input functions (first {_SHOWN})"
+            title = "input functions" + f" (first {_SHOWN})" * (len(u) == _SHOWN)
             panel.set(xlabel=lines[name].letters, ylabel=_symbol(name), title=title)
         for name, panel, values in zip(problem.unknowns, panels, np.moveaxis(u, 1, 0), strict=True):
             panel.plot(x[order, 0], values[:, order].T, lw=1)
-            panel.set(xlabel=where, ylabel=name, title=_title(operator, values, name))
+            panel.set(xlabel=where, ylabel=name, title=_title(operator, values, name, differ))
         figure.savefig(target)
         plt.close(figure)
 
 
-def _title(operator: Operator, u: np.ndarray, name: str) -> str:
-    """What a panel of solutions (n, q) of an unknown says, also of inputs that hardly matter."""
+def _title(operator: Operator, u: np.ndarray, name: str, differ: bool) -> str:
+    """What a panel of solutions (n, q) of an unknown says, also of inputs that hardly matter.
+
+    `differ` says whether the inputs are not all the same.
+    """
     whose = "their solutions" if operator.laws else "the solution"
     title = f"{whose} at s = {operator.s:g}, ε = {operator.eps:g}"
     spread = np.ptp(u, axis=0).max(initial=0.0)
-    if len(u) > 1 and spread < 0.01 * np.abs(u).max(initial=0.0):
+    if differ and len(u) > 1 and spread < 0.01 * np.abs(u).max(initial=0.0):
         inputs = " and ".join(map(_symbol, operator.laws))
         title += f"\n(all agree to {spread:.0e}: here {name} hardly depends on {inputs})"
     return title

@@ -8,7 +8,9 @@ it, and so does `p, q = u[""]` the unknowns of a system.
 
 import abc
 import dataclasses
+import difflib
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -245,6 +247,11 @@ def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam)
         raise
     except NotImplementedError as error:
         raise RunError(f"{name} has no reference solutions") from error
+    except KeyError as error:
+        if error.args and isinstance(error.args[0], str) and error.args[0] not in a:
+            said = f"{name}.reference reads {error.args[0]!r}; {unnamed(error.args[0], a)}"
+            raise UserError(said) from error
+        raise failing(f"{name}.reference", error) from error
     except Exception as error:  # the user's code: it can fail in any way
         raise failing(f"{name}.reference", error) from error
     wanted = (how_many(a), len(x)) if c == 1 else (c, how_many(a), len(x))
@@ -261,11 +268,25 @@ def reference(problem: Problem, a: Mapping[str, Field], x: np.ndarray, lam: Lam)
 
 def failing(what: str, error: Exception) -> UserError:
     """What to say of an exception in code of the caller's own."""
-    said = " ".join(str(error).split())[:160]
-    remedy = "HOP_TRACEBACK=1 shows where"
+    said, remedy = " ".join(str(error).split())[:160], ""
     if isinstance(error, jax.errors.JAXTypeError):
         remedy = "u, x and lam are traced: use jax.numpy, and jnp.where for if"
-    return UserError(f"{what} fails: {type(error).__name__}: {said}; {remedy}")
+    elif isinstance(error, TypeError) and "'dict'" in said:
+        remedy = 'u and an input are dicts of derivatives: write u[""], and a["f"][""] for f'
+    elif isinstance(error, TypeError) and re.search(r"'(Series|Constant)' .*subscript", said):
+        remedy = 'an input of a reference is a function: call it, a["f"](x), (n, q)'
+    said = f"{type(error).__name__}: {said}"
+    known = f"{what} fails: {remedy} ({said})"
+    return UserError(known if remedy else f"{what} fails: {said}; HOP_TRACEBACK=1 shows where")
+
+
+def unnamed(name: Any, inputs: Mapping[str, Any]) -> str:
+    """What to say of a name that no input of a problem has."""
+    known = ", ".join(inputs)
+    close = difflib.get_close_matches(str(name).lower(), [k.lower() for k in inputs], n=1)
+    meant = [k for k in inputs if k.lower() in close]
+    hint = f"; did you mean {meant[0]!r}?" if meant else ""
+    return f"the inputs are {known}{hint}" if known else "the problem has no inputs"
 
 
 def layers_of(problem: Problem, lam: Lam) -> list[tuple[int, float, Any]]:

@@ -105,6 +105,12 @@ def refine(
     layout = experiment.layout()
     training.check_batch(experiment, layout)
     store, place = Store.find(source), experiment.path.places[0]
+    left = config_lib.stored(store.stages()[-1].metadata["config"]).labels.digest
+    if left and not config.labels.digest:
+        reporter.message(
+            f"the labels of {source} are left out, as another eps has other solutions; give those "
+            "of this one, or the same for the same eps, by --config.labels.file=labels.npz"
+        )
     config_lib.check_alike(
         config_lib.stored(store.config()),
         experiment.config,

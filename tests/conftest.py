@@ -159,6 +159,9 @@ class Listener:
     def building(self, law):
         return lambda done, total: None
 
+    def counting(self, what):
+        return lambda done, total: None
+
 
 @pytest.fixture
 def listener():

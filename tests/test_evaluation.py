@@ -1,17 +1,20 @@
 """Scores are what they say: relative errors in L2, ½ mean H², on functions that are held out."""
 
 import math
+import time
 
+import jax
 import numpy as np
 import pytest
 
-from hop import datasets, evaluation, publishing, training
+from hop import ambient, datasets, evaluation, publishing, training
 from hop.ansatz import Ansatz
 from hop.evaluation import Judge
 from hop.networks.mlp import MLP
 from hop.operators import Operator
 from hop.problem import Lam
 from hop.problems.high_frequency import HighFrequency
+from hop.problems.reaction_diffusion import ReactionDiffusion
 from hop.training import feeds
 
 PROBLEM, LAM = HighFrequency(), Lam(0.0, 0.1)
@@ -67,3 +70,27 @@ def test_functions_that_score_are_held_out(tiny, tmp_path, listener, monkeypatch
     ):
         with pytest.raises(Asked, match=split):
             score()
+
+
+def test_references_in_blocks_are_those_of_all_functions():
+    """As they are counted, of a problem of one's own."""
+
+    class Mine(ReactionDiffusion):
+        __module__ = "mine"
+
+        def reference(self, a, x, lam):
+            time.sleep(0.01)
+            return np.asarray(a["f"](x))
+
+    problem, heard = Mine(), []
+    law = problem.inputs["f"]
+    field = law.field(np.float64(law.sample(jax.random.key(0), 50).coefficients))
+
+    def counting(what):
+        return lambda done, total: heard.append((what, done, total))
+
+    judge = Judge(problem, {"f": np.zeros((50, 1))}, {"f": field}, counting)
+    x, _ = judge.quadrature(0.5)
+    with ambient.on_cpu():
+        np.testing.assert_allclose(judge.reference(Lam(0.0, 0.5)), field(x), rtol=1e-5, atol=1e-5)
+    assert heard == [("reference solutions at eps=0.5", done, 50) for done in (8, 48, 50)]

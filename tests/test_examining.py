@@ -141,6 +141,43 @@ def trained(which):
     return {"lift": lift}
 
 
+def across(place):
+    """A lift that fixes u along a line inside the square, or on a wall."""
+    right = Bars.lift
+
+    def lift(self, network, x, a, lam):
+        return right(self, network, x, a, lam) * (x[0] - place)
+
+    return {"lift": lift}
+
+
+def test_a_lift_of_another_box_without_a_reference(monkeypatch):
+    """That of the unit square, on a box where x = 1 is inside, and 1 no simple fraction of it."""
+    monkeypatch.setattr(Bars, "domain", hop.Box((0.0, 0.0), (np.pi, 1.0)))
+    monkeypatch.delattr(Bars, "reference")
+    found = [text for part, text in doubts(Bars()) if part == "lift"]
+    said = "at x = 1, inside the domain, {} does not depend on the network; let"
+    assert [text.split(" its")[0] for text in found] == [said.format("u"), said.format("v")]
+    monkeypatch.undo()  # where the reference is 0 there too, this is no mistake
+    monkeypatch.setattr(Bars, "domain", hop.Box((0.0, 0.0), (np.pi, 1.0)))
+    assert not any(part == "lift" for part, _ in doubts(Bars()))
+
+
+@pytest.mark.parametrize(("count", "remedy"), [(1, "stack one for each"), (3, "leave some out")])
+def test_an_equation_for_each_unknown(monkeypatch, count, remedy):
+    right = Bars.residual
+
+    def residual(self, u, x, a, lam):
+        h = right(self, u, x, a, lam)
+        return h[0] if count == 1 else jnp.stack([*h, h[0] + h[1]])
+
+    monkeypatch.setattr(Bars, "residual", residual)
+    ((part, text),) = doubts(Bars())
+    assert part == "equations"
+    assert text.startswith(f"residual gives {count} equation")
+    assert remedy in text
+
+
 @pytest.mark.parametrize(
     ("members", "right", "wrong", "said"),
     [
@@ -149,6 +186,8 @@ def trained(which):
                                for x in "xy" for e in "01"]),
         (slope, 0.0, 0.2, [r"conditions\[0\] does not hold for the reference: its rows are up to"]),
         (trained, 1.0, 0.0, ["nothing of v is trained"]),
+        (across, 0.0, 0.3, [r"at x = 0.3, inside the domain, u does not .*, and is up to 8e-01 off",
+                            r"at x = 0.3, inside the domain, v does not"]),
     ],
 )  # fmt: skip
 def test_what_the_reference_or_the_lift_tells(monkeypatch, members, right, wrong, said):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import runpy
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from hop import (
 from hop import config as config_lib
 from hop.ansatz import Ansatz
 from hop.checkpoints import Store
+from hop.console import Console
 from hop.errors import UserError
 from hop.homotopy.terms import Stage, View
 from hop.homotopy.terms.condition import Condition
@@ -157,9 +159,15 @@ def test_a_stage_answers_for_its_range(workdir):
     np.testing.assert_allclose(low(f), hop.load(workdir)(f, eps=0.3), rtol=1e-5, atol=1e-6)
     with pytest.raises(UserError, match=r"stage 1 goes down to 0.1"):
         hop.load(workdir, stage=0)(f, eps=0.2)
-    with pytest.raises(UserError, match="hop refine"):
-        hop.load(workdir)(f, eps=0.05)
-    with pytest.raises(UserError, match="no stage with eps=0.05"):
+    for eps, remedy in (
+        (0.05, r"; train a stage .* with 'hop refine'$"),
+        (3.0, r"; train with a higher end, config.ansatz.eps=\(0.1, 3\)$"),
+        (0.0, r"in \[0.1, 1\]$"),
+        (math.nan, r"in \[0.1, 1\]$"),
+    ):
+        with pytest.raises(UserError, match=remedy):
+            hop.load(workdir)(f, eps=eps)
+    with pytest.raises(UserError, match=r"eps=0.05, s=0; .* stage 1: s=0, eps=0.1 to 1$"):
         hop.load(workdir, eps=0.05)
 
 
@@ -177,6 +185,26 @@ def test_a_range_is_scored_at_some_of_its_eps(workdir, scored):
     ]
     (row,) = evaluation.evaluate(str(workdir), functions=3, eps=0.3)["stages"]
     assert (row["stage"], row["eps"]) == (1, 0.3)
+
+
+def test_a_stage_of_a_range_has_the_worst_score_of_some_of_its_eps(workdir, capsys):
+    """Not that of its lowest ε alone."""
+
+    class Known(evaluation.Judge):
+        def scores(self, operator):
+            error = None if operator.eps == 1e-3 else operator.eps
+            return {"loss": 1 / operator.eps, "l2re": error, "l2re_worst": 2 * operator.eps}
+
+    found = Known(ConvectionDiffusion(), {}, {}).worst(operator(ConvectionDiffusion()))
+    assert found == {"loss": 1e3, "l2re": 1.0, "l2re_worst": 2.0, "l2re_at": 1.0}
+    records = [info.record for info in Store(workdir).stages()]
+    assert [record["l2re_at"] in (record["eps"], 1.0) for record in records] == [True, True]
+    console = Console()
+    made = config_lib.build(config())
+    console.start(made, made.layout(), 0, False)
+    console.stage(0, HERE)
+    console.stage_end({**found, "step": 4, "seconds": 1.0})
+    assert "L2RE 1.0e+00 at eps=1 (worst function 2.0e+00)" in capsys.readouterr().out
 
 
 def test_a_model_of_a_range_says_how_it_does_along_it(workdir, scored, tmp_path, capsys):
@@ -251,7 +279,7 @@ def test_a_picture_of_a_range_shows_its_last_stage_at_some_eps(workdir, tmp_path
     panel, _ = found
     names = [text.get_text() for text in panel.get_legend().get_texts()]
     assert names == ["ε = 1", "ε = 0.1", "reference"]
-    assert panel.get_title() == "Convection Diffusion: one f, solutions at some ε"
+    assert panel.get_title() == "ConvectionDiffusion: one f, solutions at some ε"
 
 
 def test_the_gauge_is_that_of_the_eps(float64):

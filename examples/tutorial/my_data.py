@@ -25,22 +25,21 @@ def solve(f, kappa, eps=0.1):
     return found
 
 
-rng = np.random.default_rng(0)
-X, Y = np.meshgrid(np.linspace(0, 1, N + 1), np.linspace(0, 1, N + 1))  # x runs fastest
-(x0, y0), width = rng.uniform(0.25, 0.75, (2, 200, 1, 1)), rng.uniform(0.15, 0.3, (200, 1, 1))
-f = np.exp(-((X - x0) ** 2 + (Y - y0) ** 2) / width**2)
-kappa = 10 ** rng.uniform(-1, 0, 40)
-solutions = np.array([solve(*each) for each in zip(f[:40], kappa, strict=True)])
-
-
 def at_sensors(values):
     """Every other node, as rows: (..., 441)."""
     return values[..., ::2, ::2].reshape(*values.shape[:-2], -1)
 
 
-x = np.stack([at_sensors(X), at_sensors(Y)], axis=1)
-np.save("x.npy", x)  # (441, 2)
-np.save("f.npy", at_sensors(f))  # (200, 441)
-u, v = at_sensors(solutions).swapaxes(0, 1)
-for name, some in ("labels", slice(20)), ("test", slice(20, 40)):
-    np.savez(name, f=at_sensors(f[some]), kappa=kappa[some], x=x, u=u[some], v=v[some])
+if __name__ == "__main__":
+    rng = np.random.default_rng(0)
+    X, Y = np.meshgrid(np.linspace(0, 1, N + 1), np.linspace(0, 1, N + 1))  # x runs fastest
+    (x0, y0), width = rng.uniform(0.25, 0.75, (2, 200, 1, 1)), rng.uniform(0.15, 0.3, (200, 1, 1))
+    f = np.exp(-((X - x0) ** 2 + (Y - y0) ** 2) / width**2)
+    kappa = 10 ** rng.uniform(-1, 0, 40)
+    solutions = np.array([solve(*each) for each in zip(f[:40], kappa, strict=True)])
+    x = np.stack([at_sensors(X), at_sensors(Y)], axis=1)
+    np.save("x.npy", x)  # (441, 2)
+    np.save("f.npy", at_sensors(f))  # (200, 441)
+    u, v = at_sensors(solutions).swapaxes(0, 1)
+    for name, some in ("labels", slice(20)), ("test", slice(20, 40)):
+        np.savez(name, f=at_sensors(f[some]), kappa=kappa[some], x=x, u=u[some], v=v[some])

@@ -15,7 +15,7 @@ from absl import flags
 from hop import config as config_lib
 from hop import files
 from hop.config import Config
-from hop.errors import UserError
+from hop.errors import UserError, suggestion
 from hop.problem import Problem, failing
 from hop.share import share
 
@@ -65,12 +65,19 @@ def problem_class(name: str) -> type[Problem]:
         for key, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Problem) and value.__module__ == path.stem
     }
-    if wanted:
-        found = {key: value for key, value in found.items() if key == wanted}
-    if len(found) != 1:
-        what = f"{', '.join(found)}: name one, {path.name}:CLASS" if found else "none"
-        raise UserError(f"{name} must hold a class that derives from hop.Problem; it holds {what}")
-    return next(iter(found.values()))
+    if not found:
+        raise UserError(f"{name} must hold a class that derives from hop.Problem; it holds none")
+    if wanted and wanted not in found:
+        raise UserError(
+            f"{path.name} holds no class {wanted!r} that derives from hop.Problem"
+            + suggestion(wanted, sorted(found))
+        )
+    if not wanted and len(found) > 1:
+        raise UserError(
+            f"{name} must hold a class that derives from hop.Problem; it holds "
+            f"{', '.join(found)}: name one, {path.name}:CLASS"
+        )
+    return found[wanted] if wanted else next(iter(found.values()))
 
 
 def _run_as_module(path: Path) -> Any:

@@ -243,9 +243,12 @@ class Samples(Empirical):
         ends = each_axis(ends, domain.dim)
         axes = grid_axes(places)
         if axes is None:
+            remedy = "interpolate the functions to one"
+            if grid_axes(places[np.lexsort(places.T)]) is not None:
+                remedy = "reorder them, at = np.lexsort(x.T): x[at], and u0[:, at] of the values"
             raise UserError(
                 "the sensors of samples in more than one dimension must form a tensor grid whose "
-                "first coordinate runs fastest; interpolate the functions to one"
+                f"first coordinate runs fastest; {remedy}"
             )
         least = Basis(domain, ends, (1,) * domain.dim)
         if modes is None:
@@ -268,7 +271,10 @@ class Samples(Empirical):
         if self.sensors is None:
             domain = self._box if self.domain else Box((0.0,), (1.0,))
             if domain.dim > 1:
-                raise UserError("samples on a box of several dimensions need sensors=")
+                raise UserError(
+                    "samples on a box of several dimensions need their sensors, --sensors=x.npy "
+                    "(in Python sensors=)"
+                )
             return domain, domain.grid(m)
         given = _array(self.sensors, "the sensors of samples")
         dim = given.shape[-1] if given.ndim > 1 else 1
@@ -380,6 +386,8 @@ class Samples(Empirical):
             why = (
                 f"they are rougher than {self._words(self.modes)} wave numbers; smooth them, or "
                 "transpose the file if its columns are the functions"
+                + ", or name the sensors if they lie in a plane, --sensors=x.npy"
+                * (self.domain.dim == 1)
             )
             open_ended = dataclasses.replace(self, ends="free")
             if set(self.ends) != {"free"} and open_ended._missed() < missed / 2:

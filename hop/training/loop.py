@@ -22,6 +22,7 @@ from hop.evaluation import Judge
 from hop.homotopy.terms import Stage
 from hop.labels import Labelling
 from hop.networks import Network
+from hop.operators import some_between
 from hop.preemption import Notice
 from hop.problem import Lam, Problem
 from hop.provenance import made, versions
@@ -120,7 +121,7 @@ class _Run:
         self.program = Program(experiment, self.layout)
         self.fronts = Fronts(self.program, self._solve, self._correct, self.reporter.message)
         self.feed, self.criterion = feeds.feed(experiment, self.layout), Criterion.of(experiment)
-        self.judge = Judge.of(experiment, "validation", experiment.config.train.validation)
+        self.judge = Judge.of(experiment, "validation", _judged(experiment), self.reporter.counting)
         if self.labels is not None:
             self.labels = self.labels.put(self.layout)
         self.taken = 0  # steps of all stages, failed tries included
@@ -135,6 +136,7 @@ class _Run:
         with self.metrics:
             done = path.propose(mark.position) is None
             self.reporter.start(self.experiment, self.layout, mark.stage, done)
+            self._say(mark, done)
             while (t := path.propose(mark.position)) is not None:
                 outcome = self._stage(state, mark, path.at(t))
                 if outcome.failure is not None:
@@ -152,6 +154,18 @@ class _Run:
                 state, mark = program.next_stage(end), after
         return [info.record for info in self.workdir.stages()]
 
+    def _say(self, mark: Bookmark, done: bool) -> None:
+        """What is trained on beside the equation, and where training goes on."""
+        say, samples = self.reporter.message, self.experiment.config.data.samples
+        if samples:
+            named = ", ".join(f"{name}: samples {word}" for name, word in samples.items())
+            say(f"inputs {named}")
+        if self.labels is not None:
+            say(f"{self.labels}, weight {self.experiment.config.labels.weight:g}")
+        if not done and mark.total_steps:
+            step = 0 if mark.progress is None else mark.progress.step
+            say(f"going on with stage {mark.stage}, after {step} steps of it")
+
     def _stage(self, state: TrainState, mark: Bookmark, lam: Lam) -> Outcome:
         """One stage, from its start or from within it, to its end: predict, correct, measure."""
         limits = self.experiment.config.path
@@ -163,7 +177,7 @@ class _Run:
         if outcome.failure is not None:
             return outcome
         state, mark, record, _ = outcome
-        record |= self.judge.scores(self.program.operator(state, lam))
+        record |= self.judge.worst(self.program.operator(state, lam))
         if not math.isfinite(record["loss"]):  # the last step's network, which no loss has seen
             return outcome._replace(failure="the network's loss is not finite")
         if record["loss"] <= limits.tolerance or not self.experiment.path.adaptive:
@@ -279,3 +293,12 @@ class _Run:
             "versions": versions(),
             "made": made(self.command),
         }
+
+
+def _judged(experiment: Experiment) -> int:
+    """How many functions a stage is scored on: of a range, so many for all its ε together."""
+    count, eps = experiment.config.train.validation, experiment.answer.eps
+    if not eps:
+        return count
+    lowest = min(place.eps for place in experiment.path.places)
+    return math.ceil(count / len(some_between(lowest, eps[1])))

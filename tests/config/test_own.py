@@ -80,7 +80,8 @@ def test_a_class_trained_as_a_script_loads_from_its_module(home):
         ("import hop\nclass A(hop.Problem): ...\nclass B(hop.Problem): ...\n", "f.py",
          "it holds A, B: name one, own_f.py:CLASS"),
         ("1 / 0\n", "f.py", "own_f.py fails: ZeroDivisionError: division by zero"),
-        ("import hop\nclass A(hop.Problem): ...\n", "f.py:B", "it holds none"),
+        ("import hop\nclass A(hop.Problem): ...\nclass Be(hop.Problem): ...\n", "f.py:C",
+         "holds no class 'C' that derives from hop.Problem; use one of A, Be"),
         ("", "g.py", "no file own_g.py; name one with a class of hop.Problem"),
     ],
 )  # fmt: skip

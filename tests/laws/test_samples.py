@@ -211,7 +211,7 @@ def test_doubts(values, ends, said):
         (lambda: hop.Samples(__file__), "is no .npy file of numbers"),
         (lambda: hop.Samples(waves(10), X[1:]), "have 21 columns, and the sensors are 20"),
         (lambda: hop.Samples(waves(10), 3 * X, domain=LINE), "lie in the law's box"),
-        (lambda: hop.Samples(waves(10), domain=PLANE), "several dimensions need sensors="),
+        (lambda: hop.Samples(waves(10), domain=PLANE), "several dimensions need their sensors"),
         (lambda: hop.Samples(waves(10), np.stack([X, X**2], 1)), "must form a tensor grid"),
         (lambda: hop.Samples(waves(10), ends="open"), "ends='open' is not known"),
         (lambda: hop.Samples(waves(10), modes=0), r"modes=\(0,\) must be 1 or more"),

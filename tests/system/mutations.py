@@ -323,7 +323,7 @@ MUTATIONS = {
         "evaluation.py", '"l2re_worst": np.max', '"l2re_worst": np.min',
         "evaluation::test_scores_are_mean_median_and_worst_over_the_functions"),
     "scores on the training split, in training": Mutation(
-        "training/loop.py", '"validation", experiment', '"train", experiment',
+        "training/loop.py", '"validation", _judged(experiment', '"train", _judged(experiment',
         "evaluation::test_functions_that_score_are_held_out"),
     "scores on the training split, after it": Mutation(
         "evaluation.py", 'Judge.of(experiment, "test"', 'Judge.of(experiment, "train"',

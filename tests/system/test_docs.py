@@ -47,6 +47,14 @@ def test_the_site_builds_without_a_warning():
     assert pages == {path.stem for path in (site / "results").glob("*.html")}
 
 
+def test_the_page_of_settings_is_up_to_date():
+    """Else run `python docs/settings.py`."""
+    page = runpy.run_path(str(ROOT / "docs" / "settings.py"))["page"]()
+    assert (ROOT / "docs" / "config.md").read_text(encoding="utf-8") == page
+    for words in ("| `steps` | `2000` | ", "### levenberg_marquardt", "| `linear` | `()` | "):
+        assert words in page
+
+
 @pytest.mark.slow
 def test_the_pictures_can_be_drawn_again(tmp_path):
     draw = "import pathlib, sys, pictures; pictures.main([], pathlib.Path(sys.argv[1]))"
@@ -132,7 +140,7 @@ class Reader:
             words = shlex.split(line)
             sys.modules.pop("my_pde", None)
             if words[0] == "python":
-                runpy.run_path(words[1])
+                runpy.run_path(words[1], run_name="__main__")
             elif words[1] == "train":
                 self.train(words[2:])
             else:
