@@ -106,12 +106,8 @@ def _check_weak(problem: Any, points: int) -> None:
     try:
         made = _called(problem, "weak", lambda role: jax.eval_shape(role, u, at, a, lam))
     except KeyError as error:
-        raise _unread(
-            error,
-            f"{name}.weak reads",
-            f"neither {name}.weak_derivatives nor its inputs name it",
-            u,
-        ) from error
+        said = f"neither {name}.weak_derivatives nor its inputs name it"
+        raise _unread(error, problem, f"{name}.weak reads", said, u) from error
     one = dict.fromkeys(problem.inputs, np.ones((1, 1)))
     energy = _called(problem, "energy", lambda role: role(one, Lam(0.0, 1.0)))
     known = letters(problem)
