@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hop.errors import RunError, UserError
     from hop.laws.gaussian_field import GaussianField
     from hop.laws.log_uniform import LogUniform
+    from hop.laws.normal import Normal
     from hop.laws.samples import Samples
     from hop.laws.uniform import Uniform
     from hop.operators import Operator, load
@@ -21,6 +22,7 @@ _HOMES = {
     "Gauge": "trust",
     "GaussianField": "laws.gaussian_field",
     "LogUniform": "laws.log_uniform",
+    "Normal": "laws.normal",
     "Operator": "operators",
     "Problem": "problem",
     "RunError": "errors",
@@ -33,8 +35,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Box", "Condition", "Gauge", "GaussianField", "LogUniform", "Operator", "Problem", "RunError",
-    "Samples", "Uniform", "UserError", "gauge", "load", "train",
+    "Box", "Condition", "Gauge", "GaussianField", "LogUniform", "Normal", "Operator", "Problem",
+    "RunError", "Samples", "Uniform", "UserError", "gauge", "load", "train",
 ]  # fmt: skip
 
 

@@ -164,13 +164,13 @@ def _check_residual(problem: Problem, points: int) -> int:
     real, lam = jnp.result_type(float), _lam()
     values = jax.ShapeDtypeStruct((n, points), real)
     at = jax.ShapeDtypeStruct((problem.domain.dim, 1, points), real)
-    a = dict.fromkeys(problem.inputs, values)
+    x = jax.ShapeDtypeStruct((points, problem.domain.dim), real)
+    fields = {
+        k: jax.eval_shape(law.field, jax.ShapeDtypeStruct((n, law.size), real))
+        for k, law in problem.inputs.items()
+    }
+    a = {k: jax.eval_shape(lambda field, x: field(x), field, x) for k, field in fields.items()}
     if isinstance(problem, Knowing):
-        x = jax.ShapeDtypeStruct((points, problem.domain.dim), real)
-        fields = {
-            k: jax.eval_shape(law.field, jax.ShapeDtypeStruct((n, law.size), real))
-            for k, law in problem.inputs.items()
-        }
         found = _called(problem, "known", lambda method: jax.eval_shape(method, fields, x, lam))
         a |= dict.fromkeys(found, values)
     output, unknowns = (_stacked(k, values) for k in (problem.outputs, len(problem.unknowns)))
@@ -192,7 +192,8 @@ def _check_residual(problem: Problem, points: int) -> int:
     role = "reduced_residual" if reduced else "residual"
     jet = _jet_shapes(problem, output if reduced else unknowns)
     try:
-        h = _shape(problem, role, jet, at, dict.fromkeys(a, _jet_shapes(problem, values)), lam)
+        jets = {name: _jet_shapes(problem, value) for name, value in a.items()}
+        h = _shape(problem, role, jet, at, jets, lam)
     except KeyError as error:
         said = f"neither {name}.derivatives nor its inputs name it"
         raise _unread(error, problem, f"{name}.{role} reads", said, jet) from error

@@ -31,7 +31,10 @@ _POINTS = (1001, 201, 65)
 _PER_EPS = (20, 20, 0)
 # For the loss, a mean that nothing is measured against, fewer do where points are many.
 _PER_EPS_OF_LOSS = (20, 5, 0)
-_LAYER = 40  # widths of a layer, beyond which it is nothing
+# The same in problems that know their layers, as many between these as in each; and the widths of a
+# layer that they reach to, beyond which it is nothing.
+_WITH_LAYERS = (1001, 201, 25)
+_REACH = (40, 40, 8)
 _POINTS_IN_TIME = 101  # along each axis, as is customary
 _FINE = (1e-3, 2048)  # in time, the ε up to which x has so many points instead
 _QUASI_RANDOM = 2**13
@@ -159,7 +162,7 @@ class Judge:
     def given(self) -> tuple[Any, ...]:
         """The inputs as a call of an operator takes them: none, or all by name."""
         laws = self.problem.inputs
-        given = {k: v if laws[k].domain else v[:, 0] for k, v in self.values.items()}
+        given = {k: v.reshape(len(v), *laws[k].shape) for k, v in self.values.items()}
         return (given,) if given else ()
 
     def reference(self, lam: Lam) -> np.ndarray:
@@ -184,18 +187,18 @@ class Judge:
         return known | {"resolved": bool(np.all(found.resolved))}
 
     def _along(self, lam: Lam) -> list[np.ndarray]:
-        """Places along each axis: even ones, and as many again within 40 δ of a layer's wall.
+        """Places along each axis: even ones, and as many again by the wall of every layer.
 
         Float32 holds them all: of a place that it rounds, a thin layer would be scored elsewhere.
         """
-        domain, count = self.problem.domain, _POINTS[self.problem.domain.dim - 1]
-        axes = []
+        domain, axes = self.problem.domain, []
+        count, reach = _WITH_LAYERS[domain.dim - 1], _REACH[domain.dim - 1]
         layers = layers_of(self.problem, lam)
         for axis, (low, high) in enumerate(zip(domain.lower, domain.upper, strict=True)):
             places = [np.linspace(low, high, count)]
             for column, end, width in layers:
                 if column == axis:
-                    far = np.linspace(0, min(_LAYER * float(width), high - low), count)
+                    far = np.linspace(0, min(reach * float(width), high - low), count)
                     places.append(end + np.sign((low + high) / 2 - end) * far)
             axes.append(np.unique(np.concatenate(places).astype(np.float32)).astype(float))
         return axes

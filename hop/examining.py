@@ -480,8 +480,11 @@ def _sampled(name: str, law: Law) -> Iterator[Finding]:
         drawn = law.sample(ambient.key(0), _SAMPLES)
         values = np.asarray(law.values(drawn))
     if law.domain is None:
+        count = f"{law.width} " if law.shape else ""
         low, middle, high = np.percentile(values, [0, 50, 100])
-        yield Finding(f"input {name}", f"numbers from {low:.3g} to {high:.3g}, median {middle:.3g}")
+        yield Finding(
+            f"input {name}", f"{count}numbers from {low:.3g} to {high:.3g}, median {middle:.3g}"
+        )
         return
     size = f"values from {values.min():.3g} to {values.max():.3g}, rms {law.scale:.3g}"
     lost = law.unresolved(law.sensors)

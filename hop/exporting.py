@@ -57,9 +57,7 @@ def _program(operator: Operator, target: Path) -> list[Path]:
     laws, problem = operator.laws, operator.ansatz.problem
     with ambient.numerics(operator.dtype):
         functions, points = jax_export.symbolic_shape("functions, points")
-        shapes: list[tuple[Any, ...]] = [
-            (functions,) if law.domain is None else (functions, law.width) for law in laws.values()
-        ]
+        shapes: list[tuple[Any, ...]] = [(functions, *law.shape) for law in laws.values()]
         shapes.append((points, problem.domain.dim))
         arguments = [jax.ShapeDtypeStruct(shape, operator.dtype) for shape in shapes]
         made = jax_export.export(jax.jit(_solution(operator)), platforms=_PLATFORMS)(*arguments)

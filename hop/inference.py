@@ -109,11 +109,12 @@ def _inputs(laws: Mapping[str, Law], input: str) -> Arrays:
     found = {k: read(input) for k in laws} if len(laws) == 1 else _several(input, list(laws))
     for name, law in laws.items():
         m, shape = law.width, tuple(found[name].shape)
-        wanted, fits = "(n,): a number for each solution", len(shape) == 1
+        wanted = "(n,): a number for each solution"
         if law.domain is not None:
             wanted = f"(n, {m}): the values of n functions at the operator's {m} sensors"
-            fits = shape[1:] == (m,)
-        if not fits:
+        elif law.shape:
+            wanted = f"(n, {m}): {m} numbers for each solution"
+        if len(shape) != 1 + len(law.shape) or shape[1:] != law.shape:
             which = f" for {name}" if len(laws) > 1 else ""
             raise UserError(
                 f"--input={input} holds an array of shape {shape}{which} and must be {wanted}"

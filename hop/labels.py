@@ -241,9 +241,10 @@ def _inputs(arrays: Arrays, problem: Problem, dtype: np.dtype) -> dict[str, np.n
     values = {}
     for name, law in problem.inputs.items():
         given = arrays[name]
-        shaped = given[:, None] if law.domain is None and given.ndim == 1 else given
+        shaped = given[:, None] if not law.shape and given.ndim == 1 else given
         if shaped.ndim != 2 or shaped.shape[1] != law.width:
-            wanted = f"(n, {law.width}), values at the law's sensors" if law.domain else "(n,)"
+            wanted = f"(n, {law.width})" if law.shape else "(n,)"
+            wanted += ", values at the law's sensors" if law.domain else ""
             raise UserError(f"{name} has shape {given.shape} and must be {wanted}")
         values[name] = finite(shaped, dtype, name=name)
         if clause := law.outside(values[name]):

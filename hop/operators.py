@@ -391,7 +391,7 @@ class Operator:
         """The checked values (n, m) of one input."""
         law = self.laws[name]
         if law.domain is None:
-            return self._scalars(name, given, law)
+            return self._numbers(name, given, law)
         points = np.asarray(places(law) if sensors is None else numbers(sensors, "sensors"))
         values = numbers(_sampled(given, points, name), name)
         low, high = np.asarray(law.domain.lower), np.asarray(law.domain.upper)
@@ -418,15 +418,16 @@ class Operator:
         _warn_outside(name, found, law, "so scale or smooth it, or train on a law that holds it")
         return found
 
-    def _scalars(self, name: str, given: Any, law: Law) -> Any:
-        """The checked values (n, 1) of an input that is a number."""
+    def _numbers(self, name: str, given: Any, law: Law) -> Any:
+        """The checked values (n, m) of an input that is m numbers."""
         values = numbers(given, name)
-        if values.ndim > 1:
+        fits = values.shape[1:] == law.shape and values.ndim == 2 if law.shape else values.ndim < 2
+        if not fits:
+            wanted = f"(n, {law.width}): {law.width} numbers" if law.shape else "(n,): a number"
             raise UserError(
-                f"{name} has shape {tuple(values.shape)} and must be (n,): a number for each "
-                "function"
+                f"{name} has shape {tuple(values.shape)} and must be {wanted} for each function"
             )
-        found = finite(values.reshape(-1, 1), self.dtype, name=name)
+        found = finite(values.reshape(-1, law.width), self.dtype, name=name)
         _warn_outside(name, found, law, "so train on a law that holds it")
         return found
 

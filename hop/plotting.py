@@ -263,7 +263,7 @@ def _example(operator: Operator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]
             drawn = law.sample(ambient.key(k), 1)
             fields[name] = law.field(np.asarray(drawn.coefficients, np.float64))
             values = np.asarray(law.values(drawn))
-            given[name] = values[:, 0] if law.domain is None else values
+            given[name] = values.reshape(1, *law.shape)
     return _solved(operator, given, x)[:, 0], _reference(operator, fields, x)[:, 0]
 
 

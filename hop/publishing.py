@@ -274,19 +274,27 @@ def call(problem: Problem, span: tuple[float, float] | None = None) -> str:
         return f"op({eps})  # {made}"
     if len(laws) == 1:
         ((name, law),) = laws.items()
-        what = "(n, m) values at op.sensors" if law.domain else "(n,) numbers"
+        what = f"{_shape(law)} " + ("values at op.sensors" if law.domain else "numbers")
         return f"op({name}{more})  # {what} → {made}"
     given = ", ".join(f'"{name}": {name}' for name in laws)
-    shapes = ", ".join(f"{k} {'(n, m)' if law.domain else '(n,)'}" for k, law in laws.items())
+    shapes = ", ".join(f"{k} {_shape(law)}" for k, law in laws.items())
     at = " at op.sensors" if any(law.domain for law in laws.values()) else ""
     return f"op({{{given}}}{more})  # {shapes}{at} → {made}"
+
+
+def _shape(law: Law) -> str:
+    """Of what an operator is given."""
+    if law.domain is not None:
+        return "(n, m)"
+    return f"(n, {law.width})" if law.shape else "(n,)"
 
 
 def _told(law: Law) -> str:
     """A law in a line."""
     what = f"`{law.name}`" if law.name else f"a law of your own ({type(law).__name__})"
     if law.domain is None:
-        return f"a number ({type(law).__name__})"
+        what = f"{law.width:,} numbers" if law.shape else "a number"
+        return f"{what} ({type(law).__name__})"
     return f"{what}, {law.width:,} sensors"
 
 

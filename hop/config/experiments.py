@@ -238,7 +238,9 @@ def _with_samples(
 def _fitting(name: str, own: Law, law: Law) -> Law:
     """Samples in place of the law that a problem has of an input."""
     if own.domain is None or isinstance(own, Mapped | Times):
-        what = "a number" if own.domain is None else "made of another law by a map"
+        what = "several numbers" if own.shape else "a number"
+        if own.domain is not None:
+            what = "made of another law by a map"
         raise UserError(
             f"config.data.samples.{name}: this input of the problem is {what}, and no samples can "
             "take its place; give a problem of your own a law of hop.Samples"

@@ -6,9 +6,10 @@ whose derivatives are exact. Letters name coordinates as in `hop.derivatives`: x
 second, third column of a problem's points, t the last.
 
 A law of your own is one more file: a frozen dataclass that derives from `Law` (from `Number` where
-its samples are numbers) and says what the abstract methods there ask for, and a `Field` for its
-samples where neither `hop.laws.spectral.Series` nor `Constant` serves. The pointwise maps
-`law.map(jnp.exp)` and `law.times(factor)` come with it.
+its samples are numbers in a range, from `Numbers` for other numbers, or several at once) and says
+what the abstract methods there ask for, and a `Field` for its samples where neither
+`hop.laws.spectral.Series` nor `Constant` serves. The pointwise maps `law.map(jnp.exp)` and
+`law.times(factor)` come with it.
 
 Shapes: n functions, m sensors, d′ coordinates of a law, K coefficients; q points, d coordinates of
 a problem.
@@ -65,7 +66,8 @@ class Field(abc.ABC):
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
         """Derivatives at the points: label → (n, q), ∇ → (space, n, q).
 
-        The one by a letter of which the field is no function is zero.
+        The one by a letter of which the field is no function is zero. Of m > 1 numbers at once they
+        are (m, n, 1), the same at every point, and ∇ (space, m, n, 1).
         """
 
     @abc.abstractmethod
@@ -106,7 +108,12 @@ class Law(abc.ABC):
     @property
     def width(self) -> int:
         """m, how many values of an input a network sees; 1 for a number."""
-        return 1 if self.sensors is None else len(self.sensors)
+        return self.size if self.sensors is None else len(self.sensors)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample as it is given to an operator: (m,), and () of a single number."""
+        return () if self.domain is None and self.width == 1 else (self.width,)
 
     @property
     @abc.abstractmethod
@@ -153,7 +160,8 @@ class Law(abc.ABC):
     def spread(self, places: Any) -> tuple[Float[np.ndarray, "m p"], Float[np.ndarray, " p"]]:
         """How the values at each of the places (m, d′) spread: p of them, and their weights.
 
-        E[f(a(x_i))] = Σ_j weights_j f(values_ij), a quadrature. A number has one place, None.
+        E[f(a(x_i))] = Σ_j weights_j f(values_ij), a quadrature. Numbers have one place, None, and a
+        row each.
         """
 
     def map(self, function: Function, inverse: Function | None = None) -> "Law":
@@ -240,31 +248,59 @@ def blocks(values: np.ndarray) -> Iterator[np.ndarray]:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Constant(Field):
-    """n numbers, as functions that are constant: the coefficients (n, 1)."""
+    """n numbers, or n times m of them, as functions that are constant: the coefficients (n, m).
+
+    Values of m > 1 are (m, n, 1): stored once, not for every point.
+    """
 
     coefficients: Any
 
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
-        return assemble(lambda letters: self(x), self.count, x, "", labels)
+        value, space = self(x), in_space(labels, x.shape[1])
+        zero = jnp.zeros_like(value)
+        found = {GRADIENT: jnp.zeros((space, *value.shape), value.dtype), "": value}
+        return {label: found.get(label, zero) for label in labels}
 
-    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
-        values = jnp.broadcast_to(jnp.asarray(self.coefficients), (self.count, x.shape[0]))
+    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"] | Float[Array, "m n 1"]:
+        values = jnp.asarray(self.coefficients)
+        if values.shape[1] > 1:
+            values = values.T[..., None]
+        else:
+            values = jnp.broadcast_to(values, (self.count, x.shape[0]))
         return jnp.zeros_like(values) if order else values
 
 
-class Number(Law):
-    """What the laws of numbers share. Their coefficient is the number.
+class Numbers(Law):
+    """What the laws of numbers share, of one or of several at once: the coefficients are they."""
+
+    name = ""
+    domain = None
+    axes = ""
+    sensors = None
+
+    def field(self, coefficients: Any) -> Constant:
+        return Constant(coefficients)
+
+    def values(self, field: Any) -> Any:
+        return field.coefficients
+
+    def fit(self, values: Any, sensors: Any = None) -> Constant:
+        if np.ndim(values) != 2 or values.shape[1] != self.size:
+            raise UserError(f"numbers of shape {np.shape(values)} must be (n, {self.size})")
+        return Constant(values)
+
+    def unresolved(self, points: Any) -> float:
+        return 0.0
+
+
+class Number(Numbers):
+    """What the laws of a number in a range share.
 
     `normalise` takes the range of such a law to [−√3, √3], that of unit variance.
     """
 
     low: float
     high: float
-
-    name = ""
-    domain = None
-    axes = ""
-    sensors = None
 
     def __post_init__(self) -> None:
         if not (-math.inf < self.low < self.high < math.inf):
@@ -276,20 +312,6 @@ class Number(Law):
     @property
     def size(self) -> int:
         return 1
-
-    def field(self, coefficients: Any) -> Constant:
-        return Constant(coefficients)
-
-    def values(self, field: Any) -> Any:
-        return field.coefficients
-
-    def fit(self, values: Any, sensors: Any = None) -> Constant:
-        if np.ndim(values) != 2 or values.shape[1] != 1:
-            raise UserError(f"numbers of shape {np.shape(values)} must be (n, 1)")
-        return Constant(values)
-
-    def unresolved(self, points: Any) -> float:
-        return 0.0
 
     def outside(self, values: np.ndarray) -> str:
         with in_double():

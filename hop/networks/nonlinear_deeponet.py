@@ -63,6 +63,12 @@ class NonlinearDeepONet(DeepONet):
         }
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
+        for name, value in a.items():
+            if value.ndim != 2:
+                raise UserError(
+                    f"the decoder of 'nonlinear_deeponet' takes one value of an input at a point, "
+                    f"and {name!r} is several numbers; use network.name=deeponet"
+                )
         where = jnp.broadcast_to(y.T[:, None, :], (y.shape[1], *features.shape[1:]))
         seen = jnp.concatenate([features, *(a[name][None] for name in sorted(a)), where])
         flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker

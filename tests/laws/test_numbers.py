@@ -10,6 +10,7 @@ import pytest
 from hop.derivatives import GRADIENT, LAPLACIAN
 from hop.errors import UserError
 from hop.laws.log_uniform import LogUniform
+from hop.laws.normal import Normal
 from hop.laws.uniform import Uniform
 
 LAWS = [Uniform(-1.0, 3.0), LogUniform(1e-3, 10.0)]
@@ -98,3 +99,38 @@ def test_what_is_no_range_is_refused(law):
             law(low, high)
     with pytest.raises(UserError, match="low > 0"):
         LogUniform(0.0, 1.0)
+
+
+def test_normal_numbers_are_independent_and_stored_once():
+    law, n = Normal(3), 20_000
+    field, x = law.sample(jax.random.key(0), n), jnp.ones((4, 2))
+    values = np.asarray(law.values(field))
+    assert values.shape == (n, *law.shape) == (n, law.width) == (n, law.size) == (n, 3)
+    np.testing.assert_allclose(np.cov(values.T), np.eye(3), atol=5 / n**0.5)
+    nodes, weights = law.spread(None)
+    np.testing.assert_allclose(nodes**4 @ weights, 3.0)
+    found = field.jet(x, ("", "x", GRADIENT, LAPLACIAN))
+    assert found[""].shape == found["x"].shape == found[LAPLACIAN].shape == (3, n, 1)
+    assert found[GRADIENT].shape == (2, 3, n, 1)
+    np.testing.assert_array_equal(found[""][..., 0].T, values)
+    assert not any(found[label].any() for label in ("x", GRADIENT, LAPLACIAN))
+    assert law.outside(values) == ""
+    assert law.outside(np.array([[0.0, 0.0, np.nan]])) == "its numbers lie in [-7, 7]"
+    with pytest.raises(UserError, match=r"must be \(n, 3\)"):
+        law.fit(values[:, :2])
+    with pytest.raises(UserError, match="hop.Normal.count=0 must be at least 1"):
+        Normal(0)
+
+
+def test_a_map_of_normal_numbers_keeps_their_shape():
+    law = Normal(3).map(jnp.exp)
+    field = law.sample(jax.random.key(0), 5)
+    assert (law.width, law.shape, law.values(field).shape) == (3, (3,), (5, 3))
+    assert law.scale == pytest.approx(np.exp(1.0), rel=1e-3)  # E[e^2z] = e^2
+    np.testing.assert_allclose(law.values(law.fit(law.values(field))), law.values(field), rtol=1e-5)
+
+
+def test_one_normal_number_is_a_constant_function():
+    law, x = Normal(), jnp.ones((4, 2))
+    assert (law.width, law.shape) == (1, ())
+    assert law.sample(jax.random.key(0), 5)(x).shape == (5, 4)

@@ -29,8 +29,8 @@ from hop.training import train
 FILE = Path(__file__).with_suffix(".json")
 PRETRAINED = Path(hop.__file__).parents[1] / "pretrained"
 Case = dict[str, Any]
-# Linear problems with their layers in the ansatz: one case stands for all three.
-LAYERS = ("convection_diffusion", "reaction_diffusion", "variable_convection")
+# Linear problems with their layers in the ansatz: one case stands for all four.
+LAYERS = ("convection_diffusion", "random_wind", "reaction_diffusion", "variable_convection")
 
 
 def has_input(problem: str) -> bool:

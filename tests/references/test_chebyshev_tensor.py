@@ -1,0 +1,50 @@
+"""Convection and diffusion in boxes: exact solutions, convergence, and points anywhere."""
+
+import numpy as np
+import pytest
+
+from hop.domain import Box
+from hop.errors import RunError
+from hop.references import chebyshev_tensor
+
+EACH = pytest.mark.parametrize("dim", [2, 3])
+
+
+def box(dim):
+    return Box((0.0,) * dim, (1.0, 2.0, 1.5)[:dim])
+
+
+def exact(x, ends):
+    """u = Π sin(πx_k / L_k) e^(x_0), with its gradient (d, q) and Laplacian."""
+    angles = np.pi * x / ends
+    u = np.prod(np.sin(angles), axis=1) * np.exp(x[:, 0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = (np.pi / ends / np.tan(angles) * u[:, None]).T
+    bend = 2 * slopes[0] + u - u * np.sum((np.pi / ends) ** 2)
+    slopes[0] += u
+    return u, slopes, bend
+
+
+@EACH
+def test_it_finds_an_exact_solution(dim):
+    domain, nodes, diffusion, reaction = box(dim), 22, 0.05, 0.7
+    x = chebyshev_tensor.points(domain, nodes)
+    u, slopes, bend = exact(x, np.array(domain.upper))
+    rng = np.random.default_rng(0)
+    mean = np.eye(dim)[0][:, None, None]
+    wind = mean + 0.5 * np.sin(rng.normal(size=(dim, 2, dim)) @ x.T)
+    source = -diffusion * bend + np.sum(wind * slopes[:, None], axis=0) + reaction * u
+    found = chebyshev_tensor.solve(domain, nodes, diffusion, wind, source, reaction)
+    scattered, grid = rng.random((300, dim)) * domain.upper, domain.grid(6)
+    for at in (scattered, grid):
+        np.testing.assert_allclose(found(at), np.tile(exact(at, np.array(domain.upper))[0], (2, 1)),
+                                   atol=1e-7)  # fmt: skip
+
+
+def test_it_says_where_it_does_not_converge(monkeypatch):
+    monkeypatch.setattr(chebyshev_tensor, "_CYCLES", 1)
+    monkeypatch.setattr(chebyshev_tensor, "_RESTART", 2)
+    x = chebyshev_tensor.points(box(2), 12)
+    wind = np.ones((2, 1, len(x)))
+    with pytest.raises(RunError, match="did not converge at diffusion=0.01 with N=12"):
+        chebyshev_tensor.solve(box(2), 12, 0.01, wind)
