@@ -8,8 +8,8 @@
 
     ψ = [x(1 − x) y(1 − y)]² N + U(x) y²(y − 1)
 
-has all boundary values if U and U′ vanish at the corners. The lid of the usual benchmark, U = 1, does
-not: the velocity jumps there, and near a corner ψ is, up to r², the Stokes flow of a wall that
+has all boundary values if U and U′ vanish at the corners. The lid of the usual benchmark, U = 1,
+does not: the velocity jumps there, and near a corner ψ is, up to r², the Stokes flow of a wall that
 scrapes along another (Taylor), for the left one with θ = arctan((1 − y)/x)
 
     ψ_c = 4/(π² − 4) [θ x + π/2 θ (1 − y) − π²/4 (1 − y)].
@@ -24,8 +24,8 @@ blind here.
 
 Several solutions exist beyond some Re; those that continue from Re = 0 are meant.
 Source of the setting: Ghia, Ghia, Shin, *J. Comput. Phys.* 48 (1982), 387–411, and with a smooth
-lid Shen, *J. Comput. Phys.* 95 (1991), 228–245; the corners: Botella, Peyret, *Computers & Fluids* 27
-(1998), 421–433.
+lid Shen, *J. Comput. Phys.* 95 (1991), 228–245; the corners: Botella, Peyret, *Computers & Fluids*
+27 (1998), 421–433.
 """
 
 import dataclasses
