@@ -205,6 +205,9 @@ def card(name: str, store: Store, **own: Any) -> str:
     waves = f"{config.ansatz.harmonics} harmonics of {' and '.join(problem.domain.periodic)}; "
     waves *= bool(problem.domain.periodic)
     last, network = stages[-1], config_lib.classes(noted).get("network")
+    tests = " × ".join(map(str, config.train.tests))
+    weak = f"½ Σ R², R the residual against {tests} test functions (its weak form)"
+    loss = weak if tests else "½ mean H², H the residual"
     chosen = f"stage={last.stage}" if last.span else f"eps={last.eps:g}, s={last.s:g}"
     text = [
         f"# {name}",
@@ -215,7 +218,7 @@ def card(name: str, store: Store, **own: Any) -> str:
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
         + ("; of all unknowns their mean" if len(problem.unknowns) > 1 else "")
-        + "; the loss is ½ mean H², H the residual.",
+        + f"; the loss is {loss}.",
         files.table(head, rows),
     ]
     facts = [

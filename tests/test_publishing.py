@@ -349,5 +349,5 @@ def test_the_nearest_stage_is_before_its_refinement():
 
 
 def test_what_ships():
-    names = {"burgers-steady", "burgers-steady-unit", "burgers-time", "convection-diffusion"}
-    assert names == set(checkpoints.pretrained_names())
+    burgers = {"burgers-steady", "burgers-steady-unit", "burgers-time"}
+    assert burgers | {"cavity", "convection-diffusion"} == set(checkpoints.pretrained_names())
