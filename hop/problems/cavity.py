@@ -17,10 +17,9 @@ scrapes along another (Taylor), for the left one with θ = arctan((1 − y)/x)
 There ψ = y²(3 − 2y) [(1 − χ) ψ_c(x, y) + χ ψ_c(1 − x, y)] + [x(1 − x) y(1 − y)/(r₁ r₂)]² N, with
 χ = x²(3 − 2x) and r_i the distances from the corners of the lid.
 
-Tested against φ that vanish with their
-first derivatives, H becomes ∫ Δψ Δφ + (1 − s) Re Δψ (ψ_y φ_x − ψ_x φ_y) = 0: half as many
-derivatives. Train it so (`config.train.tests`): the residual of fourth order at points is next to
-blind here.
+Tested against φ that vanish with their first derivatives, H becomes
+∫ Δψ Δφ + (1 − s) Re Δψ (ψ_y φ_x − ψ_x φ_y) = 0: half as many derivatives. Train it so
+(`config.train.tests`): the residual of fourth order at points is next to blind here.
 
 Several solutions exist beyond some Re; those that continue from Re = 0 are meant.
 Source of the setting: Ghia, Ghia, Shin, *J. Comput. Phys.* 48 (1982), 387–411, and with a smooth
