@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 RUNS = {  # a config, words of the command line, and the stages that are shown
     "operator": ("configs/cavity.py", (), (-1,)),
     "short": ("configs/cavity.py", ("train.steps=5000", "train.validation=4"), (-1,)),
-    "path": ("configs/cavity.py:single", (), (2, 3)),
+    "path": ("configs/cavity.py:single", (), (2, 4)),
     "direct": ("configs/cavity.py:single", ("path.eps=(0.001,)", "train.steps=240"), (-1,)),
     "unit": ("configs/cavity.py:unit", (), (2,)),
 }

@@ -89,7 +89,7 @@ def test_references_in_blocks_are_those_of_all_functions():
     def counting(what):
         return lambda done, total: heard.append((what, done, total))
 
-    judge = Judge(problem, {"f": np.zeros((50, 1))}, {"f": field}, counting)
+    judge = Judge(problem, {"f": np.zeros((50, 1))}, {"f": field}, counting=counting)
     x, _ = judge.quadrature(0.5)
     with ambient.on_cpu():
         np.testing.assert_allclose(judge.reference(Lam(0.0, 0.5)), field(x), rtol=1e-5, atol=1e-5)

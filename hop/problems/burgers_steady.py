@@ -60,15 +60,13 @@ class BurgersSteady(Dirichlet):
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         (x,) = x
-        source = (math.pi / 2) * jnp.sin(2 * math.pi * x)
-        steady = u[""] * u["x"] - lam.eps * u["xx"] - source
+        steady = u[""] * u["x"] - lam.eps * u["xx"] - _source(x)
         return (1 - lam.s) * steady + lam.s * (u[""] - a["u0"][""])
 
     def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
         (x,) = x
-        source = (math.pi / 2) * jnp.sin(2 * math.pi * x)
         flux = lam.eps * u["x"] - u[""] ** 2 / 2
-        value = lam.s * (u[""] - a["u0"][""]) - (1 - lam.s) * source
+        value = lam.s * (u[""] - a["u0"][""]) - (1 - lam.s) * _source(x)
         return {"": value, "x": (1 - lam.s) * flux}
 
     def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
@@ -103,3 +101,8 @@ class BurgersSteady(Dirichlet):
         half = chebyshev.solve(self, any_field, walk, (0.0, 0.5), (0.0, 0.0), nodes)
         values = np.sign(0.5 - x) * half(np.minimum(x, 1 - x))
         return np.broadcast_to(values, (a["u0"].count, len(x)))
+
+
+def _source(x: Array) -> Array:
+    """f."""
+    return (math.pi / 2) * jnp.sin(2 * math.pi * x)
