@@ -32,6 +32,7 @@ from hop.problem import (
     Referenced,
     Traced,
     Weak,
+    energy_labels,
     failing,
     letters,
     reference,
@@ -108,8 +109,7 @@ def _check_weak(problem: Any, points: int) -> None:
     except KeyError as error:
         said = f"neither {name}.weak_derivatives nor its inputs name it"
         raise _unread(error, problem, f"{name}.weak reads", said, u) from error
-    one = dict.fromkeys(problem.inputs, np.ones((1, 1)))
-    energy = _called(problem, "energy", lambda role: role(one, Lam(0.0, 1.0)))
+    energy = _called(problem, "energy", lambda _: energy_labels(problem))
     known = letters(problem)
     for label in energy:
         if len(set(label)) > 1 or set(label) - set(known):

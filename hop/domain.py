@@ -71,8 +71,7 @@ class Box:
             np.linspace(low, high, count)
             for low, high, count in zip(self.lower, self.upper, counts, strict=True)
         ]
-        mesh = np.meshgrid(*reversed(axes), indexing="ij")
-        return np.stack([m.ravel() for m in reversed(mesh)], axis=-1)
+        return tensor(axes)
 
     def quadrature(self, *counts: int) -> tuple[Float[np.ndarray, "q d"], Float[np.ndarray, " q"]]:
         """Points and weights: the trapezoidal rule with `counts` points along each axis.
@@ -102,8 +101,7 @@ class Box:
             gaps = np.diff(places)
             along = (np.append(gaps, 0.0) + np.insert(gaps, 0, 0.0)) / 2
             weights = np.multiply.outer(along, weights).ravel()
-        mesh = np.meshgrid(*reversed(axes), indexing="ij")
-        return np.stack([m.ravel() for m in reversed(mesh)], axis=-1), weights
+        return tensor(axes), weights
 
     def reflect(self, x: Array, signs: np.ndarray) -> Array:
         """Points (q, d) mirrored about the middle of the box along the axes where `signs` is −1."""
@@ -116,6 +114,12 @@ class Box:
         """Points (q, d) of the unit cube [0, 1]^d in the box."""
         low = jnp.asarray(self.lower, unit.dtype)[None, :]
         return low + (jnp.asarray(self.upper, unit.dtype)[None, :] - low) * unit
+
+
+def tensor(axes: Sequence[Float[np.ndarray, " _"]]) -> Float[np.ndarray, "q d"]:
+    """The points of a tensor grid, from the places along each axis; the first runs fastest."""
+    mesh = np.meshgrid(*reversed(axes), indexing="ij")
+    return np.stack([m.ravel() for m in reversed(mesh)], axis=-1)
 
 
 @functools.lru_cache(maxsize=16)

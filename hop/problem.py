@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from hop import ambient
+from hop.bases import Basis, Polynomials, Waves
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
@@ -295,6 +296,22 @@ def layers_of(problem: Problem, lam: Lam) -> list[tuple[int, float, Any]]:
         return []
     names = letters(problem)
     return [(names.index(layer.letter), layer.end, layer.width) for layer in problem.layers(lam)]
+
+
+@functools.lru_cache(maxsize=32)
+def bases_of(problem: Problem, counts: tuple[int, ...]) -> tuple[Basis, ...]:
+    """Bases whose products test a weak form, one an axis: so many functions along each."""
+    box, named, labels = problem.domain, letters(problem), energy_labels(problem)
+    kinds = [Waves if axis in box.circles else Polynomials for axis in range(box.dim)]
+    orders = [max(label.count(letter) for label in labels) for letter in named]
+    axes = zip(kinds, box.lower, box.upper, counts, orders, strict=True)
+    return tuple(kind(float(low), float(high), n, m) for kind, low, high, n, m in axes)
+
+
+def energy_labels(problem: Problem) -> tuple[str, ...]:
+    """The derivatives that the energy of a weak form is made of, the same at every λ."""
+    assert isinstance(problem, Weak)
+    return tuple(problem.energy(dict.fromkeys(problem.inputs, np.ones((1, 1))), Lam(0.0, 1.0)))
 
 
 def with_inputs(problem: Problem, laws: Mapping[str, Law]) -> Problem:

@@ -25,7 +25,7 @@ from jax import Array
 from jaxtyping import Float
 
 from hop.derivatives import Jet
-from hop.domain import TENSOR_DIM, Box
+from hop.domain import TENSOR_DIM, Box, tensor
 from hop.errors import UserError, check_choice
 from hop.laws import NODES, Field, Law, as_places, assemble, blocks, in_double, places_of
 
@@ -361,9 +361,7 @@ def grid_axes(places: Float[np.ndarray, "m e"]) -> list[np.ndarray] | None:
     axes = [np.unique(column) for column in places.T]
     if math.prod(map(len, axes)) != len(places):
         return None
-    mesh = np.meshgrid(*reversed(axes), indexing="ij")
-    whole = np.stack([each.ravel() for each in reversed(mesh)], axis=-1)
-    return axes if np.array_equal(whole, places) else None
+    return axes if np.array_equal(tensor(axes), places) else None
 
 
 def each_axis(given: Any, dim: int) -> tuple[Any, ...]:

@@ -19,10 +19,11 @@ import numpy as np
 from jaxtyping import Float
 
 from hop import ambient
-from hop.bases import Polynomials
+from hop.bases import Basis
 from hop.derivatives import Jet, closure, for_chain_rule, push
+from hop.domain import tensor
 from hop.laws import Field, how_many
-from hop.problem import Lam, Problem, Weak, letters
+from hop.problem import Lam, Problem, Weak, bases_of, letters
 from hop.references import chebyshev
 
 _STEPS = 30
@@ -43,7 +44,7 @@ class Solution:
     problem: Problem
     a: Mapping[str, Field]
     lam: Lam
-    bases: tuple[Polynomials, ...]
+    bases: tuple[Basis, ...]
     z: Float[np.ndarray, "n T"]
 
     def __call__(self, x: Float[np.ndarray, "q d"], label: str = "") -> Float[np.ndarray, "n q"]:
@@ -73,15 +74,8 @@ def solve(
       RunError: Newton's method did not converge at the last place.
     """
     assert isinstance(problem, Weak)
-    domain, named = problem.domain, letters(problem)
-    one = {name: np.ones((1, 1)) for name in problem.inputs}
-    energy = problem.energy(one, Lam(0.0, 1.0))
-    orders = [max(label.count(letter) for label in energy) for letter in named]
-    bases = tuple(
-        Polynomials(float(low), float(high), count, m)
-        for low, high, count, m in zip(domain.lower, domain.upper, counts, orders, strict=True)
-    )
-    grid = _Grid(bases, named)
+    bases = bases_of(problem, tuple(counts))
+    grid = _Grid(bases, letters(problem))
     labels = closure(problem.weak_derivatives)
     solved, worst = [], 0.0
     with ambient.on_cpu():
@@ -172,10 +166,9 @@ class _Grid:
       size: T, the number of products.
     """
 
-    def __init__(self, bases: tuple[Polynomials, ...], named: str) -> None:
+    def __init__(self, bases: tuple[Basis, ...], named: str) -> None:
         self._bases, self._named = bases, named
-        mesh = np.meshgrid(*(basis.nodes for basis in reversed(bases)), indexing="ij")
-        self.x = np.stack([m.ravel() for m in reversed(mesh)], axis=-1)
+        self.x = tensor([basis.nodes for basis in bases])
         self.size = math.prod(basis.count for basis in bases)
 
     def values(self, z: np.ndarray, label: str) -> Float[np.ndarray, "1 q"]:
@@ -216,12 +209,12 @@ class _Grid:
 
 
 @functools.lru_cache(maxsize=64)
-def _at_nodes(basis: Polynomials, order: int) -> np.ndarray:
+def _at_nodes(basis: Basis, order: int) -> np.ndarray:
     return basis.at(basis.nodes, order)
 
 
 def _products(
-    bases: tuple[Polynomials, ...], named: str, label: str, x: np.ndarray
+    bases: tuple[Basis, ...], named: str, label: str, x: np.ndarray
 ) -> Float[np.ndarray, "T q"]:
     """A derivative of every φ at points (q, d)."""
     made = np.ones((1, len(x)))

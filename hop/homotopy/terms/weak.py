@@ -25,14 +25,13 @@ from jax import Array
 from jaxtyping import Float
 
 from hop.ansatz import Ansatz, Inputs, columns
-from hop.bases import Basis, Polynomials, Waves
+from hop.bases import Basis
+from hop.domain import tensor
 from hop.errors import UserError
 from hop.homotopy.terms import Stage, Term, View
 from hop.networks import Params
-from hop.problem import Lam, Problem, Weak, letters
+from hop.problem import Lam, Problem, Weak, bases_of, letters
 from hop.samplers import Points
-
-_ORIGIN = Lam(0.0, 1.0)  # any λ: which derivatives an energy has depends on none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +51,8 @@ class WeakResidual(Term):
 
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
         """The nodes of the quadrature, x fastest."""
-        bases = self._bases(ansatz.problem)
-        mesh = np.meshgrid(*(basis.nodes for basis in reversed(bases)), indexing="ij")
-        x = jnp.asarray(np.stack([m.ravel() for m in reversed(mesh)], axis=-1), float)
+        bases = bases_of(ansatz.problem, self.tests)
+        x = jnp.asarray(tensor([basis.nodes for basis in bases]), float)
         return Points(x, jnp.ones(len(x)))
 
     def rows(self, view: View) -> Mapping[str, Array]:
@@ -70,7 +68,7 @@ class WeakResidual(Term):
         """(n, T), or (e, n, T): T = Π tests. Scaled by √T, so that the mean over rows is a sum."""
         problem = view.ansatz.problem
         assert isinstance(problem, Weak)
-        bases, names = self._bases(problem), letters(problem)
+        bases, names = bases_of(problem, self.tests), letters(problem)
         parts = [_against(bases, names, label, c) for label, c in rows.items()]
         total = sum(parts[1:], parts[0])
         a = view.ansatz.input_jet(view.inputs, view.x[:1], view.lam, ())
@@ -98,10 +96,6 @@ class WeakResidual(Term):
         if experiment.plan.pin:
             raise UserError(f"{called} and config.strategy.pin do not go together; set pin=0")
 
-    def _bases(self, problem: Problem) -> tuple[Basis, ...]:
-        """One for each axis."""
-        return _bases_of(problem, self.tests)
-
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def loss(
@@ -112,24 +106,6 @@ def loss(
     stage = Stage(0, lam, lam, 0)
     view = View(ansatz, params, params, inputs, term.points(ansatz, inputs, stage), stage)
     return 0.5 * jnp.mean(term.together(term.rows(view), view) ** 2)
-
-
-@functools.lru_cache(maxsize=16)
-def _bases_of(problem: Problem, tests: tuple[int, ...]) -> tuple[Basis, ...]:
-    domain, named = problem.domain, letters(problem)
-    made = []
-    for axis, (low, high, count) in enumerate(zip(domain.lower, domain.upper, tests, strict=True)):
-        of = Waves if axis in domain.circles else Polynomials
-        order = max(label.count(named[axis]) for label in _orders(problem))
-        made.append(of(float(low), float(high), count, order))
-    return tuple(made)
-
-
-def _orders(problem: Problem) -> tuple[str, ...]:
-    """The labels of the energy."""
-    assert isinstance(problem, Weak)
-    one = {name: np.ones((1, 1)) for name in problem.inputs}
-    return tuple(problem.energy(one, _ORIGIN))
 
 
 def _against(bases: tuple[Basis, ...], names: str, label: str, c: Array) -> Float[Array, "*e n T"]:
