@@ -79,7 +79,7 @@ SHOWS = """\
 
 For steady Burgers the weak form is three times better at equal steps than the residual at points.
 The slow mode, which mends the place of the shock, helps both, and together they are best. For
-convection–diffusion the weak form is twice better. In the plane without symmetry both let the
+convection–diffusion its error is about half as large. In the plane without symmetry both let the
 interfaces slip, and on an interval, where Levenberg–Marquardt drives the loss far down, the
 residual at points is better. So that stays the default, and `config.train.tests` is worth a try.
 [The cavity](cavity.md), whose equation is of fourth order, is trained by the weak form."""

@@ -18,8 +18,8 @@ There ψ = y²(3 − 2y) [(1 − χ) ψ_c(x, y) + χ ψ_c(1 − x, y)] + [x(1 �
 χ = x²(3 − 2x) and r_i the distances from the corners of the lid.
 
 Tested against φ that vanish with their first derivatives, H becomes
-∫ Δψ Δφ + (1 − s) Re Δψ (ψ_y φ_x − ψ_x φ_y) = 0: half as many derivatives. Train it so
-(`config.train.tests`): the residual of fourth order at points is next to blind here.
+∫ Δψ Δφ + (1 − s) Re Δψ (ψ_y φ_x − ψ_x φ_y) = 0: half as many derivatives. The
+configs train it so (`config.train.tests`).
 
 Several solutions exist beyond some Re; those that continue from Re = 0 are meant.
 Source of the setting: Ghia, Ghia, Shin, *J. Comput. Phys.* 48 (1982), 387–411, and with a smooth

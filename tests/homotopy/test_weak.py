@@ -13,14 +13,16 @@ from jax.flatten_util import ravel_pytree
 
 from hop import ambient, examining
 from hop import config as config_lib
+from hop.ansatz import Ansatz
 from hop.domain import Box
 from hop.errors import UserError
 from hop.evaluation import Judge
 from hop.homotopy.loss import Loss
-from hop.homotopy.terms import Stage
+from hop.homotopy.terms import Stage, View
 from hop.homotopy.terms.condition import Condition
 from hop.homotopy.terms.residual import Residual
 from hop.homotopy.terms.weak import WeakResidual
+from hop.networks.deeponet import DeepONet
 from hop.operators import Operator
 from hop.problem import Lam, Problem
 from hop.problems.allen_cahn_1d import AllenCahn1D
@@ -158,3 +160,14 @@ def test_held_out_loss_is_that_of_the_tests():
         stage = Stage(0, lam, lam, 0)
         loss = Loss((WeakResidual(tests=(8,)),), ansatz, params, inputs, none, stage)
         np.testing.assert_allclose(judge.loss(operator), loss.loss(params)[0], rtol=1e-5)
+
+
+def test_energy_may_depend_on_an_input():
+    """Twice the Re is twice the energy of every test: rows are smaller by the root of two."""
+    with jax.enable_x64(True):
+        ansatz = Ansatz(Cavity(lid="regular", reynolds=(10.0, 20.0)), DeepONet())
+        inputs, lam = ansatz.inputs({"Re": jnp.array([[10.0], [20.0]])}), Lam(0.0, 1.0)
+        term, stage = WeakResidual(tests=(3, 3)), Stage(0, lam, lam, 0)
+        view = View(ansatz, {}, {}, inputs, term.points(ansatz, inputs, stage), stage)
+        low, high = term.together({"": jnp.ones((2, len(view.x)))}, view)
+        np.testing.assert_allclose(low, math.sqrt(2) * high, rtol=1e-9)
