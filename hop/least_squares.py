@@ -38,17 +38,37 @@ def reduce(jacobian: Float[Array, "m P"], r: Float[Array, " m"]) -> Core:
     return Core(upper[:p, :p], upper[:p, p], None)
 
 
-def damped(core: Core, mu: Array) -> tuple[Float[Array, " P"], Array]:
-    """δ for a damping μ > 0, and by how much it lowers |J δ + r|²."""
+class Damped(NamedTuple):
+    """δ, by how much it lowers |J δ + r|², and the factor R with RᵀR = matrixᵀ matrix + μ I."""
+
+    delta: Float[Array, " P"]
+    fall: Array
+    root: Float[Array, "k k"]
+
+
+def damped(core: Core, mu: Array) -> Damped:
+    """δ for a damping μ > 0."""
     matrix, right, basis = core
     k = len(right)
     top = jnp.concatenate([matrix, right[:, None]], axis=1)
     bottom = jnp.concatenate([jnp.sqrt(mu) * jnp.eye(k), jnp.zeros((k, 1))], axis=1)
     upper = jnp.linalg.qr(jnp.concatenate([top, bottom]), mode="r")
-    z = -jax.scipy.linalg.solve_triangular(upper[:k, :k], upper[:k, k])
+    root = upper[:k, :k]
+    z = -jax.scipy.linalg.solve_triangular(root, upper[:k, k])
     # |r|² − |J δ + r|² = (|r|² − |r + J δ|² − μ|δ|²) + μ|δ|², the first the squares rotated out.
     fall = jnp.sum(upper[:k, k] ** 2) + mu * jnp.sum(z**2)
-    return (z if basis is None else basis @ z), fall
+    return Damped(z if basis is None else basis @ z, fall, root)
+
+
+def again(core: Core, root: Float[Array, "k k"], slope: Float[Array, " P"]) -> Float[Array, " P"]:
+    """argmin |J δ + r|² + μ |δ|² for another r, of which slope = Jᵀ r, by `Damped.root`.
+
+    J enters squared here, so the last digits are lost where the problem is ill-conditioned.
+    """
+    _, _, basis = core
+    z = slope if basis is None else basis.T @ slope
+    z = -jax.scipy.linalg.cho_solve((root, False), z)
+    return z if basis is None else basis @ z
 
 
 def truncated(core: Core, rtol: float) -> Float[Array, " P"]:

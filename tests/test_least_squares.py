@@ -21,12 +21,19 @@ def test_damped_steps_solve_the_augmented_problem(shape, seed, mu):
     rng = np.random.default_rng(seed)
     matrix, r = rng.standard_normal(shape), rng.standard_normal(shape[0])
     core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
-    delta, fall = least_squares.damped(core, jnp.asarray(mu))
+    delta, fall, root = least_squares.damped(core, jnp.asarray(mu))
     augmented = np.vstack([matrix, np.sqrt(mu) * np.eye(shape[1])])
     right = np.concatenate([-r, np.zeros(shape[1])])
     np.testing.assert_allclose(delta, np.linalg.lstsq(augmented, right)[0], rtol=1e-6, atol=1e-8)
     after = np.sum((matrix @ np.asarray(delta) + r) ** 2)
     assert float(fall) == pytest.approx(np.sum(r**2) - after, rel=1e-6, abs=1e-9)
+    # Of another r by the same factor. It enters squared: not for the smallest μ of a wide matrix.
+    if mu > 1e-6:
+        other = rng.standard_normal(shape[0])
+        right = np.concatenate([-other, np.zeros(shape[1])])
+        found = least_squares.again(core, root, jnp.asarray(matrix.T @ other))
+        expected = np.linalg.lstsq(augmented, right)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("shape", [(9, 5), (5, 9)])

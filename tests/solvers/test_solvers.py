@@ -13,7 +13,7 @@ import hop
 from hop import config as config_lib
 from hop import least_squares
 from hop.problems.allen_cahn_1d import AllenCahn1D
-from hop.solvers import Moment
+from hop.solvers import Moment, Objective
 from hop.solvers.first_order import FirstOrder
 from hop.solvers.gauss_newton_cg import GaussNewtonCG
 from hop.solvers.kaczmarz import Kaczmarz
@@ -46,6 +46,32 @@ def test_every_solver_lowers_the_loss(solver):
         assert all(after <= before for before, after in itertools.pairwise(seen))
     if isinstance(solver, LevenbergMarquardt):
         assert seen[-1] < 1e-8 * seen[0]
+
+
+class Curved(Objective):
+    """r(θ) = g(θ) − g(0), g of an invertible Jacobian."""
+
+    def vector(self, params):
+        theta = params["t"]
+        return theta + 0.3 * jnp.sin(theta[::-1]) + 0.2 * theta * theta[1]
+
+    def jacobian(self, params):
+        return self.vector(params), jax.jacobian(self.vector)(params)["t"]
+
+    def loss(self, params):
+        total = 0.5 * jnp.sum(self.vector(params) ** 2)
+        return total, {"residual": total}
+
+
+def test_levenberg_marquardt_follows_the_curve():
+    """Undamped, a step leaves the cube of the distance; Newton's would leave its square."""
+    solver, moment = LevenbergMarquardt(damping=1e-12), Moment(jnp.int32(0), jnp.float64(9), 9)
+    left = []
+    for size in (0.1, 0.05):
+        params = {"t": size * jnp.array([1.0, -0.5, 0.7])}
+        params, _, _ = solver.step(Curved(), params, solver.init(params), moment)
+        left.append(float(jnp.linalg.norm(params["t"])))
+    assert np.log2(left[0] / left[1]) > 2.7
 
 
 def test_kaczmarz_on_all_rows_is_a_damped_least_squares_step():

@@ -193,6 +193,9 @@ MUTATIONS = {
         "solvers/levenberg_marquardt.py", "(before - after) / foretold",
         "(after - before) / foretold",
         "solvers::test_every_solver_lowers_the_loss[LevenbergMarquardt]"),
+    "a step along the tangent alone": Mutation(
+        "solvers/levenberg_marquardt.py", "_BEND = 0.75", "_BEND = 0.0",
+        "solvers::test_levenberg_marquardt_follows_the_curve"),
     "the fall that damping costs": Mutation(
         "least_squares.py", "+ mu * jnp.sum(z**2)", "",
         "least_squares::test_damped_steps_solve_the_augmented_problem"),
