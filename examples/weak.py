@@ -42,6 +42,14 @@ CASES = {  # a title; a config with words of the command line; and further words
             "weak, 32 × 32 tests": ("train.tests=(32,32)",),
         },
     ),
+    "Burgers in time, an operator, ν = 0.01, in space and time": (
+        "configs/burgers_time.py:quickstart",
+        (),
+        {
+            "at 1,000 points": ("train.steps=1500",),
+            "weak, 48 × 16 tests": ("train.tests=(48,16)", "train.steps=550"),
+        },
+    ),
     "Convection–diffusion, an operator, ε = 0.1": (
         "configs/convection_diffusion.py:ladder",
         ("path.eps=(0.1,)", "train.steps=3000"),
