@@ -128,11 +128,17 @@ class RandomWind(Problem):
         return (Layer("x", 1.0, lam.eps), *across)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
+        return self.solution(a, lam)(x)
+
+    def solution(
+        self, a: Mapping[str, Field], lam: Lam, nodes: int = 0
+    ) -> chebyshev_tensor.Solution:
+        """The reference, by so many nodes along an axis."""
         box, eps = self.domain, float(lam.eps)
-        nodes = 4 + math.ceil(3.5 / math.sqrt(eps))
+        nodes = nodes or 4 + math.ceil(3.5 / math.sqrt(eps))
         at = jnp.asarray(chebyshev_tensor.points(box, nodes).T[:, None])
         wind = np.asarray(self.wind(jnp.asarray(a["wind"].coefficients, float), at))
-        return chebyshev_tensor.solve(box, nodes, eps, wind)(x)
+        return chebyshev_tensor.solve(box, nodes, eps, wind)
 
 
 def _walls(x: Array) -> Iterator[tuple[Array, float, float]]:
