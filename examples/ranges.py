@@ -48,9 +48,9 @@ CASES = {  # a title; where a run is scored; and of each row a config and words 
     "The same in the cube": (
         (0.1, 0.05, 0.02),
         {
-            "directly, ε = 0.05": (f"{WIND}:cube", ("ansatz.eps=()", "path.eps=(0.05,)")),
-            "directly, ε = 0.02": (f"{WIND}:cube", ("ansatz.eps=()",)),
-            "range, ε from 1 to 0.02": (f"{WIND}:cube", ()),
+            "directly at 0.05": (f"{WIND}:cube", ("ansatz.eps=()", "path.eps=(0.05,)")),
+            "directly at 0.02": (f"{WIND}:cube", ("ansatz.eps=()",)),
+            "range from 1 to 0.02": (f"{WIND}:cube", ()),
         },
     ),
 }
@@ -66,7 +66,7 @@ def section(number: int, title: str, places: tuple[float, ...], runs: dict) -> s
     for name, (file, words) in runs.items():
         words = [f"--config.{word}" for word in (*words, "train.validation=4")]
         config = config_files.read(file, words)
-        workdir = ROOT / "runs" / "ranges" / f"{number}-{name.replace(' ', '-').replace(',', '')}"
+        workdir = ROOT / "runs" / "ranges" / f"{number}-{name.replace(' ', '-')}"
         hop.train(config, workdir)
         judge = judge or Judge.of(config_lib.build(config), "test", 100)
         cells = []
