@@ -17,7 +17,7 @@ def get_config(variant=""):
     config.strategy.tangent = 0.0
     config.solver.learning_rate = 1e-2
     config.solver.anneal = 1.0
-    config.train.steps = 4_000
+    config.train.steps = 2_400
     config.train.patience = 100_000
     config.train.functions = 256
     config.train.points = 200
@@ -26,4 +26,5 @@ def get_config(variant=""):
         config.problem.dim = 3
         config.ansatz.eps = (0.02, 1.0)
         config.path.eps = (0.02,)
+        config.train.steps = 4_000
     return config
