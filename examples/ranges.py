@@ -57,7 +57,27 @@ CASES = {  # a title; where a run is scored; and of each row a config and words 
 HEAD = """\
 # Paths and ranges
 
-"""
+`python examples/ranges.py` trains what it does not find and writes this page. Three ways to a small
+ε, with the same network and solver: **directly**, a network at one ε; along a **path**, a network
+for each ε, each started from the last one; and as a **range**, one network with
+[ε an input](../concepts.md#ε-as-an-input). Each row of a table has the same number of steps in all:
+the stages of a path share them equally. Errors are relative L2 errors, means over 100 functions
+that training never saw, the worst in brackets. The seconds are those of training, on one core that
+was shared with other jobs, and compare only roughly."""
+SHOWS = """\
+## What follows
+
+Where one small ε is wanted, none of the first three problems needs the path: at equal steps it
+ends 1.4 to 2.1 times less accurate than the network that was trained directly. They are linear,
+or an evolution, and have no [slow mode](../concepts.md). What the path gives is the operators of
+the larger ε on the way.
+
+Against the path's networks, a range is about as good at the smallest ε in Burgers' equation and
+in the square, and for Burgers better at the others: a stage of 500 steps is short, and the range
+learns from all 1,500. In the square it is 4 times less accurate at ε = 0.1. On the interval the
+limit ε → 0 is built in, so that single networks become very accurate at small ε, and the range
+pays most there: 7 times at ε = 0.001. In the cube one network for all ε is 1.9 times less
+accurate at 0.05 and 1.5 times at 0.02 than a network for each, trained as long."""
 
 
 def section(number: int, title: str, places: tuple[float, ...], runs: dict) -> str:
@@ -89,7 +109,7 @@ def section(number: int, title: str, places: tuple[float, ...], runs: dict) -> s
 
 if __name__ == "__main__":
     parts = [section(k, title, *case) for k, (title, case) in enumerate(CASES.items())]
-    page = [HEAD, *parts, provenance.credit("python examples/ranges.py")]
+    page = [HEAD, *parts, SHOWS, provenance.credit("python examples/ranges.py")]
     target = ROOT / "docs" / "results" / "ranges.md"
     target.write_text("\n\n".join(page) + "\n", encoding="utf-8")
     print(target)
