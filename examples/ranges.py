@@ -61,9 +61,9 @@ HEAD = """\
 ε, with the same network and solver: **directly**, a network at one ε; along a **path**, a network
 for each ε, each started from the last one; and as a **range**, one network with
 [ε an input](../concepts.md#ε-as-an-input). Each row of a table has the same number of steps in all:
-the stages of a path share them equally. Errors are relative L2 errors, means over 100 functions
-that training never saw, the worst in brackets. The seconds are those of training, on one core that
-was shared with other jobs, and compare only roughly."""
+the stages of a path share them equally. The columns are the ε, or ν, and hold relative L2 errors:
+means over 100 functions that training never saw, the worst in brackets. The seconds are those of
+training, on one core that was shared with other jobs, and compare only roughly."""
 SHOWS = """\
 ## What follows
 
