@@ -3,6 +3,8 @@
 burgers_time.py             a DeepONet with a nonlinear decoder, viscosity 0.1, 0.03 and 0.01,
                             an hour on 2 CPU cores
 burgers_time.py:quickstart  the same, trained at viscosity 0.01 alone in some minutes
+burgers_time.py:range       the viscosity an input: one network for all from 0.1 to 0.01, with as
+                            many steps as those three stages have together
 burgers_time.py:wide        a wider one, down to 0.001, on new functions at every step: that of the
                             pretrained model, for an accelerator
 burgers_time.py:plain       a plain DeepONet, on the long path
@@ -13,8 +15,10 @@ from hop.errors import UserError
 
 
 def get_config(variant=""):
-    if variant not in ("", "quickstart", "wide", "plain"):
-        raise UserError(f"no variant {variant!r} of burgers_time.py; use quickstart, wide or plain")
+    if variant not in ("", "quickstart", "range", "wide", "plain"):
+        raise UserError(
+            f"no variant {variant!r} of burgers_time.py; use quickstart, range, wide or plain"
+        )
     network = "deeponet" if variant == "plain" else "nonlinear_deeponet"
     config = experiment(problem="burgers_time", network=network)
     config.network.branch = (128, 128, 128)
@@ -30,6 +34,10 @@ def get_config(variant=""):
     config.train.steps = 3000 if variant == "quickstart" else 12_000
     config.train.functions = 50
     config.train.points = 1000
+    if variant == "range":
+        config.ansatz.eps = (0.01, 0.1)
+        config.path.eps = (0.01,)
+        config.train.steps = 36_000
     if variant == "wide":
         config.network.branch = config.network.trunk = (256, 256, 256)
         config.network.update(rank=64, channels=16, decoder=(64, 64))

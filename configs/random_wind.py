@@ -19,12 +19,12 @@ def get_config(variant=""):
     config.solver.anneal = 1.0
     config.train.steps = 2_400
     config.train.patience = 100_000
-    config.train.functions = 128
-    config.train.points = 800
+    config.train.functions = 256
+    config.train.points = 200
     config.data.fresh = True
     if variant == "cube":
         config.problem.dim = 3
         config.ansatz.eps = (0.02, 1.0)
         config.path.eps = (0.02,)
-        config.train.update(steps=5_000, functions=64, points=400)
+        config.train.steps = 4_000
     return config

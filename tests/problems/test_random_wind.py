@@ -66,6 +66,23 @@ def test_the_reduced_residual_is_the_weighted_one_of_the_lift():
 
 
 @EACH
+def test_the_lift_rises_over_the_widths_of_the_mean_wind_s_layers(dim):
+    """ε where it leaves, √ε along a wall, nearly 1 where it enters."""
+    problem, lam = RandomWind(dim=dim), Lam(0.0, 1e-6)
+
+    def u(**places):
+        x = [places.get(letter, 0.5) for letter in "xyz"[:dim]]
+        return float(problem.lift(jnp.ones((1, 1)), jnp.asarray(x)[:, None, None], {}, lam)[0, 0])
+
+    entered, risen = -np.expm1(-0.5), 1 - np.exp(-1)
+    assert u() == pytest.approx(entered, rel=1e-5)
+    assert u(x=1 - 1e-6) == pytest.approx(risen**2, rel=1e-5)
+    for letter in "yz"[: dim - 1]:
+        for end in (1e-3, 1 - 1e-3):
+            assert u(**{letter: end}) == pytest.approx(risen * entered, rel=1e-5)
+
+
+@EACH
 def test_the_reference_solves_the_problem_s_own_equation(dim):
     """Of a u that is known, H(u) + 1 is the source of which the reference finds it."""
     problem, lam, nodes = RandomWind(dim=dim), Lam(0.0, 0.05), 20
@@ -87,13 +104,11 @@ def test_the_reference_solves_the_problem_s_own_equation(dim):
 
 def test_the_reference_converges():
     problem, eps = RandomWind(), 0.02
-    box, field, x = problem.domain, drawn(problem, 2), np.random.default_rng(0).random((200, 2))
+    field, x = drawn(problem, 2), np.random.default_rng(0).random((200, 2))
     x[::2] = 1 - eps * x[::2]  # where the layers are
 
     def at(nodes):
-        places = jnp.asarray(chebyshev_tensor.points(box, nodes)).T[:, None]
-        wind = np.asarray(problem.wind(field.coefficients, places))
-        return chebyshev_tensor.solve(box, nodes, eps, wind)(x)
+        return problem.solution({"wind": field}, Lam(0.0, eps), nodes)(x)
 
     shipped = problem.reference({"wind": field}, x, Lam(0.0, eps))
     nodes = 4 + int(np.ceil(3.5 / np.sqrt(eps)))
