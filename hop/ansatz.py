@@ -1,6 +1,7 @@
 """The ansatz u_θ: a network inside a problem, as jets and residuals at collocation points."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ from hop.derivatives import (
 )
 from hop.errors import UserError, check_range
 from hop.laws import Field
-from hop.networks import Network, Params, Values
+from hop.networks import Network, Params, Placed, Values
 from hop.problem import (
     Featured,
     Knowing,
@@ -86,6 +87,13 @@ class Ansatz:
                 "or () where every stage has one eps"
             )
 
+    @functools.cached_property
+    def _placed(self) -> Network:
+        """The network, told where its inputs are read if it asks."""
+        if not isinstance(self.network, Placed):
+            return self.network
+        return self.network.on(self.problem.domain, self.problem.inputs)
+
     @property
     def derivatives(self) -> tuple[str, ...]:
         """Those that the residual needs, closed."""
@@ -103,7 +111,7 @@ class Ansatz:
         lam = Lam(one, one)
         seen = jax.eval_shape(self._embedding(lam), x)
         plain = self._plain(x, lam).shape[1]
-        return self.network.init(key, seen.shape[1], sensors, self.problem.outputs, plain)
+        return self._placed.init(key, seen.shape[1], sensors, self.problem.outputs, plain)
 
     def check(self, experiment: Any) -> None:
         """Refuses, with a UserError, a network that does not fit the problem, uncompiled.
@@ -278,7 +286,7 @@ class Ansatz:
         labels, jets = for_chain_rule(labels), []
         for signs in self._images():
             embed, there = self._embedding(lam, signs), domain.reflect(x, signs)
-            jets.append(self.network.features(params, values, x, labels, embed))
+            jets.append(self._placed.features(params, values, x, labels, embed))
             jets += [rescale(field.jet(there, labels), signs) for field in fields.values()]
         return jets
 
@@ -292,7 +300,7 @@ class Ansatz:
             F, a = next(arrays), {name: next(arrays) for name in inputs}
             y = self._plain(self.problem.domain.reflect(x, signs), lam)
             unit = {name: laws[name].normalise(values) for name, values in a.items()}
-            total = total + float(np.prod(signs)) * self.network.decode(params, F, y, unit)
+            total = total + float(np.prod(signs)) * self._placed.decode(params, F, y, unit)
             seen.append(a)
         return total / len(images), seen[0]
 

@@ -19,7 +19,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, activate, jet
+from hop.domain import Box
 from hop.errors import UserError
+from hop.laws import Law
 
 Params = Any  # a pytree of arrays
 Labels = Sequence[str]
@@ -109,6 +111,19 @@ class Network(Protocol):
         """
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """An architecture that must know where its inputs are read."""
+
+    @abc.abstractmethod
+    def on(self, domain: Box, laws: Mapping[str, Law]) -> Network:
+        """The network for inputs of these laws in this box.
+
+        Raises:
+          UserError: it does not fit them.
+        """
+
+
 class Perceptron(nn.Module):
     """A fully connected network: Xavier-normal kernels, zero biases, linear output.
 
@@ -167,6 +182,29 @@ def hidden(
     for i in range(len(module.widths) - 1):
         h = activate(act, dense(params[f"Dense_{i}"], h), y)
     return h
+
+
+def decode(
+    decoder: Perceptron,
+    params: Params,
+    bias: Array,
+    features: Array,
+    y: Array,
+    a: Values,
+    name: str,
+) -> Array:
+    """D(F, a, y) + bias by a pointwise perceptron D: as `Network.decode`, of the named network."""
+    for key, value in a.items():
+        if value.ndim != 2:
+            raise UserError(
+                f"the decoder of {name!r} takes one value of an input at a point, "
+                f"and {key!r} is several numbers; use network.name=deeponet"
+            )
+    where = jnp.broadcast_to(y.T[:, None, :], (y.shape[1], *features.shape[1:]))
+    seen = jnp.concatenate([features, *(a[key][None] for key in sorted(a)), where])
+    flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker
+    u = evaluate(decoder, params, flat)
+    return u.T.reshape(*bias.shape, *features.shape[1:]) + bias[..., None, None]
 
 
 def dense(layer: Params, h: Jet) -> Jet:
