@@ -134,6 +134,21 @@ class Basis:
     ) -> Float[Array, "n q"]:
         """Σ_j c_j e_j at the places, or its derivative of the given order along each axis."""
         waves = [self.along(i, places[:, i], order) for i, order in enumerate(orders)]
+        return self._combined(coefficients, waves)
+
+    def diffused(
+        self, coefficients: Any, places: Float[Array, "q e"], time: Float[Array, " q"]
+    ) -> Float[Array, "n q"]:
+        """e^{tΔ} Σ_j c_j e_j = Σ_j c_j e^{−κ_j² t} e_j at the places, each with its own t."""
+        waves = []
+        for axis in range(self.dim):
+            squares = jnp.asarray((self.wave_numbers(axis) * self._unit(axis)) ** 2, time.dtype)
+            decay = jnp.exp(-time[:, None] * squares[None, :])
+            waves.append(self.along(axis, places[:, axis]) * decay)
+        return self._combined(coefficients, waves)
+
+    def _combined(self, coefficients: Any, waves: list[Array]) -> Float[Array, "n q"]:
+        """The sum from the functions of each axis at some places, (q, K) each."""
         if self.dim == 1:
             return jnp.matmul(coefficients, waves[0].T, precision="highest")
         axes = "abc"[: self.dim]
@@ -207,6 +222,10 @@ class Series(Field):
         if order and self.basis.dim > 1:
             raise UserError("a derivative by its order is for fields of one coordinate; use jet")
         return self._at(places_of(x, self.axes), (order,) + (0,) * (self.basis.dim - 1))
+
+    def diffused(self, x: Any, time: Float[Array, " q"]) -> Float[Array, "n q"]:
+        """e^{tΔ} of the functions at the points, each with its own t."""
+        return self.basis.diffused(self.coefficients, places_of(x, self.axes), time) + self.mean
 
     def _at(self, places: Array, orders: tuple[int, ...]) -> Array:
         values = self.basis.sum(self.coefficients, places, orders)

@@ -1,0 +1,88 @@
+"""Burgers in the plane: its law, its exact part, its reference, and how it is scored."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hop import problem as problem_lib
+from hop.ansatz import Ansatz
+from hop.derivatives import GRADIENT, LAPLACIAN
+from hop.evaluation import Judge
+from hop.networks.fno import FNO
+from hop.problem import Lam
+from hop.problems.burgers_2d import Burgers2D
+
+PROBLEM = Burgers2D()
+LAW = PROBLEM.inputs["u0"]
+LAM = Lam(0.0, 0.05)
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@functools.cache
+def some(n=2):
+    draw = jax.jit(lambda: [LAW.sample(jax.random.key(i), n) for i in range(2)])
+    return dict(zip(PROBLEM.inputs, draw(), strict=True))
+
+
+def test_every_sample_has_mean_zero_and_the_same_standard_deviation():
+    values = np.array(jax.jit(lambda: LAW.values(LAW.sample(jax.random.key(0), 200)))())
+    assert values.shape == (200, 64 * 64)
+    np.testing.assert_allclose(values.std(axis=1), 0.2, rtol=1e-12)
+    np.testing.assert_allclose(values.mean(axis=1), 0, atol=1e-14)
+    assert LAW.scale == pytest.approx(0.2)
+    # The spectrum exp(−ℓ²|k|²/2): the share of the four lowest waves among all.
+    power = np.abs(np.fft.fft2(values.reshape(-1, 64, 64))) ** 2
+    shares = power.mean(axis=0) / power.mean(axis=0).sum()
+    k = 2 * np.pi * np.fft.fftfreq(64, 1 / 64)
+    law = np.exp(-(0.1**2) * (k[:, None] ** 2 + k[None, :] ** 2) / 2)
+    law[0, 0] = 0
+    law /= law.sum()
+    lowest = shares[0, 1] + shares[1, 0] + shares[0, -1] + shares[-1, 0]
+    assert lowest == pytest.approx(4 * law[0, 1], rel=0.1)
+    assert shares[5:60, 5:60].sum() == pytest.approx(law[5:60, 5:60].sum(), rel=0.2)
+
+
+def test_without_a_network_it_is_the_heat_semigroup():
+    """The ansatz at N = 0 solves u_t = εΔu, from u₀ and v₀."""
+    network = FNO(4, 1, (4,), 2, 2, (3,))
+    ansatz = Ansatz(PROBLEM, network, harmonics=2)
+    shapes = jax.eval_shape(ansatz.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
+    inputs = ansatz.inputs({name: LAW.values(field) for name, field in some().items()})
+    x = jax.random.uniform(jax.random.key(3), (5, 3))
+    x = jnp.concatenate([x, x * jnp.array([[1.0, 1.0, 0.0]])])
+    u = jax.jit(ansatz.jet)(params, inputs, x, LAM)
+    np.testing.assert_allclose(u["t"], LAM.eps * u[LAPLACIAN], rtol=1e-9, atol=1e-11)
+    start = jnp.stack([field(x) for field in some().values()])
+    np.testing.assert_allclose(u[""][..., 5:], start[..., 5:], atol=1e-12)
+    assert np.abs(u[""] - start)[..., :5].max() > 0.01
+    h = jax.jit(ansatz.residual)(params, inputs, x, LAM)
+    np.testing.assert_allclose(h, jnp.einsum("knq,kcnq->cnq", u[""], u[GRADIENT]), atol=1e-10)
+
+
+def test_the_reference_has_no_residual():
+    h, steps = 2e-3, np.array([-2, -1, 0, 1, 2])
+    first, second = np.array([1, -8, 0, 8, -1]) / 12, np.array([-1, 16, -30, 16, -1]) / 12
+    at = np.array([[0.2, 0.7, 0.3], [0.9, 0.4, 0.6]])
+    moved = [at + k * h * axis for axis in np.eye(3) for k in steps]
+    u = problem_lib.reference(PROBLEM, some(), np.concatenate(moved), LAM)
+    u = u.reshape(2, 2, 3, 5, 2)  # (c, n, axis, step, q)
+    u_x, u_y, u_t = np.einsum("cnakq,k->acnq", u, first) / h
+    curved = np.einsum("cnakq,k->acnq", u, second)[:2].sum(axis=0) / h**2
+    jet = {"": u[:, :, 0, 2], "t": u_t, GRADIENT: np.stack([u_x, u_y]), LAPLACIAN: curved}
+    jet = {label: jnp.asarray(value) for label, value in jet.items()}
+    x = jnp.asarray(at.T)[:, None]
+    np.testing.assert_allclose(PROBLEM.residual(jet, x, {}, LAM), 0, atol=1e-4)
+    assert np.abs(u_t).max() > 0.1
+    assert np.abs(PROBLEM.residual(jet, x, {}, Lam(0.0, 0.04))).max() > 0.01
+
+
+def test_scored_on_the_sensors_and_eleven_times():
+    points, weights = Judge(PROBLEM, {}, {}).quadrature(0.01)
+    assert points.shape == (65 * 65 * 11, 3)
+    exact = (np.cos(2 * np.pi * points[:, 0]) ** 2 * points[:, 2]) @ weights
+    assert exact == pytest.approx(0.25)
