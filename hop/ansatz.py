@@ -18,6 +18,7 @@ from hop.derivatives import (
     GRADIENT,
     LAPLACIAN,
     Jet,
+    activate,
     closure,
     for_chain_rule,
     jet,
@@ -29,7 +30,7 @@ from hop.derivatives import (
 )
 from hop.errors import UserError, check_range
 from hop.laws import Field
-from hop.networks import Network, Params, Placed, Values
+from hop.networks import Decoding, Network, Params, Placed, Values
 from hop.problem import (
     Featured,
     Knowing,
@@ -280,14 +281,22 @@ class Ansatz:
         lam: Lam,
         labels: Sequence[str],
     ) -> Jets:
-        """The jets that N is a pointwise map of: features and inputs, for every reflection."""
+        """The jets that N is a pointwise map of: features and inputs, for every reflection.
+
+        A network that decodes jets is done with its own there: N of the reflection, and inputs.
+        """
         laws, fields, domain = self.problem.inputs, self._fields(inputs), self.problem.domain
         values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
         labels, jets = for_chain_rule(labels), []
         for signs in self._images():
             embed, there = self._embedding(lam, signs), domain.reflect(x, signs)
-            jets.append(self._placed.features(params, values, x, labels, embed))
-            jets += [rescale(field.jet(there, labels), signs) for field in fields.values()]
+            made = self._placed.features(params, values, x, labels, embed)
+            a = {name: rescale(field.jet(there, labels), signs) for name, field in fields.items()}
+            if isinstance(self._placed, Decoding):
+                y = jet(functools.partial(self._plain, lam=lam, signs=signs), x, labels)
+                unit = {name: activate(laws[name].normalise, each, x) for name, each in a.items()}
+                made = self._placed.decode_jet(params, made, y, unit, x)
+            jets += [made, *a.values()]
         return jets
 
     def _output(
@@ -298,9 +307,11 @@ class Ansatz:
         total, seen = jnp.zeros((), x.dtype), []
         for signs in images:
             F, a = next(arrays), {name: next(arrays) for name in inputs}
-            y = self._plain(self.problem.domain.reflect(x, signs), lam)
-            unit = {name: laws[name].normalise(values) for name, values in a.items()}
-            total = total + float(np.prod(signs)) * self._placed.decode(params, F, y, unit)
+            if not isinstance(self._placed, Decoding):
+                y = self._plain(x, lam, signs)
+                unit = {name: laws[name].normalise(values) for name, values in a.items()}
+                F = self._placed.decode(params, F, y, unit)
+            total = total + float(np.prod(signs)) * F
             seen.append(a)
         return total / len(images), seen[0]
 
@@ -311,9 +322,15 @@ class Ansatz:
             images += [signs * mirror(letter, len(signs)) for signs in images]
         return images
 
-    def _plain(self, x: Float[Array, "q d"], lam: Lam) -> Float[Array, "q p"]:
-        """The coordinates that are not periodic, on the reference cube; log ε, where an input."""
-        domain, y = self.problem.domain, self.problem.domain.to_reference(x)
+    def _plain(
+        self, x: Float[Array, "q d"], lam: Lam, signs: np.ndarray | None = None
+    ) -> Float[Array, "q p"]:
+        """The coordinates that are not periodic, on the reference cube; log ε, where an input.
+
+        Those of the mirror images by `signs`.
+        """
+        domain = self.problem.domain
+        y = domain.to_reference(x if signs is None else domain.reflect(x, signs))
         if domain.circles:
             kept = [y[:, i] for i in range(domain.dim) if i not in domain.circles]
             y = jnp.stack(kept, axis=1) if kept else y[:, :0]

@@ -124,6 +124,20 @@ class Placed(Protocol):
         """
 
 
+@runtime_checkable
+class Decoding(Protocol):
+    """An architecture whose decoder carries jets from layer to layer, and not by the chain rule.
+
+    That is quicker where the decoder is most of the work.
+    """
+
+    @abc.abstractmethod
+    def decode_jet(
+        self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
+    ) -> Jet:
+        """The jet of `decode` from those of its arguments, at the points x (q, d)."""
+
+
 class Perceptron(nn.Module):
     """A fully connected network: Xavier-normal kernels, zero biases, linear output.
 
@@ -178,33 +192,15 @@ def hidden(
     209–219).
     """
     wanted = {*labels, GRADIENT} if LAPLACIAN in labels else labels
-    act, h = ACTIVATIONS[module.activation], jet(embed or identity, y, wanted)
+    return through(module, params, jet(embed or identity, y, wanted), y)
+
+
+def through(module: Perceptron, params: Params, seen: Jet, y: Array) -> Jet:
+    """The jet of the last hidden layer from that of what the first one sees, (…, D) each."""
+    act, h = ACTIVATIONS[module.activation], seen
     for i in range(len(module.widths) - 1):
         h = activate(act, dense(params[f"Dense_{i}"], h), y)
     return h
-
-
-def decode(
-    decoder: Perceptron,
-    params: Params,
-    bias: Array,
-    features: Array,
-    y: Array,
-    a: Values,
-    name: str,
-) -> Array:
-    """D(F, a, y) + bias by a pointwise perceptron D: as `Network.decode`, of the named network."""
-    for key, value in a.items():
-        if value.ndim != 2:
-            raise UserError(
-                f"the decoder of {name!r} takes one value of an input at a point, "
-                f"and {key!r} is several numbers; use network.name=deeponet"
-            )
-    where = jnp.broadcast_to(y.T[:, None, :], (y.shape[1], *features.shape[1:]))
-    seen = jnp.concatenate([features, *(a[key][None] for key in sorted(a)), where])
-    flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker
-    u = evaluate(decoder, params, flat)
-    return u.T.reshape(*bias.shape, *features.shape[1:]) + bias[..., None, None]
 
 
 def dense(layer: Params, h: Jet) -> Jet:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, Values, check_architecture, decode
+from hop.networks import Params, Perceptron, Values, check_architecture, evaluate
 from hop.networks.deeponet import DeepONet
 
 __all__ = ["NonlinearDeepONet"]
@@ -63,6 +63,15 @@ class NonlinearDeepONet(DeepONet):
         }
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
+        for name, value in a.items():
+            if value.ndim != 2:
+                raise UserError(
+                    f"the decoder of 'nonlinear_deeponet' takes one value of an input at a point, "
+                    f"and {name!r} is several numbers; use network.name=deeponet"
+                )
+        where = jnp.broadcast_to(y.T[:, None, :], (y.shape[1], *features.shape[1:]))
+        seen = jnp.concatenate([features, *(a[name][None] for name in sorted(a)), where])
+        flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker
         bias = params["bias"]
-        decoder = self._decoder(bias.size)
-        return decode(decoder, params["decoder"], bias, features, y, a, "nonlinear_deeponet")
+        u = evaluate(self._decoder(bias.size), params["decoder"], flat)
+        return u.T.reshape(*bias.shape, *features.shape[1:]) + bias[..., None, None]
