@@ -139,14 +139,13 @@ class FNO:
                     f"config.ansatz.harmonics={harmonics} is too many for {name!r}, which has "
                     f"{fewest} sensors along an axis; use at most {(fewest - 1) // 2}"
                 )
-        shape = (*(2 * harmonics + 1,) * (axes - 1), harmonics + 1)
         keys = iter(jax.random.split(key, 3 * self.layers + 5))
 
         def matrix(rows: int, columns: int) -> Array:
             return nn.initializers.xavier_normal()(next(keys), (rows, columns), float)
 
         def filtered(columns: int) -> Params:
-            waves = jax.random.normal(next(keys), (2, self.width, *shape), float) / math.sqrt(2)
+            waves = _local(next(keys), self.width, harmonics, axes)
             return {"waves": waves, "mix": matrix(self.width, columns)}
 
         def layer() -> Params:
@@ -325,6 +324,23 @@ def _grid(name: str, law: Law, domain: Box) -> _Grid:
             f"{', '.join(letters)} that starts at the lower end; give sensors as counts"
         )
     return tuple(reversed(grid))
+
+
+def _local(key: Array, width: int, size: int, axes: int) -> Array:
+    """Convolutions at the start, (2, width, …), of size 1: a function and its slope, smoothed.
+
+    S_k = e^{−r²|k|²/2K²} (g₀ + i √3 g·k/K) / (1 + d)^½ with normal g and r in [0, 2] for each
+    channel. Products of such are what an equation is made of; of noise they are learned slowly.
+    """
+    along = np.arange(-size, size + 1) / size
+    k = np.stack(np.meshgrid(*[along] * (axes - 1), along[size:], indexing="ij"))
+    squares = jnp.asarray((k**2).sum(axis=0), float)[None]
+    of_g, of_r = jax.random.split(key)
+    g = jax.random.normal(of_g, (1 + axes, width), float) / math.sqrt(1 + axes)
+    r = jax.random.uniform(of_r, (width, *(1,) * axes), float, 0, 2)
+    slope = math.sqrt(3) * jnp.einsum("aw,a...->w...", g[1:], jnp.asarray(k, float))
+    value = g[0].reshape(r.shape) + jnp.zeros_like(slope)
+    return jnp.exp(-(r**2) * squares / 2)[None] * jnp.stack([value, slope])
 
 
 def _divisor(count: int, least: int) -> int:

@@ -15,6 +15,7 @@ from hop.domain import Box, tensor
 from hop.errors import UserError
 from hop.laws.gaussian_field import GaussianField
 from hop.laws.uniform import Uniform
+from hop.networks import Perceptron, evaluate
 from hop.networks.fno import FNO
 from hop.problem import Lam, Problem
 
@@ -115,15 +116,25 @@ def test_steps_between_the_points_of_the_layers_are_nearly_exact():
     assert 1e-6 < np.abs(after - before).max() < 0.1 * np.abs(before).max()
 
 
+@functools.partial(jax.jit, static_argnums=2)
+def u_of(fields, x, labels):
+    """The jet of both unknowns."""
+    params, _, _ = at_random()
+    laws = InPlane.inputs
+    given = ANSATZ.inputs({name: laws[name].values(field) for name, field in fields.items()})
+    return ANSATZ.jet(params, given, x, LAM, labels)
+
+
 def test_its_jets_are_those_of_forward_mode():
+    """Of features and decoder, which carry them by hand."""
     _, fields, x = at_random()
-    found = features(fields, x, LABELS)
+    found = u_of(fields, x, LABELS)
     assert set(found) == set(closure(LABELS))
 
     def at(point):
-        return features(fields, point[None, :], ("",))[""][:, :, 0]
+        return u_of(fields, point[None, :], ("",))[""][:, :, 0]
 
-    first = np.moveaxis(jax.jit(jax.vmap(jax.jacfwd(at)))(x), 0, 2)  # (J, n, q, d)
+    first = np.moveaxis(jax.jit(jax.vmap(jax.jacfwd(at)))(x), 0, 2)  # (c, n, q, d)
     second = np.moveaxis(jax.jit(jax.vmap(jax.jacfwd(jax.jacfwd(at))))(x), 0, 2)
     axes = {"x": 0, "y": 1, "t": 2}
     exact = {letter: first[..., i] for letter, i in axes.items()}
@@ -132,6 +143,18 @@ def test_its_jets_are_those_of_forward_mode():
     exact[LAPLACIAN] = exact["xx"] + exact["yy"]
     for label, value in exact.items():
         np.testing.assert_allclose(found[label], value, rtol=1e-8, atol=1e-9, err_msg=label)
+
+
+def test_the_decoder_is_a_perceptron_of_features_inputs_and_time():
+    params, fields, x = at_random()
+    F = features(fields, x, ("",))[""]
+    a = {name: InPlane.inputs[name].normalise(f(x)) for name, f in fields.items()}
+    t = InPlane.domain.to_reference(x)[:, 2:]
+    seen = jnp.concatenate([F, *(a[name][None] for name in "fgr"), 0 * F[:1] + t.T[None]])
+    D = Perceptron((6, 2), "swish")
+    u = jnp.moveaxis(evaluate(D, params["decoder"], jnp.moveaxis(seen, 0, -1)), -1, 0)
+    u = u + params["bias"][:, None, None]
+    np.testing.assert_allclose(u_of(fields, x, ("",))[""], u, rtol=1e-10, atol=1e-12)
 
 
 def test_every_input_and_every_parameter_matters():

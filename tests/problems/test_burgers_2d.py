@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hop import ambient
 from hop import problem as problem_lib
 from hop.ansatz import Ansatz
 from hop.derivatives import GRADIENT, LAPLACIAN
@@ -62,6 +63,18 @@ def test_without_a_network_it_is_the_heat_semigroup():
     assert np.abs(u[""] - start)[..., :5].max() > 0.01
     h = jax.jit(ansatz.residual)(params, inputs, x, LAM)
     np.testing.assert_allclose(h, jnp.einsum("knq,kcnq->cnq", u[""], u[GRADIENT]), atol=1e-10)
+
+
+def test_the_types_of_float32_are_never_mixed():
+    with ambient.numerics(np.float32):
+        ansatz = Ansatz(PROBLEM, FNO(4, 1, (4,), 2, 2, (3,)), harmonics=2)
+        params = jax.eval_shape(ansatz.init, jax.random.key(0))
+        inputs = jax.eval_shape(
+            lambda: ansatz.inputs({name: jnp.zeros((2, LAW.width)) for name in PROBLEM.inputs})
+        )
+        x = jax.ShapeDtypeStruct((5, 3), np.float32)
+        h = jax.eval_shape(lambda *args: ansatz.residual(*args, LAM), params, inputs, x)
+        assert (h.shape, h.dtype) == ((2, 2, 5), np.float32)
 
 
 def test_the_reference_has_no_residual():
