@@ -93,6 +93,11 @@ class Ansatz:
         """The network, told where its inputs are read if it asks."""
         if not isinstance(self.network, Placed):
             return self.network
+        if isinstance(self.problem, Featured):
+            raise UserError(
+                f"{type(self.problem).__name__} shows its network trunk_features, of which "
+                f"{type(self.network).__name__} has no use; choose another as network.name"
+            )
         return self.network.on(self.problem.domain, self.problem.inputs)
 
     @property

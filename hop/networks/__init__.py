@@ -113,7 +113,11 @@ class Network(Protocol):
 
 @runtime_checkable
 class Placed(Protocol):
-    """An architecture that must know where its inputs are read."""
+    """An architecture that must know where its inputs are read.
+
+    An embedding shows it, of each periodic coordinate y, cos πmy and then sin πmy, m = 1, 2, …;
+    after these the other coordinates, and nothing else.
+    """
 
     @abc.abstractmethod
     def on(self, domain: Box, laws: Mapping[str, Law]) -> Network:

@@ -126,12 +126,7 @@ class FNO:
                 "not told; use network.name=nonlinear_deeponet"
             )
         axes, rest = len(self.letters), dim if plain is None else plain
-        harmonics, more = divmod(dim - rest, 2 * axes)
-        if more or not harmonics:
-            raise UserError(
-                "network 'fno' takes no trunk features, and this problem has some; use "
-                "network.name=nonlinear_deeponet"
-            )
+        harmonics = (dim - rest) // (2 * axes)
         for name, grid in self.grids:
             fewest = min((count for _, count in grid), default=math.inf)
             if fewest <= 2 * harmonics:

@@ -40,6 +40,11 @@ class InPlane(Problem):
         return u[""]
 
 
+class WithFeatures(InPlane):
+    def trunk_features(self, x, lam):
+        return (x[0], x[1], x[0], x[1])
+
+
 NET = FNO(width=5, layers=2, trunk=(7,), rank=4, channels=3, decoder=(6,))
 ANSATZ = Ansatz(InPlane(), NET, harmonics=2)
 
@@ -187,5 +192,7 @@ def test_what_does_not_fit_is_refused():
         Ansatz(InPlane(), NET, harmonics=6).init(jax.random.key(0))
     with pytest.raises(UserError, match="positive widths"):
         FNO(rank=0)
+    with pytest.raises(UserError, match="FNO has no use"):
+        Ansatz(WithFeatures(), NET, harmonics=2).init(jax.random.key(0))
     with pytest.raises(UserError, match="must know the box"):
         NET.init(jax.random.key(0), 5, {"f": 12})
