@@ -35,8 +35,9 @@ _PER_EPS_OF_LOSS = (20, 5, 0)
 # layer that they reach to, beyond which it is nothing.
 _WITH_LAYERS = (1001, 201, 25)
 _REACH = (40, 40, 8)
-# In time, along each axis of space and that of t: in one dimension what is customary.
-_POINTS_IN_TIME = {2: (101, 101), 3: (65, 11)}
+# In time, along each axis of space and that of t, in as many dimensions: what is customary on a
+# line, and in the plane what fits in memory.
+_POINTS_IN_TIME = ((101, 101), (101, 101), (65, 11))
 _FINE = (1e-3, 2048)  # in time, the ε up to which a single x has so many points instead
 _QUASI_RANDOM = 2**13
 _ERRORS: dict[str, Any] = {"l2re": np.mean, "l2re_median": np.median, "l2re_worst": np.max}
@@ -215,7 +216,7 @@ class Judge:
         if domain.dim > TENSOR_DIM:
             return domain.quadrature(_QUASI_RANDOM)
         if in_time(self.problem):
-            space, times = _POINTS_IN_TIME[domain.dim]
+            space, times = _POINTS_IN_TIME[domain.dim - 1]
             if domain.dim == 2 and eps <= _FINE[0]:
                 space = _FINE[1]
             return domain.quadrature(*(space,) * (domain.dim - 1), times)
