@@ -3,6 +3,7 @@
 burgers_time.py             a DeepONet with a nonlinear decoder, viscosity 0.1, 0.03 and 0.01,
                             an hour on 2 CPU cores
 burgers_time.py:quickstart  the same, trained at viscosity 0.01 alone in some minutes
+burgers_time.py:fourier     the same with a Fourier neural operator in the DeepONet's place
 burgers_time.py:range       the viscosity an input: one network for all from 0.1 to 0.01, with as
                             many steps as those three stages have together
 burgers_time.py:wide        a wider one, down to 0.001, on new functions at every step: that of the
@@ -15,23 +16,26 @@ from hop.errors import UserError
 
 
 def get_config(variant=""):
-    if variant not in ("", "quickstart", "range", "wide", "plain"):
+    networks = {"plain": "deeponet", "fourier": "fno"}
+    if variant not in ("", "quickstart", "fourier", "range", "wide", "plain"):
         raise UserError(
-            f"no variant {variant!r} of burgers_time.py; use quickstart, range, wide or plain"
+            f"no variant {variant!r} of burgers_time.py; use quickstart, fourier, range, wide or "
+            "plain"
         )
-    network = "deeponet" if variant == "plain" else "nonlinear_deeponet"
-    config = experiment(problem="burgers_time", network=network)
-    config.network.branch = (128, 128, 128)
-    config.network.trunk = (128, 128, 128)
-    config.network.activation = "swish"
-    config.ansatz.harmonics = 4
-    config.network.rank = 128 if variant == "plain" else 32
-    config.path.eps = (0.01,) if variant == "quickstart" else (0.1, 0.03, 0.01)
+    config = experiment(problem="burgers_time", network=networks.get(variant, "nonlinear_deeponet"))
+    if variant != "fourier":
+        config.network.branch = (128, 128, 128)
+        config.network.trunk = (128, 128, 128)
+        config.network.activation = "swish"
+        config.network.rank = 128 if variant == "plain" else 32
+    config.ansatz.harmonics = 16 if variant == "fourier" else 4
+    short = variant in ("quickstart", "fourier")
+    config.path.eps = (0.01,) if short else (0.1, 0.03, 0.01)
     config.strategy.tangent = 0.0
     config.solver.learning_rate = 1e-2
     config.solver.warmup = 100
     config.solver.anneal = 1.0
-    config.train.steps = 3000 if variant == "quickstart" else 12_000
+    config.train.steps = 3000 if short else 12_000
     config.train.functions = 50
     config.train.points = 1000
     if variant == "range":

@@ -1,6 +1,7 @@
 """The ansatz u_θ: a network inside a problem, as jets and residuals at collocation points."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from hop.derivatives import (
     GRADIENT,
     LAPLACIAN,
     Jet,
+    activate,
     closure,
     for_chain_rule,
     jet,
@@ -28,7 +30,7 @@ from hop.derivatives import (
 )
 from hop.errors import UserError, check_range
 from hop.laws import Field
-from hop.networks import Network, Params, Values
+from hop.networks import Decoding, Network, Params, Placed, Values
 from hop.problem import (
     Featured,
     Knowing,
@@ -86,6 +88,18 @@ class Ansatz:
                 "or () where every stage has one eps"
             )
 
+    @functools.cached_property
+    def _placed(self) -> Network:
+        """The network, told where its inputs are read if it asks."""
+        if not isinstance(self.network, Placed):
+            return self.network
+        if isinstance(self.problem, Featured):
+            raise UserError(
+                f"{type(self.problem).__name__} shows its network trunk_features, of which "
+                f"{type(self.network).__name__} has no use; choose another as network.name"
+            )
+        return self.network.on(self.problem.domain, self.problem.inputs)
+
     @property
     def derivatives(self) -> tuple[str, ...]:
         """Those that the residual needs, closed."""
@@ -103,7 +117,7 @@ class Ansatz:
         lam = Lam(one, one)
         seen = jax.eval_shape(self._embedding(lam), x)
         plain = self._plain(x, lam).shape[1]
-        return self.network.init(key, seen.shape[1], sensors, self.problem.outputs, plain)
+        return self._placed.init(key, seen.shape[1], sensors, self.problem.outputs, plain)
 
     def check(self, experiment: Any) -> None:
         """Refuses, with a UserError, a network that does not fit the problem, uncompiled.
@@ -272,14 +286,22 @@ class Ansatz:
         lam: Lam,
         labels: Sequence[str],
     ) -> Jets:
-        """The jets that N is a pointwise map of: features and inputs, for every reflection."""
+        """The jets that N is a pointwise map of: features and inputs, for every reflection.
+
+        A network that decodes jets is done with its own there: N of the reflection, and inputs.
+        """
         laws, fields, domain = self.problem.inputs, self._fields(inputs), self.problem.domain
         values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
         labels, jets = for_chain_rule(labels), []
         for signs in self._images():
             embed, there = self._embedding(lam, signs), domain.reflect(x, signs)
-            jets.append(self.network.features(params, values, x, labels, embed))
-            jets += [rescale(field.jet(there, labels), signs) for field in fields.values()]
+            made = self._placed.features(params, values, x, labels, embed)
+            a = {name: rescale(field.jet(there, labels), signs) for name, field in fields.items()}
+            if isinstance(self._placed, Decoding):
+                y = jet(functools.partial(self._plain, lam=lam, signs=signs), x, labels)
+                unit = {name: activate(laws[name].normalise, each, x) for name, each in a.items()}
+                made = self._placed.decode_jet(params, made, y, unit, x)
+            jets += [made, *a.values()]
         return jets
 
     def _output(
@@ -290,9 +312,11 @@ class Ansatz:
         total, seen = jnp.zeros((), x.dtype), []
         for signs in images:
             F, a = next(arrays), {name: next(arrays) for name in inputs}
-            y = self._plain(self.problem.domain.reflect(x, signs), lam)
-            unit = {name: laws[name].normalise(values) for name, values in a.items()}
-            total = total + float(np.prod(signs)) * self.network.decode(params, F, y, unit)
+            if not isinstance(self._placed, Decoding):
+                y = self._plain(x, lam, signs)
+                unit = {name: laws[name].normalise(values) for name, values in a.items()}
+                F = self._placed.decode(params, F, y, unit)
+            total = total + float(np.prod(signs)) * F
             seen.append(a)
         return total / len(images), seen[0]
 
@@ -303,9 +327,15 @@ class Ansatz:
             images += [signs * mirror(letter, len(signs)) for signs in images]
         return images
 
-    def _plain(self, x: Float[Array, "q d"], lam: Lam) -> Float[Array, "q p"]:
-        """The coordinates that are not periodic, on the reference cube; log ε, where an input."""
-        domain, y = self.problem.domain, self.problem.domain.to_reference(x)
+    def _plain(
+        self, x: Float[Array, "q d"], lam: Lam, signs: np.ndarray | None = None
+    ) -> Float[Array, "q p"]:
+        """The coordinates that are not periodic, on the reference cube; log ε, where an input.
+
+        Those of the mirror images by `signs`.
+        """
+        domain = self.problem.domain
+        y = domain.to_reference(x if signs is None else domain.reflect(x, signs))
         if domain.circles:
             kept = [y[:, i] for i in range(domain.dim) if i not in domain.circles]
             y = jnp.stack(kept, axis=1) if kept else y[:, :0]

@@ -35,8 +35,10 @@ _PER_EPS_OF_LOSS = (20, 5, 0)
 # layer that they reach to, beyond which it is nothing.
 _WITH_LAYERS = (1001, 201, 25)
 _REACH = (40, 40, 8)
-_POINTS_IN_TIME = 101  # along each axis, as is customary
-_FINE = (1e-3, 2048)  # in time, the ε up to which x has so many points instead
+# In time, along each axis of space and that of t, in as many dimensions: what is customary on a
+# line, and in the plane what fits in memory.
+_POINTS_IN_TIME = ((101, 101), (101, 101), (65, 11))
+_FINE = (1e-3, 2048)  # in time, the ε up to which a single x has so many points instead
 _QUASI_RANDOM = 2**13
 _ERRORS: dict[str, Any] = {"l2re": np.mean, "l2re_median": np.median, "l2re_worst": np.max}
 _BLOCK = 8  # reference solutions of a problem of one's own, at first
@@ -214,8 +216,10 @@ class Judge:
         if domain.dim > TENSOR_DIM:
             return domain.quadrature(_QUASI_RANDOM)
         if in_time(self.problem):
-            space = _FINE[1] if eps <= _FINE[0] else _POINTS_IN_TIME
-            return domain.quadrature(*(space,) * (domain.dim - 1), _POINTS_IN_TIME)
+            space, times = _POINTS_IN_TIME[domain.dim - 1]
+            if domain.dim == 2 and eps <= _FINE[0]:
+                space = _FINE[1]
+            return domain.quadrature(*(space,) * (domain.dim - 1), times)
         if isinstance(self.problem, Layered):
             return domain.quadrature_on(self._along(Lam(0.0, eps)))
         count, dense = _POINTS[domain.dim - 1], per_eps[domain.dim - 1]

@@ -134,6 +134,28 @@ class Basis:
     ) -> Float[Array, "n q"]:
         """Σ_j c_j e_j at the places, or its derivative of the given order along each axis."""
         waves = [self.along(i, places[:, i], order) for i, order in enumerate(orders)]
+        return self._combined(coefficients, waves)
+
+    def diffused(
+        self,
+        coefficients: Any,
+        places: Float[Array, "q e"],
+        time: Float[Array, " q"],
+        orders: tuple[int, ...],
+    ) -> Float[Array, "n q"]:
+        """e^{tΔ} Σ_j c_j e_j = Σ_j c_j e^{−κ_j² t} e_j at the places, each with its own t.
+
+        Or its derivative of the given order along each axis.
+        """
+        waves = []
+        for axis, order in enumerate(orders):
+            squares = jnp.asarray((self.wave_numbers(axis) * self._unit(axis)) ** 2, time.dtype)
+            decay = jnp.exp(-time[:, None] * squares[None, :])
+            waves.append(self.along(axis, places[:, axis], order) * decay)
+        return self._combined(coefficients, waves)
+
+    def _combined(self, coefficients: Any, waves: list[Array]) -> Float[Array, "n q"]:
+        """The sum from the functions of each axis at some places, (q, K) each."""
         if self.dim == 1:
             return jnp.matmul(coefficients, waves[0].T, precision="highest")
         axes = "abc"[: self.dim]
@@ -207,6 +229,12 @@ class Series(Field):
         if order and self.basis.dim > 1:
             raise UserError("a derivative by its order is for fields of one coordinate; use jet")
         return self._at(places_of(x, self.axes), (order,) + (0,) * (self.basis.dim - 1))
+
+    def diffused(self, x: Any, time: Float[Array, " q"], letters: str = "") -> Float[Array, "n q"]:
+        """e^{tΔ} of the functions at the points, each with its own t, or a derivative of it."""
+        orders = tuple(letters.count(letter) for letter in self.axes)
+        values = self.basis.diffused(self.coefficients, places_of(x, self.axes), time, orders)
+        return values if letters or not self.mean else values + self.mean
 
     def _at(self, places: Array, orders: tuple[int, ...]) -> Array:
         values = self.basis.sum(self.coefficients, places, orders)

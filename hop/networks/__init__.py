@@ -19,7 +19,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, activate, jet
+from hop.domain import Box
 from hop.errors import UserError
+from hop.laws import Law
 
 Params = Any  # a pytree of arrays
 Labels = Sequence[str]
@@ -109,6 +111,37 @@ class Network(Protocol):
         """
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """An architecture that must know where its inputs are read.
+
+    An embedding shows it, of each periodic coordinate y, cos πmy and then sin πmy, m = 1, 2, …;
+    after these the other coordinates, and nothing else.
+    """
+
+    @abc.abstractmethod
+    def on(self, domain: Box, laws: Mapping[str, Law]) -> Network:
+        """The network for inputs of these laws in this box.
+
+        Raises:
+          UserError: it does not fit them.
+        """
+
+
+@runtime_checkable
+class Decoding(Protocol):
+    """An architecture whose decoder carries jets from layer to layer, and not by the chain rule.
+
+    That is quicker where the decoder is most of the work.
+    """
+
+    @abc.abstractmethod
+    def decode_jet(
+        self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
+    ) -> Jet:
+        """The jet of `decode` from those of its arguments, at the points x (q, d)."""
+
+
 class Perceptron(nn.Module):
     """A fully connected network: Xavier-normal kernels, zero biases, linear output.
 
@@ -163,7 +196,12 @@ def hidden(
     209–219).
     """
     wanted = {*labels, GRADIENT} if LAPLACIAN in labels else labels
-    act, h = ACTIVATIONS[module.activation], jet(embed or identity, y, wanted)
+    return through(module, params, jet(embed or identity, y, wanted), y)
+
+
+def through(module: Perceptron, params: Params, seen: Jet, y: Array) -> Jet:
+    """The jet of the last hidden layer from that of what the first one sees, (…, D) each."""
+    act, h = ACTIVATIONS[module.activation], seen
     for i in range(len(module.widths) - 1):
         h = activate(act, dense(params[f"Dense_{i}"], h), y)
     return h

@@ -149,7 +149,7 @@ def _march(
         if time > now:
             count = math.ceil((time - now) * rate)
             step = jnp.asarray((time - now) / count)
-            spectrum = _advance(nonlinear, spectrum, omega, symbol(omega), step, count)
+            spectrum = advance(nonlinear, spectrum, omega, symbol(omega), step, count)
             now = time
         here = np.flatnonzero(which == i)
         if not np.array_equal(x[here], places):
@@ -161,10 +161,17 @@ def _march(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _advance(
+def advance(
     nonlinear: Nonlinear, spectrum: Array, omega: Array, symbol: Array, step: Array, count: Any
 ) -> Array:
-    """`count` steps of ETDRK4, in the notation of Kassam and Trefethen."""
+    """`count` steps of ETDRK4, in the notation of Kassam and Trefethen.
+
+    Args:
+      nonlinear: N of the spectrum and of `omega`, which goes to it alone.
+      spectrum: (…, n, K).
+      symbol: (…, K).
+      step, count: Δt, and how many.
+    """
     z = step * symbol
     around = jnp.exp(2j * jnp.pi * (jnp.arange(_CONTOUR) + 0.5) / _CONTOUR)
     r = z[..., None] + around.reshape(*(1,) * z.ndim, -1)

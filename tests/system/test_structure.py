@@ -22,7 +22,7 @@ ROOMS = [
     ["laws"],
     ["laws.spectral"],
     ["laws.*"],
-    ["laws.named"],
+    ["laws.named", "laws.normalised_field"],
     ["problem", "samplers"],
     ["samplers.*", "networks", "references", "references.*"],
     ["problems", "networks.*"],
