@@ -142,9 +142,11 @@ class Ansatz:
             )
         for term in plan.terms:
             if term.at_one_eps:
+                weak = term.name == "residual"
+                field = "train.tests" if weak else f"strategy.{term.name}"
                 raise UserError(
-                    f"config.strategy.{term.name} needs one eps a stage, and config.ansatz.eps="
-                    f"{self.eps} makes it an input; set strategy.{term.name}=0"
+                    f"config.{field} needs one eps a stage, and config.ansatz.eps={self.eps} makes "
+                    f"it an input; set {field}={'()' if weak else 0}"
                 )
         name, sampler = experiment.name("strategy"), config.train.sampler
         for found, what in (

@@ -73,8 +73,12 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
     yield Finding("shapes", f"{unknowns} with the derivatives {read}: all parts fit each other")
     yield from glance(problem, lam)
     yield from _solved(problem, lam)
+    parts = [name for name in ("weak", "weak_derivatives", "energy") if hasattr(problem, name)]
     if isinstance(problem, Weak):
         yield weak_form(problem)
+    elif parts:
+        text = f"{' and '.join(parts)} of three; give weak, weak_derivatives and energy"
+        yield Finding("weak form", text, doubt=True)
     for name, law in problem.inputs.items():
         yield from _sampled(name, law)
     if serves(problem):
@@ -336,10 +340,15 @@ def weak_form(problem: Any) -> Finding:
         strong = problem.residual(u, columns(points.x), a, lam)
         off = np.linalg.norm(weak - np.asarray(tests.together({"": strong}, view)))
     share = off / np.linalg.norm(weak)
-    text = f"weak and residual, tested against {_TESTS} functions an axis, differ by {share:.0e}"
-    if share > _SOLVED:
+    text = (
+        f"weak and residual at s=0.25, eps=0.5, of a network, tested against {_TESTS} functions an "
+        f"axis, differ by {share:.0e} of their size"
+    )
+    if not np.isfinite(share):
+        text += "; is some w_D of energy negative, or all of them 0?"
+    elif share > _SOLVED:
         text += "; integrate by parts again, and look at the signs"
-    return Finding("weak form", text, doubt=bool(share > _SOLVED))
+    return Finding("weak form", text, doubt=not share <= _SOLVED)
 
 
 def _off_the_lift(problem: Problem, lam: Lam) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from hop.config import Config
 from hop.derivatives import LAPLACIAN, Jet, spelling
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
-from hop.laws import Law
+from hop.laws import CHECKED, Law, blocks, in_double
 from hop.networks import Network, Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
@@ -374,7 +374,9 @@ class Operator:
         if not isinstance(given, Mapping) and len(names) == 1:
             given, sensors = {names[0]: given}, {names[0]: sensors}
         if not isinstance(given, Mapping) or set(given) != set(names):
-            raise UserError(f"this operator needs {self._called()}")
+            unknown = set(given) - set(names) if isinstance(given, Mapping) else set()
+            none = "".join(f"; there is no {name!r}" for name in sorted(unknown, key=str))
+            raise UserError(f"this operator needs {self._called()}{none}")
         elsewhere = sensors if isinstance(sensors, Mapping) else dict.fromkeys(names, sensors)
         values = {k: self._values(k, given[k], elsewhere.get(k)) for k in names}
         counts = {name: len(found) for name, found in values.items()}
@@ -705,10 +707,25 @@ def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> None:
         return
     if clause := law.outside(np.asarray(values)):
         what = f"the law '{law.name}'" if law.name else "the law"
+        if (unseen := _unseen(np.asarray(values, float), law)) is not None:
+            raise UserError(
+                f"{name}: function {unseen} is none of {what} that this operator was trained on, "
+                f"and the network cannot see it: {clause}; leave it out"
+            )
         _warn(
             f"{name} lies outside {what} that this operator was trained on: {clause}; solutions "
             f"may be far off, {remedy}"
         )
+
+
+def _unseen(values: np.ndarray, law: Law) -> int | None:
+    """The first function that a network is shown as NaN or infinite."""
+    for k, part in enumerate(blocks(values)):
+        with in_double():  # of one size, which is compiled once
+            shown = np.asarray(law.normalise(np.resize(part, (CHECKED, *part.shape[1:]))))
+        if len(bad := np.flatnonzero(~np.isfinite(shown).all(axis=1))):
+            return k * CHECKED + int(bad[0])
+    return None
 
 
 def places(law: Law) -> np.ndarray | None:

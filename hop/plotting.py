@@ -71,7 +71,8 @@ def path(workdir: str, target: Path | None = None, run: str = "", **own: Any) ->
             opened = [open_stage(store, stages[k], **own) for k in shown]
             drawn = dict(zip(names, opened, strict=True))
             _lines([row[0] for row in panels], drawn, colors[shown])
-        losses(figure.add_subplot(grid[:, -1]), store.root / "metrics.jsonl", colors)
+        tests = bool(last.config and last.config.train.tests)
+        losses(figure.add_subplot(grid[:, -1]), store.root / "metrics.jsonl", colors, tests)
         if run:
             figure.suptitle(run)
         figure.savefig(target)
@@ -284,8 +285,11 @@ def _reference(operator: Operator, fields: Mapping[str, Field], x: np.ndarray) -
         return np.full(shape, np.nan)
 
 
-def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
-    """The residual loss of every window against the steps of all stages; else that of labels."""
+def losses(axes: plt.Axes, path: Path, colors: np.ndarray, tests: bool) -> None:
+    """The residual loss of every window against the steps of all stages; else that of labels.
+
+    `tests` says that the residual is a weak one.
+    """
     records = metrics.read(path) if path.exists() else []
     windows = [r for r in records if r.get("kind") == "window"]
     name = "residual" if any("residual" in r for r in windows) else "labels"
@@ -295,7 +299,7 @@ def losses(axes: plt.Axes, path: Path, colors: np.ndarray) -> None:
         axes.semilogy(steps, values, color=color, marker="." if len(mine) < 2 else "")
     low, high = axes.get_ylim()  # whole decades, whose ticks are short
     axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))
-    label = "½ mean |H(u)|²" if name == "residual" else "½ mean |u − y|²"
+    label = "½ mean |u − y|²" if name == "labels" else "½ Σ R²" if tests else "½ mean |H(u)|²"
     axes.set(xlabel="step", ylabel=label, title=f"{name} loss, stage by stage")
 
 

@@ -118,7 +118,7 @@ def test_its_operator_takes_inputs_by_name_and_names_its_unknowns(trained):
     ("given", "said"),
     [
         (np.zeros((3, 25)), r'2 inputs by name; call op\(\{"f": …, "kappa": …\}, x\)'),
-        ({"f": np.zeros((3, 25))}, "2 inputs by name"),
+        ({"f": np.zeros((3, 25)), "Kappa": np.ones(3)}, "2 inputs by name; .* no 'Kappa'"),
         ({"f": np.zeros((3, 25)), "kappa": np.ones(2)}, "f holds 3, kappa holds 2"),
         ({"f": np.zeros((3, 24)), "kappa": np.ones(3)}, r"f has shape \(3, 24\) and must be"),
         ({"f": np.zeros((3, 25)), "kappa": np.ones((3, 2))}, "a number for each function"),
@@ -136,6 +136,8 @@ def test_inputs_outside_their_laws_are_warned_of_by_name(trained):
         op({"f": np.zeros((1, 25)), "kappa": [20.0]})
     with pytest.warns(UserWarning, match="f lies outside the law .* its functions stay within"):
         op({"f": np.full((1, 25), 100.0), "kappa": [1.0]})
+    with pytest.raises(UserError, match="kappa: function 1 is none of the law"):  # log −1
+        op({"f": np.zeros((2, 25)), "kappa": [1.0, -1.0]})
 
 
 def test_inputs_of_one_law_are_independent():

@@ -60,7 +60,7 @@ def test_a_picture_of_losses_is_that_of_the_residual_stage_by_stage(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     axes = Figure().subplots()
-    plotting.losses(axes, path, np.zeros((2, 4)))
+    plotting.losses(axes, path, np.zeros((2, 4)), tests=False)
     drawn = [line.get_xydata().tolist() for line in axes.get_lines()]
     assert drawn == [[[n, h] for k, n, h in windows if k == stage] for stage in (0, 1)]
     assert axes.get_yscale() == "log"

@@ -90,7 +90,7 @@ class WeakResidual(Term):
             )
         if len(self.tests) != problem.domain.dim or min(self.tests) < 1:
             raise UserError(
-                f"{called} must be {problem.domain.dim} positive numbers, of test functions along "
+                f"{called} must hold a positive number of test functions for each of "
                 f"{', '.join(letters(problem))}"
             )
         if experiment.plan.pin:
