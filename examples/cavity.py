@@ -195,12 +195,14 @@ path is Re = 100, 400, 1,000, 1,800, 3,200, 5,000. The seconds are those of trai
 ![Streamlines and vorticity for U = 1, as Re rises](cavity.gif)
 """
 BOUND = """\
-The residual at points is of fourth order, and small where the flow is wrong. Against test
-functions, in the dual of the energy norm, it bounds the error:
+Against test functions, in the dual of the energy norm, the residual and the error fall together. At
+points it is of fourth order: wiggles that hardly move the flow make it large, and it tells little
+of the error.
 
 ![Error over the norm of the residual](cavity_bound.png)
 
-The dots are the ends of stages of 10, 40 and 160 steps, on the path Re = 100, 400, 1,000.
+The dots are the ends of stages of 10, 40 and 160 steps, on the path Re = 100, 400, 1,000. At points
+the residual is measured on others than those of training.
 """
 PUBLISHED_ERRORS = """\
 ## Beside published figures
