@@ -45,6 +45,11 @@ ROWS = {
     "unit_wide": Row("U = 1, Re from 50 to 1,000 (at 20)", "configs/cavity.py:unit_wide"),
     "path": Row("smooth lid, along the path", SINGLE, (), (2, 4, 5), 3),
     "direct": Row("smooth lid, directly", SINGLE, DIRECT, (-1,), 3),
+    "direct_strong": Row(
+        "smooth lid, directly, residual at points",
+        SINGLE,
+        ("path.eps=(0.001,)", *STRONG[1:], "train.steps=60"),
+    ),
     "strong": Row("smooth lid, path, residual at points", SINGLE, (*STRONG, "train.steps=160")),
     "unit": Row("U = 1, along the path", UNIT, (), (2, 4), 3),
 }

@@ -88,7 +88,7 @@ WRONG = {
     "eps increasing": (["--config.path.eps=(0.1,0.5)"], "eps increases from 0.1 to 0.5"),
     "no eps": (["--config.path.eps=()"], "config.path.eps is empty"),
     "mesh and devices": (["--config.mesh.function=3"], "make their product"),
-    "unknown network": (["--config.network.name=transformer"], "use one of deeponet, mlp"),
+    "unknown network": (["--config.network.name=transformer"], "use one of deeponet, fno, mlp"),
     "network for no input": (["--config.network.name=mlp"], "use network.name=deeponet"),
     "seed below zero": (["--config.seed=-1"], "must lie in"),
     "tolerance below zero": (["--config.path.tolerance=-1.0"], "must be positive"),
