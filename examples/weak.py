@@ -92,8 +92,8 @@ Burgers in time a weak step takes two to three times as long, and in about equal
 four times larger. The two Allen–Cahn problems turn on where the interfaces lie, which a small loss
 does not tell in either form; the residual at points was two times better in both. So that stays the
 default, and `config.train.tests` is worth a try where the equation is steady.
-[The cavity](cavity.md), whose equation is of fourth order, is trained by the weak form, and has both
-forms side by side."""
+[The cavity](cavity.md), whose equation is of fourth order, is trained by the weak form, and has
+both forms side by side."""
 
 
 if __name__ == "__main__":
