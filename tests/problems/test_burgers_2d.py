@@ -55,14 +55,19 @@ def ansatz_without_network():
     return ansatz, params, ansatz.inputs({k: LAW.values(field) for k, field in some().items()})
 
 
+def test_it_starts_from_its_inputs():
+    ansatz, params, inputs = ansatz_without_network()
+    start = jax.random.uniform(jax.random.key(3), (5, 3)).at[:, 2].set(0.0)
+    at = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM, ("",)))(start)[""]
+    np.testing.assert_allclose(at, jnp.stack([f(start) for f in some().values()]), atol=1e-12)
+
+
+@pytest.mark.slow
 def test_without_a_network_it_is_right_to_first_order_in_time():
     ansatz, params, inputs = ansatz_without_network()
     x = jax.random.uniform(jax.random.key(3), (5, 3))
-    start = x * jnp.array([[1.0, 1.0, 0.0]])
-    at = jax.jit(ansatz.jet)(params, inputs, start, LAM)[""]
-    np.testing.assert_allclose(at, jnp.stack([f(start) for f in some().values()]), atol=1e-12)
     residual = jax.jit(ansatz.residual)
-    np.testing.assert_allclose(residual(params, inputs, start, LAM), 0, atol=1e-10)
+    np.testing.assert_allclose(residual(params, inputs, x.at[:, 2].set(0.0), LAM), 0, atol=1e-10)
     assert np.abs(residual(params, inputs, x, LAM)).max() > 0.01
 
 
