@@ -15,6 +15,7 @@ from hop import config as config_lib
 from hop import files, provenance
 from hop.checkpoints import Store
 from hop.config import files as config_files
+from hop.domain import tensor
 from hop.evaluation import Judge
 from hop.problem import Lam
 from hop.problems.cavity import Cavity
@@ -64,7 +65,7 @@ def trained(name: str, config: str, words: tuple[str, ...]) -> Path:
 
 
 PLACES, ALONG = np.polynomial.legendre.leggauss(48)
-NODES = np.stack(np.meshgrid(*[(1 + PLACES) / 2] * 2, indexing="ij"), -1).reshape(-1, 2)
+NODES = tensor([(1 + PLACES) / 2] * 2)
 WEIGHTS = np.multiply.outer(ALONG, ALONG).ravel()
 
 
@@ -119,7 +120,7 @@ GRID = np.linspace(0, 1, 121)
 
 def flows(op: hop.Operator, given: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """ψ and the vorticity on a grid, (n, 121, 121)."""
-    x = np.stack(np.meshgrid(GRID, GRID), -1).reshape(-1, 2)
+    x = tensor([GRID] * 2)
     swirl = -(op.derivative(given, x, "xx") + op.derivative(given, x, "yy"))
     return op(given, x).reshape(-1, 121, 121), swirl.reshape(-1, 121, 121)
 

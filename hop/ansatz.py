@@ -142,11 +142,10 @@ class Ansatz:
             )
         for term in plan.terms:
             if term.at_one_eps:
-                weak = term.name == "residual"
-                field = "train.tests" if weak else f"strategy.{term.name}"
+                field, _ = term.off.split("=")
                 raise UserError(
                     f"config.{field} needs one eps a stage, and config.ansatz.eps={self.eps} makes "
-                    f"it an input; set {field}={'()' if weak else 0}"
+                    f"it an input; set {term.off}"
                 )
         name, sampler = experiment.name("strategy"), config.train.sampler
         for found, what in (

@@ -77,7 +77,7 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
     if isinstance(problem, Weak):
         yield weak_form(problem)
     elif parts:
-        text = f"{' and '.join(parts)} of three; give weak, weak_derivatives and energy"
+        text = f"only {' and '.join(parts)} of three parts; give weak, weak_derivatives and energy"
         yield Finding("weak form", text, doubt=True)
     for name, law in problem.inputs.items():
         yield from _sampled(name, law)

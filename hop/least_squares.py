@@ -60,7 +60,9 @@ def damped(core: Core, mu: Array) -> Damped:
     return Damped(z if basis is None else basis @ z, fall, root)
 
 
-def again(core: Core, root: Float[Array, "k k"], slope: Float[Array, " P"]) -> Float[Array, " P"]:
+def damped_anew(
+    core: Core, root: Float[Array, "k k"], slope: Float[Array, " P"]
+) -> Float[Array, " P"]:
     """argmin |J δ + r|² + μ |δ|² for another r, of which slope = Jᵀ r, by `Damped.root`.
 
     J enters squared here, so the last digits are lost where the problem is ill-conditioned.

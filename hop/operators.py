@@ -702,7 +702,11 @@ def _at_hand(value: Any) -> Any:
 
 
 def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> None:
-    """Warns of inputs that are none of the law's; of traced ones, none are."""
+    """Warns of inputs that are none of the law's; of traced ones it does not.
+
+    Raises:
+      UserError: a network would be shown NaN or infinity.
+    """
     if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
         return
     if clause := law.outside(np.asarray(values)):

@@ -31,7 +31,7 @@ def test_damped_steps_solve_the_augmented_problem(shape, seed, mu):
     if mu > 1e-6:
         other = rng.standard_normal(shape[0])
         right = np.concatenate([-other, np.zeros(shape[1])])
-        found = least_squares.again(core, root, jnp.asarray(matrix.T @ other))
+        found = least_squares.damped_anew(core, root, jnp.asarray(matrix.T @ other))
         expected = np.linalg.lstsq(augmented, right)[0]
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 

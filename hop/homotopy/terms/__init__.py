@@ -125,6 +125,11 @@ class Term(abc.ABC):
     at_one_eps: ClassVar[bool] = False
 
     @property
+    def off(self) -> str:
+        """The setting that leaves it out, as a remedy names it."""
+        return f"strategy.{self.name}=0"
+
+    @property
     def fades(self) -> float:
         """The share of a stage's steps after which the weight no longer changes."""
         return 0.0

@@ -49,6 +49,10 @@ class WeakResidual(Term):
     needed: ClassVar[bool] = True
     at_one_eps: ClassVar[bool] = True
 
+    @property
+    def off(self) -> str:
+        return "train.tests=()"
+
     def points(self, ansatz: Ansatz, inputs: Inputs, stage: Stage) -> Points:
         """The nodes of the quadrature, x fastest."""
         bases = bases_of(ansatz.problem, self.tests)
