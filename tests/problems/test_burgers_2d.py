@@ -55,11 +55,17 @@ def ansatz_without_network():
     return ansatz, params, ansatz.inputs({k: LAW.values(field) for k, field in some().items()})
 
 
-def test_it_starts_from_its_inputs():
+def test_without_a_network_it_starts_as_its_inputs_do():
+    """Their values at t = 0, and just after it u₀ + t (ε Δu₀ − (u₀·∇)u₀)."""
     ansatz, params, inputs = ansatz_without_network()
     start = jax.random.uniform(jax.random.key(3), (5, 3)).at[:, 2].set(0.0)
-    at = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM, ("",)))(start)[""]
-    np.testing.assert_allclose(at, jnp.stack([f(start) for f in some().values()]), atol=1e-12)
+    values = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM, ("",))[""])
+    u = jnp.stack([field(start) for field in some().values()])
+    jets = [field.jet(start, ("x", "y", "xx", "yy")) for field in some().values()]
+    x, y, xx, yy = (jnp.stack([made[k] for made in jets]) for k in ("x", "y", "xx", "yy"))
+    np.testing.assert_allclose(values(start), u, atol=1e-12)
+    rate = (values(start.at[:, 2].set(1e-6)) - u) / 1e-6
+    np.testing.assert_allclose(rate, LAM.eps * (xx + yy) - (u[:1] * x + u[1:] * y), atol=1e-3)
 
 
 @pytest.mark.slow

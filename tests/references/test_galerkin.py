@@ -74,3 +74,11 @@ def test_unit_lid_has_the_published_extrema():
     np.testing.assert_allclose(
         [u.min(), v.max(), v.min()], [-0.3885698, 0.3769447, -0.5270771], atol=3e-4
     )
+
+
+def test_by_default_the_unit_lid_is_resolved():
+    """As finely as the errors of networks need: they are of 1e-3."""
+    problem, lam = Cavity(lid="unit"), Lam(0.0, 1 / 100)
+    x = np.random.default_rng(0).uniform(0.05, 0.95, (200, 2))
+    usual, fine = (problem.solution({}, lam, n)(x, "y") for n in (0, 36))
+    assert np.linalg.norm(usual - fine) < 5e-4 * np.linalg.norm(fine)
