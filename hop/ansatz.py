@@ -235,12 +235,14 @@ class Ansatz:
         problem, fields = self.problem, self._fields(inputs)
         if not isinstance(problem, Knowing):
             return {}
-        names = jax.eval_shape(problem.known, fields, x, lam)
+        made = jax.eval_shape(problem.known, fields, x, lam)
 
         def exact(name: str) -> Jet:
+            if isinstance(made[name], Field):
+                return problem.known(fields, x, lam)[name].jet(x, labels)
             return jet(lambda points: problem.known(fields, points, lam)[name], x, labels)
 
-        return {name: exact(name) for name in names}
+        return {name: exact(name) for name in made}
 
     def reads(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
         """The jet that the residual is written in: that of u, or of N where the problem says so."""

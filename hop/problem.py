@@ -161,10 +161,10 @@ class Traced(Protocol):
 class Knowing(Protocol):
     """A problem with a part that follows exactly from the whole inputs, as e^(εtΔ)u₀."""
 
-    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
-        """Its values (n, q) at the points x (q, d), by name: entries of `a` from here on.
+    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Any]:
+        """By name a `Field`, or values (n, q) at the points x (q, d): entries of `a` from here on.
 
-        Row i of x decides on column i alone; forward mode makes the jets.
+        Of values row i of x decides on column i alone, and forward mode makes the jets.
         """
 
 

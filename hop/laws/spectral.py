@@ -230,15 +230,59 @@ class Series(Field):
             raise UserError("a derivative by its order is for fields of one coordinate; use jet")
         return self._at(places_of(x, self.axes), (order,) + (0,) * (self.basis.dim - 1))
 
-    def diffused(self, x: Any, time: Float[Array, " q"], letters: str = "") -> Float[Array, "n q"]:
-        """e^{tΔ} of the functions at the points, each with its own t, or a derivative of it."""
-        orders = tuple(letters.count(letter) for letter in self.axes)
-        values = self.basis.diffused(self.coefficients, places_of(x, self.axes), time, orders)
-        return values if letters or not self.mean else values + self.mean
+    def diffused(self, rate: Any) -> "Diffused":
+        """e^{rate·tΔ} of the functions, with t the last coordinate of the points."""
+        return Diffused(self.coefficients, rate, self)
 
     def _at(self, places: Array, orders: tuple[int, ...]) -> Array:
         values = self.basis.sum(self.coefficients, places, orders)
         return values if any(orders) or not self.mean else values + self.mean
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Diffused(Field):
+    """n functions e^{rate·tΔ} a of places and the time t, or a partial derivative of each.
+
+    Attributes:
+      coefficients: those of a.
+      rate: of the diffusion; a number, or one for each point.
+      start: the functions a.
+      letters: which derivative along the axes; "" for none.
+    """
+
+    coefficients: Any
+    rate: Any
+    start: Series
+    letters: str = dataclasses.field(default="", metadata={"static": True})
+
+    def along(self, letters: str) -> "Diffused":
+        """The partial derivative along axes of the functions."""
+        return dataclasses.replace(self, letters=self.letters + letters)
+
+    def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
+        axes = self.start.axes + "t"
+        return assemble(lambda letters: self._at(x, letters), self.count, x, axes, labels)
+
+    def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
+        if order:
+            raise UserError("a derivative by its order is for fields of one coordinate; use jet")
+        return self._at(x, "")
+
+    def _at(self, x: Array, letters: str) -> Array:
+        start, steps = self.start, letters.count("t")
+        if steps:  # u_t = rate Δu
+            rest = letters.replace("t", "", 1)
+            return self._rate * sum(self._at(x, rest + 2 * axis) for axis in start.axes)
+        time = x[:, -1] * self._rate[0]
+        orders = tuple((self.letters + letters).count(axis) for axis in start.axes)
+        places = places_of(x, start.axes)
+        values = start.basis.diffused(self.coefficients, places, time, orders)
+        return values if any(orders) or not start.mean else values + start.mean
+
+    @property
+    def _rate(self) -> Array:
+        return jnp.reshape(jnp.asarray(self.rate), (1, -1))
 
 
 class Spectral(Law):

@@ -29,7 +29,7 @@ from hop.derivatives import GRADIENT, LAPLACIAN, Jet
 from hop.domain import Box, tensor
 from hop.laws import Field, Law
 from hop.laws.normalised_field import NormalisedField
-from hop.laws.spectral import Series
+from hop.laws.spectral import Diffused, Series
 from hop.problem import Lam, Problem
 from hop.references import spectral_2d
 
@@ -52,13 +52,12 @@ class Burgers2D(Problem):
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         return u["t"] - convection(u[""], *u[GRADIENT]) - lam.eps * u[LAPLACIAN]
 
-    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
-        time = x[:, 2] * jnp.reshape(jnp.asarray(lam.eps, x.dtype), -1)
-        series = {"u": fields["u0"], "v": fields["v0"]}
+    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Field]:
+        heat = {"u": _diffused(fields["u0"], lam), "v": _diffused(fields["v0"], lam)}
         return {
-            f"{name}_{label}": _series(field).diffused(x, time, label)
-            for name, field in series.items()
-            for label in ("", "x", "y")
+            f"{name}_{letters}": field.along(letters)
+            for name, field in heat.items()
+            for letters in ("", "x", "y")
         }
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
@@ -86,6 +85,6 @@ def diffusion(eps: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda squares: -eps * squares
 
 
-def _series(field: Any) -> Series:
+def _diffused(field: Any, lam: Lam) -> Diffused:
     assert isinstance(field, Series)
-    return field
+    return field.diffused(lam.eps)
