@@ -160,7 +160,7 @@ class Basis:
             return jnp.matmul(coefficients, waves[0].T, precision="highest")
         axes = "abc"[: self.dim]
         terms = f"n{axes}," + ",".join(f"q{axis}" for axis in axes) + "->nq"
-        return _einsum(terms, self.tensor(coefficients), *waves)
+        return _einsum(terms, self.tensor(coefficients), *map(kept, waves))
 
     def on_grid(self, coefficients: Any, axes: list[Array]) -> Float[Array, "n m"]:
         """Σ_j c_j e_j on the tensor grid of places of each axis, the first running fastest."""
@@ -194,6 +194,15 @@ class Basis:
         """The functions of each axis at places of it, in float64."""
         with in_double():
             return [np.asarray(self.along(i, jnp.asarray(x))) for i, x in enumerate(axes)]
+
+
+def kept(table: Float[Array, "q K"]) -> Float[Array, "q K"]:
+    """The same table as the result of a matrix product.
+
+    Such a result is stored. A table of sines that is a factor of others would be computed anew for
+    each entry of the product: on CPUs the compiler does that within loops, at most of a step's cost.
+    """
+    return jnp.matmul(table, jnp.eye(table.shape[1], dtype=table.dtype), precision="highest")
 
 
 def _einsum(terms: str, *arrays: Any) -> Array:

@@ -31,7 +31,7 @@ from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space, jet, sp
 from hop.domain import Box
 from hop.errors import UserError
 from hop.laws import Law
-from hop.laws.spectral import grid_axes
+from hop.laws.spectral import grid_axes, kept
 from hop.networks import (
     ACTIVATIONS,
     Embedding,
@@ -400,6 +400,6 @@ def _waves(seen: Array, axis: int, size: int, constant: bool) -> Array:
     """
     signs = jnp.asarray((-1.0) ** np.arange(1, size + 1), seen.dtype)[None, :]
     cosines, sines = jnp.split(seen[:, 2 * size * axis : 2 * size * (axis + 1)], 2, axis=1)
-    waves = jax.lax.complex(signs * cosines, signs * sines)
+    waves = jax.lax.complex(kept(signs * cosines), kept(signs * sines))
     middle = jnp.full_like(waves[:, :1], float(constant))
     return jnp.concatenate([jnp.conj(waves[:, ::-1]), middle, waves], axis=1)
