@@ -147,6 +147,8 @@ def check(arrays: Arrays, experiment: Experiment) -> Labelling:
 
 def _checked(arrays: Arrays, experiment: Experiment) -> Labelling:
     problem, ansatz = experiment.problem, experiment.ansatz
+    if (windows := experiment.config.ansatz.windows) > 1:
+        raise UserError(f"config.ansatz.windows={windows} trains the first window alone; use 1")
     if ansatz is not experiment.answer:
         name = experiment.name("strategy")
         raise UserError(

@@ -139,6 +139,17 @@ class Evolving(Protocol):
 
 
 @runtime_checkable
+class Restarting(Protocol):
+    """A problem in time whose equation does not name t, so that it can start anew at any time.
+
+    Attributes:
+      restarts: the input that holds each unknown at t = 0, by the unknown, as {"u": "u0"}.
+    """
+
+    restarts: Mapping[str, str]
+
+
+@runtime_checkable
 class Featured(Protocol):
     """A problem that shows its network functions of the place beside the coordinates."""
 
@@ -325,6 +336,11 @@ def with_inputs(problem: Problem, laws: Mapping[str, Law]) -> Problem:
     return _recast(problem, _class_with(type(problem), tuple(laws.items())))
 
 
+def with_domain(problem: Problem, box: Box) -> Problem:
+    """The same problem in another box; as `with_inputs`."""
+    return _recast(problem, _class_in(type(problem), box))
+
+
 @functools.lru_cache(maxsize=64)
 def _class_with(cls: type[Problem], laws: tuple[tuple[str, Law], ...]) -> type[Problem]:
     class Other(cls):  # type: ignore[valid-type, misc]
@@ -338,9 +354,29 @@ def _class_with(cls: type[Problem], laws: tuple[tuple[str, Law], ...]) -> type[P
         def __reduce__(self) -> Any:
             return with_inputs, (_recast(self, cls), dict(laws))
 
+    return _named_as(cls, Other)
+
+
+@functools.lru_cache(maxsize=64)
+def _class_in(cls: type[Problem], box: Box) -> type[Problem]:
+    class Other(cls):  # type: ignore[valid-type, misc]
+        __slots__ = ()
+        __doc__ = cls.__doc__
+
+        @property
+        def domain(self) -> Box:
+            return box
+
+        def __reduce__(self) -> Any:
+            return with_domain, (_recast(self, cls), box)
+
+    return _named_as(cls, Other)
+
+
+def _named_as(cls: type[Problem], other: type[Problem]) -> type[Problem]:
     for name in ("__module__", "__name__", "__qualname__"):
-        setattr(Other, name, getattr(cls, name))
-    return Other
+        setattr(other, name, getattr(cls, name))
+    return other
 
 
 def _recast(problem: Problem, cls: type[Problem]) -> Problem:

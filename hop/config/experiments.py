@@ -21,6 +21,7 @@ from hop.samplers import Sampler
 from hop.sharding import Layout
 from hop.solvers import Solver
 from hop.strategies import Plan, Strategy
+from hop.windows import Marched
 
 _ROLES: dict[str, Any] = {
     "problem": Problem,
@@ -129,6 +130,9 @@ def build(
     how: Strategy = made_of("strategy")
     seen = config.ansatz
     ansatz, answer = how.trained(Ansatz(equation, made_of("network"), seen.harmonics, seen.eps))
+    if seen.windows > 1:
+        answer = Marched.of(answer, seen.windows)
+        ansatz = answer.first
     made = Experiment(
         config,
         ansatz,

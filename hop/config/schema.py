@@ -181,13 +181,17 @@ class AnsatzConfig:
       eps: (low, high) makes ε an input of the network, one operator for many ε: a stage at `eps` of
         the path is then trained on every ε from there up to `high`. `low` only scales: take the
         path's last. () for one ε a stage.
+      windows: how many of equal length the time is cut into. The network learns one, and is applied
+        window after window (`hop.windows`), where the problem says that it can start anew.
     """
 
     harmonics: int = 4
     eps: tuple[float, ...] = ()
+    windows: int = 1
 
     def __post_init__(self):
         check_range("config.ansatz", "be at least 1", harmonics=self.harmonics)
+        check_range("config.ansatz", "be at least 1", windows=self.windows)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Gaussian random fields on boxes of one, two or three dimensions.
 
 A field is mean + Σ_j c_j e_j as in `hop.laws.spectral`, with independent c_j ~ N(0, λ_j). Where
-every axis is periodic the constant is left out, so that every sample has the mean `mean`. The
-covariances, as functions of −Δ:
+every axis is periodic the constant has λ = 0, or is left out, so that every sample has the mean
+`mean`. The covariances, as functions of −Δ:
 
 * "squared_exponential": λ ∝ exp(−ℓ²κ²/2), of mean variance std² over the box. It is, but for a
   factor, the sum of exp(−r²/2ℓ²) over the mirror images in the walls, r the distance to each; the
@@ -61,6 +61,8 @@ class GaussianField(Spectral):
       modes: the highest wave number kept, of every axis, or of each. By default those whose
         variance is 1e-10 of the largest or more; 64, 16 or 6 of a power law in 1, 2 or 3
         dimensions.
+      constant: whether functions of another mean can be given, or fitted, where every axis is
+        periodic; none is drawn.
       axes: the letters of the problem's coordinates that the box has; "" for the first ones.
       name: of its dataset, for the laws in `hop.laws.named`; "" for others.
       variance, shift, smoothness: σ², τ² and γ of the power law.
@@ -80,6 +82,7 @@ class GaussianField(Spectral):
     variance: float | None = dataclasses.field(default=None, kw_only=True)
     shift: float | None = dataclasses.field(default=None, kw_only=True)
     smoothness: float | None = dataclasses.field(default=None, kw_only=True)
+    constant: bool = dataclasses.field(default=False, kw_only=True)
     asked: Hashable = dataclasses.field(default=None, kw_only=True)
     _placed: Any = dataclasses.field(default=None, kw_only=True, repr=False, compare=False)
 
@@ -153,7 +156,7 @@ class GaussianField(Spectral):
                 f"modes={self.basis.modes} must be 1 or more along each axis, and no more than "
                 f"{_MOST} in all; give modes=, or a greater length"
             )
-        if self.shift == 0 and self.basis.eigenvalues.min() == 0:
+        if self.shift == 0 and self.basis.eigenvalues[self._undrawn :].min() == 0:
             raise UserError("shift=0 leaves the constant of free ends no variance; give shift > 0")
 
     @property
@@ -171,7 +174,7 @@ class GaussianField(Spectral):
             halves = [2 if end == "periodic" else 1 for end in ends]
             waves = np.divide(lengths, halves) * most
             modes = tuple(max(1, int(each)) for each in waves)
-        return Basis(self.domain, ends, modes)
+        return Basis(self.domain, ends, modes, self.constant)
 
     def _places(self, asked: Any) -> Float[np.ndarray, "m e"]:
         dim, low, high = self.domain.dim, self.domain.lower, self.domain.upper
@@ -191,15 +194,22 @@ class GaussianField(Spectral):
     @property
     def spectrum(self) -> Float[np.ndarray, " K"]:
         """λ_j, the variance of each coefficient."""
-        squares = self.basis.eigenvalues
+        squares = self.basis.eigenvalues[self._undrawn :]
         if self.kernel == "power":
             assert self.variance is not None
             assert self.shift is not None
             assert self.smoothness is not None
-            return self.variance * (squares + self.shift) ** -self.smoothness
-        assert self.length is not None
-        shares = np.exp(-(self.length**2) * (squares - squares.min()) / 2)
-        return self.std**2 * self._volume * shares / shares.sum()
+            drawn = self.variance * (squares + self.shift) ** -self.smoothness
+        else:
+            assert self.length is not None
+            shares = np.exp(-(self.length**2) * (squares - squares.min()) / 2)
+            drawn = self.std**2 * self._volume * shares / shares.sum()
+        return np.pad(drawn, (self._undrawn, 0))
+
+    @property
+    def _undrawn(self) -> int:
+        """1 where the first function is the constant of a box that is periodic all round."""
+        return int(self.constant and set(self.basis.ends) == {"periodic"})
 
     def sample(self, key: Array, n: int) -> Series:
         std = jnp.sqrt(jnp.asarray(self.spectrum))

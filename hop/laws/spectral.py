@@ -199,8 +199,8 @@ class Basis:
 def kept(table: Float[Array, "q K"]) -> Float[Array, "q K"]:
     """The same table as the result of a matrix product.
 
-    Such a result is stored. A table of sines that is a factor of others would be computed anew for
-    each entry of the product: on CPUs the compiler does that within loops, at most of a step's cost.
+    Such a result is stored. A table of sines that is a factor of others would, in a loop on a CPU,
+    be computed anew for each entry of the product, and that was most of a step's cost.
     """
     return jnp.matmul(table, jnp.eye(table.shape[1], dtype=table.dtype), precision="highest")
 
@@ -329,6 +329,12 @@ class Spectral(Law):
     @property
     def size(self) -> int:
         return len(self.basis.eigenvalues)
+
+    @property
+    def nodes(self) -> Float[np.ndarray, "m e"]:
+        """Equally spaced places, hardly more than the values there need to tell every function."""
+        ends = zip(self.basis.modes, self.basis.ends, strict=True)
+        return self.domain.grid(*(2 * k + 2 if end == "periodic" else k + 2 for k, end in ends))
 
     @property
     def _volume(self) -> float:

@@ -23,9 +23,10 @@ from hop.problem import Lam, layers_of
 from hop.samplers import Points, of_each
 from hop.sharding import FUNCTION, POINT, Layout, on_host
 from hop.solvers import Moment, Solver
+from hop.windows import Marched
 
-# These set the keys of labels, and of ε, apart from those of the points.
-_LABELS, _OF_EPS = 2**31 - 1, 2**31 - 2
+# These set the keys of labels, of ε and of windows apart from those of the points.
+_LABELS, _OF_EPS, _OF_STARTS = 2**31 - 1, 2**31 - 2, 2**31 - 3
 
 
 class TrainState(NamedTuple):
@@ -171,19 +172,32 @@ class Program:
     def _step(
         self, state: TrainState, stage: Stage, window: Window, inputs: Inputs, candidates: Any
     ) -> tuple[TrainState, dict[str, Array]]:
+        inputs = self._followed(state, stage, inputs)
         objective = self._objective(state, stage, inputs, candidates)
         moment = Moment(state.step, window.tail_from, self.train.steps)
         with self.experiment.config.products():
             params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
+    def _followed(self, state: TrainState, stage: Stage, inputs: Inputs) -> Inputs:
+        """The functions of a step; of windows of time, as they are at the starts of these."""
+        answer = self.experiment.answer
+        if not isinstance(answer, Marched):
+            return inputs
+        key = jax.random.fold_in(self._key(state, stage), _OF_STARTS)
+        return answer.followed(state.params, inputs, stage.lam, key, self._done(state))
+
+    def _done(self, state: TrainState) -> Array:
+        """The share of the stage's steps that are behind."""
+        return state.step.astype(float) / self.train.steps
+
     def _objective(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Loss:
         points = self.points(state, stage, inputs, candidates)
         points = self.layout.constrain(points, POINT)
-        done = state.step.astype(float) / self.train.steps
         terms, parts = self.experiment.plan.terms, self.train.accumulate
         if stage.labels is not None:
             terms = (*terms, self._labels(state, stage))
+        done = self._done(state)
         return Loss(terms, self.ansatz, state.anchor, inputs, points, stage, done, parts)
 
     def _labels(self, state: TrainState, stage: Stage) -> Labels:
