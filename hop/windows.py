@@ -7,8 +7,9 @@ the window before. A map of a short time is near a known one, and much easier to
 
 It has to be learned on the functions that the windows start from. In training the functions of a
 step are therefore followed by the network itself, each to the start of a random window, without a
-gradient. The later windows are opened one by one during the first half of a stage, when the network
-can be trusted to follow.
+gradient: how far at most is drawn for the step, and then for each function, so that early windows,
+whose errors the later ones inherit, come more often. The later ones are opened one by one during
+the first half of a stage, when the network can be trusted to follow.
 Sources: for such states as training data, Brandstetter, Worrall, Welling, *Message passing neural
 PDE solvers*, ICLR 2022 (arXiv 2202.03376); for long times, Wang, Perdikaris, *J. Comput. Phys.* 475
 (2023) 111855 (arXiv 2106.05384).
@@ -102,16 +103,21 @@ class Marched(Ansatz):
         """
         n = len(jax.tree.leaves(inputs)[0])
         opened = 1 + jnp.floor(jnp.minimum(1.0, 2 * done) * (self.windows - 1)).astype(int)
-        chosen = jax.random.randint(key, (n,), 0, opened)
+        of_last, of_each = jax.random.split(key)
+        last = jax.random.randint(of_last, (), 0, opened)
+        chosen = jax.random.randint(of_each, (n,), 0, last + 1)
 
         def on(carry: tuple[Inputs, Inputs], j: Array) -> tuple[tuple[Inputs, Inputs], None]:
-            start, taken = carry
-            start = self._next(params, start, lam)
+            def followed(carry: tuple[Inputs, Inputs]) -> tuple[Inputs, Inputs]:
+                start, taken = carry
+                start = self._next(params, start, lam)
 
-            def own(new: Array, old: Array) -> Array:
-                return jnp.where((chosen == j)[:, None], new, old)
+                def own(new: Array, old: Array) -> Array:
+                    return jnp.where((chosen == j)[:, None], new, old)
 
-            return (start, jax.tree.map(own, start, taken)), None
+                return start, jax.tree.map(own, start, taken)
+
+            return jax.lax.cond(j <= last, followed, lambda old: old, carry), None
 
         later = jnp.arange(1, self.windows)
         return jax.lax.stop_gradient(jax.lax.scan(on, (inputs, inputs), later)[0][1])
@@ -151,21 +157,30 @@ class Marched(Ansatz):
         x: Float[Array, "q d"],
         lam: Lam,
     ) -> Any:
-        """What each point's own window gives of it."""
+        """What each point's own window gives of it. Windows that hold no point are passed over."""
         begin = self.problem.domain.lower[-1]
         past = (x[:, -1] - begin) / self._length
         own = jnp.clip(jnp.ceil(past) - 1, 0, self.windows - 1)
+        first, last = jnp.min(own), jnp.max(own)
 
         def window(carry: tuple[Inputs, Any], j: Array) -> tuple[tuple[Inputs, Any], None]:
             start, found = carry
-            here = own == j
-            made = on(start, x.at[:, -1].set(jnp.where(here, x[:, -1] - j * self._length, begin)))
-            found = jax.tree.map(functools.partial(jnp.where, here), made, found)
-            return (self._next(params, start, lam), found), None
 
-        nothing = jax.tree.map(
-            lambda like: jnp.zeros(like.shape, like.dtype), jax.eval_shape(on, inputs, x)
-        )
+            def read(found: Any) -> Any:
+                here = own == j
+                t = jnp.where(here, x[:, -1] - j * self._length, begin)
+                made = on(start, x.at[:, -1].set(t))
+                return jax.tree.map(functools.partial(jnp.where, here), made, found)
+
+            found = jax.lax.cond((first <= j) & (j <= last), read, lambda old: old, found)
+
+            def following(start: Inputs) -> Inputs:
+                return self._next(params, start, lam)
+
+            return (jax.lax.cond(j < last, following, lambda old: old, start), found), None
+
+        like = jax.eval_shape(on, inputs, x)
+        nothing = jax.tree.map(lambda each: jnp.zeros(each.shape, each.dtype), like)
         each = jnp.arange(self.windows, dtype=x.dtype)
         return jax.lax.scan(window, (inputs, nothing), each)[0][1]
 

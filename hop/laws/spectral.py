@@ -270,13 +270,13 @@ class Diffused(Field):
         return dataclasses.replace(self, letters=self.letters + letters)
 
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
-        axes = self.start.axes + "t"
+        x, axes = jnp.asarray(x), self.start.axes + "t"
         return assemble(lambda letters: self._at(x, letters), self.count, x, axes, labels)
 
     def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:
         if order:
             raise UserError("a derivative by its order is for fields of one coordinate; use jet")
-        return self._at(x, "")
+        return self._at(jnp.asarray(x), "")
 
     def _at(self, x: Array, letters: str) -> Array:
         start, steps = self.start, letters.count("t")

@@ -1,0 +1,133 @@
+"""A network of one window of time that is applied window after window."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hop
+from hop import config
+from hop.derivatives import jet
+from hop.laws.gaussian_field import GaussianField
+from hop.networks.deeponet import DeepONet
+from hop.problem import Lam
+from hop.problems.cavity import Cavity
+from hop.windows import Marched
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+CIRCLE = hop.Box((0.0,), (1.0,), periodic=("x",))
+LAM = Lam(0.0, 0.05)
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth(hop.Problem):
+    """u_t = ε u_xx + u, whose solution e^t e^(εt∂xx) u₀ the lift holds: the network is a factor."""
+
+    domain: ClassVar = hop.Box((0.0, 0.0), (1.0, 1.0), periodic=("x",))
+    derivatives: ClassVar = ("", "t", "xx")
+    inputs: ClassVar = {"a": GaussianField(CIRCLE, "periodic", length=0.2, modes=24, constant=True)}
+    restarts: ClassVar = {"u": "a"}
+
+    def residual(self, u, x, a, lam):
+        return u["t"] - lam.eps * u["xx"] - u[""]
+
+    def known(self, fields, x, lam):
+        return {"heat": fields["a"].diffused(lam.eps)}
+
+    def lift(self, network, x, a, lam):
+        _, t = x
+        return a["heat"] * jnp.exp(t) * (1 + t * network)
+
+
+def marched(windows, scale=0.0):
+    """The ansatz, parameters with an output of this size, and three functions of mean 0.3."""
+    ansatz = Marched(Growth(), DeepONet((4,), (4,), 3), 2, windows=windows)
+    params = jax.tree.map(lambda leaf: scale * leaf, ansatz.init(jax.random.key(0)))
+    law = Growth.inputs["a"]
+    values = law.values(law.sample(jax.random.key(1), 3)) + 0.3
+    return ansatz, params, ansatz.inputs({"a": values})
+
+
+X = np.random.default_rng(0).uniform(size=(40, 2))
+X[:4, 1] = 0.0, 0.25, 0.75, 1.0
+
+
+def test_a_map_that_is_right_on_one_window_is_right_on_all():
+    ansatz, params, inputs = marched(4)
+    field = Growth.inputs["a"].field(inputs["a"].coefficients)
+    exact = np.exp(X[None, :, 1]) * field.diffused(LAM.eps)(X)
+    found = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM))(X)
+    np.testing.assert_allclose(found[""], exact, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found["t"], LAM.eps * found["xx"] + found[""], atol=1e-7)
+    np.testing.assert_allclose(jax.jit(ansatz.residual)(params, inputs, X, LAM), 0, atol=1e-7)
+
+
+def test_each_window_starts_where_the_last_one_ended():
+    """Also with a network that is wrong; and on the first window it is that network's own."""
+    ansatz, params, inputs = marched(4, 0.5)
+    values = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM, ("",))[""])
+    x = np.linspace(0, 1, 9)[:, None]
+    for end in (0.25, 0.5, 0.75):
+        before, after = (values(np.hstack([x, 0 * x + t])) for t in (end, end + 1e-7))
+        np.testing.assert_allclose(before, after, atol=1e-4)
+    early = jnp.asarray(X * [1, 0.25])
+    own = ansatz.first.jet(params, inputs, early, LAM, ("",))[""]
+    np.testing.assert_allclose(values(early), own, atol=1e-12)
+    slope = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM, ("t",))["t"])
+    np.testing.assert_allclose(
+        slope(X[4:]), jet(values, jnp.asarray(X[4:]), ("t",))["t"], atol=1e-9
+    )
+
+
+def test_training_meets_functions_at_the_starts_of_open_windows():
+    ansatz, params, inputs = marched(4)
+    many = jax.tree.map(lambda a: jnp.repeat(a[:1], 300, axis=0), inputs)
+    means, follow = {}, jax.jit(lambda *given: ansatz.followed(params, given[0], LAM, *given[1:]))
+    for done in (0.0, 0.2, 1.0):
+        found = set()
+        for seed in range(20):
+            drawn = follow(many, jax.random.key(seed), jnp.asarray(done))["a"]
+            found |= {round(float(mean), 6) for mean in drawn.coefficients[:, 0]}
+            again = Growth.inputs["a"].fit(drawn.values).coefficients
+            np.testing.assert_allclose(again, drawn.coefficients, atol=1e-9)
+        means[done] = sorted(found)
+    start = float(inputs["a"].coefficients[0, 0])
+    grown = [round(start * np.exp(t), 6) for t in (0, 0.25, 0.5, 0.75)]
+    for done, opened in ((0.0, 1), (0.2, 2), (1.0, 4)):
+        np.testing.assert_allclose(means[done], sorted(grown[:opened]), rtol=1e-4)
+
+
+def test_what_windows_do_not_serve_is_refused():
+    for problem, said in (
+        (Cavity(), "Cavity, which does not say by `restarts`"),
+        (type("Lost", (Growth,), {"restarts": {"u": "b"}})(), "restarts, which must name"),
+    ):
+        with pytest.raises(hop.UserError, match=said):
+            Marched.of(dataclasses.replace(marched(2)[0], problem=problem), 2)
+    made = config.experiment(problem="burgers_2d", network="fno")
+    made.ansatz.windows, made.ansatz.eps = 2, (0.01, 0.1)
+    made.path.eps = (0.01,)
+    with pytest.raises(hop.UserError, match="does not serve ε as an input"):
+        config.build(config.parse(made.to_dict()))
+
+
+def test_a_march_trains_and_answers(tmp_path):
+    """End to end; and the answer to its own answer is that of a later time."""
+    made = config.experiment(problem="", network="deeponet")
+    made.network.update(branch=(4,), trunk=(4,), rank=3)
+    made.ansatz.update(harmonics=2, windows=2)
+    made.path.eps = (0.05,)
+    made.strategy.tangent = 0.0
+    made.train.update(steps=3, functions=8, points=64)
+    made.data.fresh = True
+    op = hop.train(made, tmp_path, Growth())
+    law = Growth.inputs["a"]
+    given = np.asarray(law.values(law.sample(jax.random.key(1), 3)), np.float32)
+    half, end = (np.hstack([law.sensors, np.full((len(law.sensors), 1), t)]) for t in (0.5, 1.0))
+    np.testing.assert_allclose(op(op(given, half), half), op(given, end), atol=1e-4)
+    again = hop.load(tmp_path, problem=Growth())
+    np.testing.assert_array_equal(again(given, end), op(given, end))
