@@ -172,14 +172,14 @@ class Program:
     def _step(
         self, state: TrainState, stage: Stage, window: Window, inputs: Inputs, candidates: Any
     ) -> tuple[TrainState, dict[str, Array]]:
-        inputs = self._followed(state, stage, inputs)
+        inputs = self.followed(state, stage, inputs)
         objective = self._objective(state, stage, inputs, candidates)
         moment = Moment(state.step, window.tail_from, self.train.steps)
         with self.experiment.config.products():
             params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
         return TrainState(params, state.anchor, solver, state.step + 1), losses
 
-    def _followed(self, state: TrainState, stage: Stage, inputs: Inputs) -> Inputs:
+    def followed(self, state: TrainState, stage: Stage, inputs: Inputs) -> Inputs:
         """The functions of a step; of windows of time, as they are at the starts of these."""
         answer = self.experiment.answer
         if not isinstance(answer, Marched):

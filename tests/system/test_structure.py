@@ -28,7 +28,7 @@ ROOMS = [
     ["problems", "networks.*"],
     ["problems.*"],
     ["ansatz", "datasets"],
-    ["homotopy", "homotopy.path", "least_squares", "solvers", "checkpoints"],
+    ["homotopy", "homotopy.path", "least_squares", "solvers", "checkpoints", "windows"],
     ["solvers.*", "homotopy.slow_mode", "homotopy.marching"],
     ["homotopy.pin"],
     ["homotopy.terms"],
