@@ -44,6 +44,7 @@ class BurgersTime(Problem):
     derivatives: ClassVar[tuple[str, ...]] = ("", "x", "t", "xx")
     weak_derivatives: ClassVar[tuple[str, ...]] = ("", "x", "t")
     inputs: ClassVar[Mapping[str, Law]] = {"u0": NAMED["periodic"]}
+    restarts: ClassVar[Mapping[str, str]] = {"u": "u0"}
 
     def __post_init__(self):
         check_choice("config.problem.conditions_by", self.conditions_by, ("lift", "loss"))
