@@ -76,7 +76,7 @@ class AllenCahnTime(Problem):
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         _, t = x
-        return reacted(a["w"] + t * network, t)
+        return reacted(a["w"] + lam.eps * t * jnp.exp(_RATE * t) * network, t)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         # An interface tanh(x/δ), δ = √(2ε/5), has the spectrum exp(−π²kδ/2).
