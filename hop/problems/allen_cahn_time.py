@@ -79,7 +79,7 @@ class AllenCahnTime(Problem):
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         x, t = x
         w = a["w"] if self.inputs else _rounded(x, lam.eps * t)
-        return reacted(w + lam.eps * t * jnp.exp(_RATE * t) * network, t)
+        return reacted(w + lam.eps * t * jnp.sinh(_RATE * t) * network, t)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         # An interface tanh(x/δ), δ = √(2ε/5), has the spectrum exp(−π²kδ/2).
