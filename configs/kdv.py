@@ -13,13 +13,17 @@ def get_config(variant=""):
         raise UserError(f"no variant {variant!r} of kdv.py; use single")
     if variant == "single":
         config = experiment(
-            problem="kdv", network="mlp", strategy="curriculum", solver="levenberg_marquardt"
+            problem="kdv",
+            network="mlp",
+            strategy="predictor_corrector",
+            solver="levenberg_marquardt",
         )
         config.problem.start = "benchmark"
         config.network.widths = (24, 24, 24)
         config.network.frequency = 2.0
         config.ansatz.harmonics = 4
-        config.path.eps = (0.02, 0.005, 0.002, 0.001, 0.022**2)
+        config.path.s = (0.8, 0.7, 0.65, 0.6, 0.55, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+        config.path.eps = (0.022**2,) * len(config.path.s)
         config.train.precision = "float64"
         config.train.points = 4000
         config.train.steps = 30
