@@ -20,7 +20,8 @@ early counts more than what is missed late.
 
 The random u₀ have a few waves around the circle and are of about the size of x² cos πx, the single
 u₀ of the benchmark. With y = 1 − |x| that one is (1 − |y|)² cos πx, of which diffusion rounds the
-kink at y = 0: there w is (1 − e^{εtΔ}|y|)² cos πx, up to what is smooth.
+kink at y = 0: there w is (1 − e^{εtΔ}|y|)² cos πx, up to what is smooth. Its network sees R(w, t)
+too, and the square of the slope of e^{εtΔ}|y|.
 Source of the benchmark: Raissi, Perdikaris, Karniadakis, *J. Comput. Phys.* 378 (2019), 686–707.
 """
 
@@ -80,9 +81,16 @@ class AllenCahnTime(Problem):
         time = x[:, 1] * jnp.reshape(jnp.asarray(lam.eps, x.dtype), -1)
         return {"w": _series(field).diffused(x, time) for field in fields.values()}
 
+    def trunk_features(self, x: Array, lam: Lam) -> tuple[Array, ...]:
+        if self.inputs:
+            return ()
+        x, t = x
+        w, slope = _rounded(x, lam.eps * t)
+        return reacted(w, t), slope**2
+
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         x, t = x
-        w = a["w"] if self.inputs else _rounded(x, lam.eps * t)
+        w = a["w"] if self.inputs else _rounded(x, lam.eps * t)[0]
         return reacted(w + lam.eps * t * jnp.sinh(_RATE * t) * network, t)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
@@ -119,12 +127,12 @@ def _series(field: Any) -> Series:
     return field
 
 
-def _rounded(x: Array, time: Array) -> Array:
-    """x² cos πx where diffusion for so long has rounded its kink."""
+def _rounded(x: Array, time: Array) -> tuple[Array, Array]:
+    """x² cos πx where diffusion for so long has rounded its kink; and the slope of |y| by then."""
     y, width = 1 - jnp.abs(x), jnp.sqrt(4 * time + _TINY**2)
     z = y / width
     size = y * erf(z) + width / math.sqrt(math.pi) * jnp.exp(-(z**2))  # of |y|
-    return (1 - size) ** 2 * jnp.cos(math.pi * x)
+    return (1 - size) ** 2 * jnp.cos(math.pi * x), erf(z)
 
 
 def _benchmark() -> Series:
