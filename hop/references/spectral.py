@@ -1,11 +1,11 @@
 """Pseudo-spectral solution of u_t = L u + N(u) on a circle, u(0) = u₀; u may be several.
 
-The circle is the interval of u₀, of length ℓ from x₀ on: u = Σ_{|k| ≤ K} û_k e^{iω(x − x₀)} with
-ω = 2πk/ℓ. L is diagonal in k and stiff: exponential time differencing of fourth order integrates it
+The circle is the interval of u₀, of length ℓ from x₀ on: u = Σ_{|k| ≤ K} û_k e^{iω(x − x₀)} with ω
+= 2πk/ℓ. L is diagonal in k and stiff: exponential time differencing of fourth order integrates it
 exactly (ETDRK4: Cox, Matthews, *J. Comput. Phys.* 176 (2002), 430–455; its coefficients by contour
-integrals: Kassam, Trefethen, *SIAM J. Sci. Comput.* 26 (2005), 1214–1233). N is evaluated on more than 3K points, so that no product of two factors is aliased into
-|k| ≤ K (the 2/3 rule). The error falls geometrically in K once the layers are resolved, and like
-Δt⁴.
+integrals: Kassam, Trefethen, *SIAM J. Sci. Comput.* 26 (2005), 1214–1233). N is evaluated on more
+than 3K points, so that no product of two factors is aliased into |k| ≤ K (the 2/3 rule). The error
+falls geometrically in K once the layers are resolved, and like Δt⁴.
 """
 
 import functools
@@ -147,8 +147,10 @@ def _march(
     t: np.ndarray,
     rate: int,
 ) -> np.ndarray:
-    """Values (…, n, q) at the points, x from the circle's start, by at least `rate` steps in a unit of
-    time."""
+    """Values (…, n, q) at the points, by at least `rate` steps in a unit of time.
+
+    x counts from the circle's start.
+    """
     modes = spectrum.shape[-1] - 1
     omega = 2 * np.pi * np.arange(modes + 1) / length
     values = np.empty((*spectrum.shape[:-1], len(x)))
