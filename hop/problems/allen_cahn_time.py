@@ -7,13 +7,16 @@ interface of width √(2ε/5) forms. Without diffusion the reaction alone carrie
 
     R(v, t) = v e^{5t} / √(1 + v² (e^{10t} − 1)),
 
-and diffusion alone carries u₀ to w = e^{εtΔ}u₀. With the network N,
+and diffusion alone carries u₀ to w = e^{εtΔ}u₀. In u = R(v, t) both together are
 
-    u = R(w + t N, t)
+    v_t = ε v_xx − 3ε v G(v, t) v_x²,  G = (e^{10t} − 1)/(1 + v² (e^{10t} − 1)),
 
-has the initial values, steepens where w changes its sign, and keeps within ±1. For this v = w + t N
-the equation is v_t = ε v_xx + ε (R_vv/R_v) v_x²: the network finds what the last term does, which
-is small as ε.
+and to first order in ε this is v = w − 3ε w w_x² ∫₀ᵗ G(w, s) ds, where w changes its sign a line that
+grows less steep. With the network N,
+
+    u = R(v, t),  v = w / √(1 + 6ε w_x² ∫₀ᵗ G(w, s) ds) + ε t sinh(5t) N,
+
+has the initial values, keeps within ±1 and is right to first order in ε where N = 0.
 
 The residual is weighed by e^{−5t}: an error of u near 0 grows by that factor, so what is missed
 early counts more than what is missed late.
@@ -79,19 +82,23 @@ class AllenCahnTime(Problem):
 
     def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
         time = x[:, 1] * jnp.reshape(jnp.asarray(lam.eps, x.dtype), -1)
-        return {"w": _series(fields["u0"]).diffused(x, time)} if fields else {}
+        if not fields:
+            return {}
+        u0 = _series(fields["u0"])
+        return {"w": u0.diffused(x, time), "w_x": u0.diffused(x, time, "x")}
 
     def trunk_features(self, x: Array, lam: Lam) -> tuple[Array, ...]:
         if self.inputs:
             return ()
         x, t = x
-        w, slope = _rounded(x, lam.eps * t)
+        w, _, slope = _rounded(x, lam.eps * t)
         return reacted(w, t), slope**2
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         x, t = x
-        w = a["w"] if self.inputs else _rounded(x, lam.eps * t)[0]
-        return reacted(w + lam.eps * t * jnp.sinh(_RATE * t) * network, t)
+        w, w_x = (a["w"], a["w_x"]) if self.inputs else _rounded(x, lam.eps * t)[:2]
+        v = w / jnp.sqrt(1 + 6 * lam.eps * w_x**2 * _steepened(w, t))
+        return reacted(v + lam.eps * t * jnp.sinh(_RATE * t) * network, t)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         # An interface tanh(x/δ), δ = √(2ε/5), has the spectrum exp(−π²kδ/2).
@@ -114,6 +121,18 @@ def reacted(v: Array, t: Array) -> Array:
     return v * growth / jnp.sqrt(1 + v**2 * (growth**2 - 1))
 
 
+def _steepened(w: Array, t: Array) -> Array:
+    """∫₀ᵗ G(w, s) ds, by the rule of Gauss and Legendre."""
+
+    def rate(s: Array) -> Array:
+        past = jnp.expm1(2 * _RATE * s)
+        return past / (1 + w**2 * past)
+
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    rule = zip(((1 + nodes) / 2).tolist(), (weights / 2).tolist(), strict=True)
+    return t * sum(weight * rate(t * node) for node, weight in rule)
+
+
 growth = spectral.pointwise(reaction, 3)
 
 
@@ -127,12 +146,14 @@ def _series(field: Any) -> Series:
     return field
 
 
-def _rounded(x: Array, time: Array) -> tuple[Array, Array]:
-    """x² cos πx where diffusion for so long has rounded its kink; and the slope of |y| by then."""
+def _rounded(x: Array, time: Array) -> tuple[Array, Array, Array]:
+    """x² cos πx where diffusion for so long has rounded its kink; its slope; and that of |y|."""
     y, width = 1 - jnp.abs(x), jnp.sqrt(4 * time + _TINY**2)
     z = y / width
-    size = y * erf(z) + width / math.sqrt(math.pi) * jnp.exp(-(z**2))  # of |y|
-    return (1 - size) ** 2 * jnp.cos(math.pi * x), erf(z)
+    slope = erf(z)
+    far = 1 - y * slope - width / math.sqrt(math.pi) * jnp.exp(-(z**2))
+    wave, wave_x = jnp.cos(math.pi * x), -math.pi * jnp.sin(math.pi * x)
+    return far**2 * wave, 2 * far * slope * jnp.sign(x) * wave + far**2 * wave_x, slope
 
 
 def _benchmark() -> Series:

@@ -98,6 +98,10 @@ def test_the_benchmark_starts_as_its_formula():
 def test_the_kink_of_the_benchmark_is_rounded_as_by_diffusion():
     """What is left of w_t − ε w_xx is of the size of ε, where u₀ has no second derivative."""
     points = jnp.asarray([[1.0, 0.1], [0.99, 0.1], [-0.98, 0.5], [0.0, 0.5], [0.6, 0.2]])
-    w = jet(lambda x: _rounded(x[None, :, 0], LAM.eps * x[None, :, 1])[0], points, ("", "t", "xx"))
+    w = jet(
+        lambda x: _rounded(x[None, :, 0], LAM.eps * x[None, :, 1])[0], points, ("", "t", "x", "xx")
+    )
     assert np.abs(w["t"] - LAM.eps * w["xx"]).max() < 15 * LAM.eps
     assert np.abs(w["xx"]).max() > 100
+    slope = _rounded(points[None, :, 0], LAM.eps * points[None, :, 1])[1]
+    np.testing.assert_allclose(slope, w["x"], atol=1e-12)
