@@ -95,13 +95,16 @@ def test_the_benchmark_starts_as_its_formula():
     np.testing.assert_allclose(reference, start, atol=1e-3)
 
 
-def test_the_kink_of_the_benchmark_is_rounded_as_by_diffusion():
-    """What is left of w_t − ε w_xx is of the size of ε, where u₀ has no second derivative."""
-    points = jnp.asarray([[1.0, 0.1], [0.99, 0.1], [-0.98, 0.5], [0.0, 0.5], [0.6, 0.2]])
-    w = jet(
-        lambda x: _rounded(x[None, :, 0], LAM.eps * x[None, :, 1])[0], points, ("", "t", "x", "xx")
-    )
-    assert np.abs(w["t"] - LAM.eps * w["xx"]).max() < 15 * LAM.eps
+def test_the_benchmark_diffuses_and_its_kink_is_rounded():
+    """What is left of w_t − ε w_xx beside the kink is of the size of ε², and of ε within it."""
+    points = jnp.asarray([[0.0, 0.5], [0.6, 0.2], [-0.3, 0.1], [1.0, 0.1], [-0.98, 0.5]])
+
+    def rounded(i):
+        return lambda x: _rounded(x[None, :, 0], LAM.eps * x[None, :, 1])[i]
+
+    w = jet(rounded(0), points, ("", "t", "x", "xx"))
+    left = np.abs(w["t"] - LAM.eps * w["xx"])[0]
+    assert left[:3].max() < 500 * LAM.eps**2
+    assert left[3:].max() < 10 * LAM.eps
     assert np.abs(w["xx"]).max() > 100
-    slope = _rounded(points[None, :, 0], LAM.eps * points[None, :, 1])[1]
-    np.testing.assert_allclose(slope, w["x"], atol=1e-12)
+    np.testing.assert_allclose(rounded(1)(points), w["x"], atol=100 * LAM.eps)
