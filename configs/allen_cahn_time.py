@@ -21,11 +21,12 @@ def get_config(variant=""):
         config.problem.start = "benchmark"
         config.network.widths = (20, 20, 20)
         config.network.frequency = 2.0
-        config.ansatz.harmonics = 4
-        config.path.eps = (1e-3, 1e-4)
+        config.ansatz.harmonics = 2
+        config.path.eps = (1e-4,)
         config.train.precision = "float64"
-        config.train.points = 2500
-        config.train.steps = 40
+        config.train.points = 3000
+        config.train.sampler = "by_residual"
+        config.train.steps = 60
         config.train.dispatch = 5
         config.train.patience = 100
         return config

@@ -32,12 +32,13 @@ def get_config(variant=""):
         return config
     config = experiment(problem="kdv", network="fno")
     config.ansatz.harmonics = 24
-    config.path.eps = (0.022**2,)
+    config.path.s = (0.7, 0.4, 0.2, 0.0)
+    config.path.eps = (0.022**2,) * len(config.path.s)
     config.strategy.tangent = 0.0
     config.solver.learning_rate = 1e-2
     config.solver.warmup = 100
     config.solver.anneal = 1.0
-    config.train.steps = 3000
+    config.train.steps = 800
     config.train.functions = 16
     config.train.points = 1024
     config.train.patience = 1_000_000  # no early end
