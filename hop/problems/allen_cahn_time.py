@@ -11,8 +11,7 @@ and diffusion alone carries u₀ to w = e^{εtΔ}u₀. In u = R(v, t) both toget
 
     v_t = ε v_xx − 3ε v G(v, t) v_x²,  G = (e^{10t} − 1)/(1 + v² (e^{10t} − 1)),
 
-and to first order in ε this is v = w − 3ε w w_x² ∫₀ᵗ G(w, s) ds, where w changes its sign a line that
-grows less steep. With the network N,
+and to first order in ε this is v = w − 3ε w w_x² ∫₀ᵗ G(w, s) ds. With the network N,
 
     u = R(v, t),  v = w / √(1 + 6ε w_x² ∫₀ᵗ G(w, s) ds) + ε² t sinh²(5t) N,
 
@@ -52,7 +51,7 @@ __all__ = ["AllenCahnTime"]
 _CIRCLE = Box((-1.0,), (1.0,))
 _LAW = GaussianField(_CIRCLE, "periodic", length=0.3, std=0.4, sensors=65)
 _RATE = 5.0
-_WAVES = 2048  # of x² cos πx: what they miss is 1e-5 of it
+_WAVES = 1024  # of x² cos πx
 _TINY = 1e-12  # keeps 0/0 from t = 0
 
 
@@ -107,7 +106,12 @@ class AllenCahnTime(Problem):
         field = _series(a["u0"] if self.inputs else _benchmark())
         many = field.count
         modes, steps = np.full(many, max(least, field.basis.modes[0])), np.full(many, 400)
-        return spectral.solve(growth, diffusion(eps), field, x[:, 0], x[:, 1], modes, steps)
+        places, times = x.T
+        found = spectral.solve(growth, diffusion(eps), field, places, times, modes, steps)
+        if self.inputs:
+            return found
+        # The series of a kink converges slowly, until diffusion rounds it.
+        return np.where(times == 0, places**2 * np.cos(np.pi * places), found)
 
 
 def reaction(u: Any) -> Any:
