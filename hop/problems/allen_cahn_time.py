@@ -13,7 +13,7 @@ and diffusion alone carries u₀ to w = e^{εtΔ}u₀. In u = R(v, t) both toget
 
 and to first order in ε this is v = w − 3ε w w_x² ∫₀ᵗ G(w, s) ds. With the network N,
 
-    u = R(v, t),  v = w / √(1 + 6ε w_x² ∫₀ᵗ G(w, s) ds) + ε² t sinh²(5t) N,
+    u = R(v, t),  v = w / √(1 + 6ε w_x² ∫₀ᵗ G(w, s) ds) + ε² (1 + w_x²)² t sinh²(5t) N,
 
 has the initial values, keeps within ±1 and is right to first order in ε whatever N is.
 
@@ -98,7 +98,8 @@ class AllenCahnTime(Problem):
         x, t = x
         w, w_x = (a["w"], a["w_x"]) if self.inputs else _rounded(x, lam.eps * t)[:2]
         v = w / jnp.sqrt(1 + 6 * lam.eps * w_x**2 * _steepened(w, t))
-        return reacted(v + lam.eps**2 * t * jnp.sinh(_RATE * t) ** 2 * network, t)
+        second = (lam.eps * (1 + w_x**2) * jnp.sinh(_RATE * t)) ** 2 * t
+        return reacted(v + second * network, t)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         # An interface tanh(x/δ), δ = √(2ε/5), has the spectrum exp(−π²kδ/2).
