@@ -19,20 +19,21 @@ def get_config(variant=""):
             solver="levenberg_marquardt",
         )
         config.problem.start = "benchmark"
-        config.network.widths = (24, 24, 24)
+        config.network.widths = (32, 32, 32)
         config.network.frequency = 2.0
         config.ansatz.harmonics = 4
-        config.path.s = (0.8, 0.7, 0.65, 0.6, 0.55, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+        config.path.s = (0.8, 0.65, 0.55, 0.45, 0.3, 0.2, 0.1, 0.0)
         config.path.eps = (0.022**2,) * len(config.path.s)
         config.train.precision = "float64"
-        config.train.points = 4000
-        config.train.steps = 30
-        config.train.dispatch = 5
+        config.train.points = 5000
+        config.train.sampler = "by_residual"
+        config.train.steps = 12
+        config.train.dispatch = 4
         config.train.patience = 100
         return config
     config = experiment(problem="kdv", network="fno")
     config.ansatz.harmonics = 24
-    config.path.s = (0.7, 0.4, 0.2, 0.0)
+    config.path.s = (0.7, 0.4, 0.0)
     config.path.eps = (0.022**2,) * len(config.path.s)
     config.strategy.tangent = 0.0
     config.solver.learning_rate = 1e-2

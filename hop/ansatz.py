@@ -93,21 +93,12 @@ class Ansatz:
         """The network, told where its inputs are read if it asks."""
         if not isinstance(self.network, Placed):
             return self.network
-        if self._shows:
+        if isinstance(self.problem, Featured):
             raise UserError(
                 f"{type(self.problem).__name__} shows its network trunk_features, of which "
                 f"{type(self.network).__name__} has no use; choose another as network.name"
             )
         return self.network.on(self.problem.domain, self.problem.inputs)
-
-    @property
-    def _shows(self) -> bool:
-        """Whether the problem shows its network more than the coordinates."""
-        problem, one = self.problem, jnp.ones(())
-        if not isinstance(problem, Featured):
-            return False
-        x = jnp.zeros((problem.domain.dim, 1, 1))
-        return bool(jax.eval_shape(problem.trunk_features, x, Lam(one, one)))
 
     @property
     def derivatives(self) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def test_without_a_network_little_is_missing():
     field, x, u = solved()
     x, lam = jnp.asarray(x), Lam(0.0, 1e-4)
     known = PROBLEM.known({"u0": field}, x, lam)
-    v = PROBLEM.lift(jnp.zeros(()), columns(x), known, lam)
+    v = PROBLEM.lift(jnp.zeros((4, 1, 1)), columns(x), known, lam)
     np.testing.assert_allclose(v[:, :129], field(x[:129, 0]), atol=1e-12)
     assert 0 < np.linalg.norm(v - u) < 0.03 * np.linalg.norm(u)
 
@@ -95,7 +95,7 @@ def test_the_benchmark_starts_as_its_formula():
     """In the lift; and the series of the reference does, but for the kink at ±1."""
     x = np.stack([np.linspace(-1, 1, 41), np.zeros(41)], axis=1)
     start = x[None, :, 0] ** 2 * np.cos(np.pi * x[None, :, 0])
-    lifted = BENCHMARK.lift(jnp.ones((1, 41)), columns(jnp.asarray(x)), {}, LAM)
+    lifted = BENCHMARK.lift(jnp.ones((4, 1, 41)), columns(jnp.asarray(x)), {}, LAM)
     np.testing.assert_allclose(lifted, start, atol=1e-12)
     series = _benchmark()(jnp.asarray(x[1:-1, 0]))
     np.testing.assert_allclose(series, start[:, 1:-1], atol=1e-5)
