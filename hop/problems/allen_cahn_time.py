@@ -126,14 +126,10 @@ def reacted(v: Array, t: Array) -> Array:
 
 def _steepened(w: Array, t: Array) -> Array:
     """∫₀ᵗ G(w, s) ds, by the rule of Gauss and Legendre."""
-
-    def rate(s: Array) -> Array:
-        past = jnp.expm1(2 * _RATE * s)
-        return past / (1 + w**2 * past)
-
-    nodes, weights = np.polynomial.legendre.leggauss(16)
-    rule = zip(((1 + nodes) / 2).tolist(), (weights / 2).tolist(), strict=True)
-    return t * sum(weight * rate(t * node) for node, weight in rule)
+    rule = (jnp.asarray(part, t.dtype) for part in np.polynomial.legendre.leggauss(16))
+    nodes, weights = (part.reshape(-1, *(1,) * t.ndim) for part in rule)
+    past = jnp.expm1(_RATE * t[None] * (1 + nodes))
+    return t / 2 * jnp.sum(weights * past / (1 + w[None] ** 2 * past), axis=0)
 
 
 growth = spectral.pointwise(reaction, 3)
