@@ -27,8 +27,8 @@ def get_config(variant=""):
         config.train.precision = "float64"
         config.train.points = 5000
         config.train.sampler = "by_residual"
-        config.train.steps = 12
-        config.train.dispatch = 4
+        config.train.steps = 10
+        config.train.dispatch = 5
         config.train.patience = 100
         return config
     config = experiment(problem="kdv", network="fno")
@@ -39,7 +39,7 @@ def get_config(variant=""):
     config.solver.learning_rate = 1e-2
     config.solver.warmup = 100
     config.solver.anneal = 1.0
-    config.train.steps = 500
+    config.train.steps = 400
     config.train.functions = 16
     config.train.points = 512
     config.train.patience = 1_000_000  # no early end
