@@ -16,11 +16,11 @@ network and
 
     v₁ = w / √(1 + 6ε w_x² ∫₀ᵗ G(w, s) ds),  v = v₁ + ε² (1 + w_x²)² t sinh²(5t) Σ_k N_k R(v₁, t)^k,
 
-u = R(v, t) has the initial values, keeps within ±1 and is right to first order in ε whatever N is.
-The powers vary across an interface, so that N need not.
+u = R(v, t) has the initial values and is right to first order in ε whatever the N_k are. The powers
+vary across an interface, so that the N_k need not.
 
 The residual is weighed by e^{−5t}/ε: an error of u near 0 grows by e^{5t}, so what is missed early
-counts more than what is missed late; and it is of the size of ε without N.
+counts more than what is missed late; and without the N_k it is of the size of ε.
 
 The random u₀ have a few waves around the circle and are of about the size of x² cos πx, the single
 u₀ of the benchmark. With y = 1 − |x| that one is (1 − |y|)² cos πx, of which diffusion rounds the
@@ -83,18 +83,17 @@ class AllenCahnTime(Problem):
         return jnp.exp(-_RATE * t) / lam.eps * h
 
     def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
-        time = x[:, 1] * jnp.reshape(jnp.asarray(lam.eps, x.dtype), -1)
         if not fields:
             return {}
-        u0 = _series(fields["u0"])
+        u0, time = _series(fields["u0"]), x[:, 1] * jnp.reshape(jnp.asarray(lam.eps, x.dtype), -1)
         return {"w": u0.diffused(x, time), "w_x": u0.diffused(x, time, "x")}
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         x, t = x
         w, w_x = (a["w"], a["w_x"]) if self.inputs else _rounded(x, lam.eps * t)
         v = w / jnp.sqrt(1 + 6 * lam.eps * w_x**2 * _steepened(w, t))
-        known = reacted(v, t)
-        across = sum(each * known**k for k, each in enumerate(network))
+        layer = reacted(v, t)
+        across = sum(each * layer**k for k, each in enumerate(network))
         size = (lam.eps * (1 + w_x**2) * jnp.sinh(_RATE * t)) ** 2 * t
         return reacted(v + size * across, t)
 
