@@ -19,13 +19,13 @@ def get_config(variant=""):
             solver="levenberg_marquardt",
         )
         config.problem.start = "benchmark"
-        config.network.widths = (32, 32, 32)
+        config.network.widths = (28, 28, 28)
         config.network.frequency = 2.0
         config.ansatz.harmonics = 4
-        config.path.s = (0.8, 0.65, 0.55, 0.45, 0.3, 0.2, 0.1, 0.0)
+        config.path.s = (0.8, 0.72, 0.66, 0.6, 0.55, 0.5, 0.44, 0.38, 0.3, 0.2, 0.1, 0.0)
         config.path.eps = (0.022**2,) * len(config.path.s)
         config.train.precision = "float64"
-        config.train.points = 5000
+        config.train.points = 4000
         config.train.sampler = "by_residual"
         config.train.steps = 10
         config.train.dispatch = 5
