@@ -90,7 +90,7 @@ class AllenCahnTime(Problem):
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         x, t = x
-        w, w_x = (a["w"], a["w_x"]) if self.inputs else _rounded(x, lam.eps * t)
+        w, w_x = (a["w"], a["w_x"]) if self.inputs else rounded(x, lam.eps * t)
         v = w / jnp.sqrt(1 + 6 * lam.eps * w_x**2 * _steepened(w, t))
         layer = reacted(v, t)
         across = sum(each * layer**k for k, each in enumerate(network))
@@ -101,7 +101,7 @@ class AllenCahnTime(Problem):
         # An interface tanh(x/δ), δ = √(2ε/5), has the spectrum exp(−π²kδ/2).
         eps = float(lam.eps)
         least = max(64, math.ceil(4 / math.sqrt(2 * eps / _RATE)))
-        field = _series(a["u0"] if self.inputs else _benchmark())
+        field = _series(a["u0"] if self.inputs else benchmark())
         many = field.count
         modes, steps = np.full(many, max(least, field.basis.modes[0])), np.full(many, 400)
         places, times = x.T
@@ -144,7 +144,7 @@ def _series(field: Any) -> Series:
     return field
 
 
-def _rounded(x: Array, time: Array) -> tuple[Array, Array]:
+def rounded(x: Array, time: Array) -> tuple[Array, Array]:
     """x² cos πx after diffusion for a short time, to first order in it; its slope."""
     sign = jnp.where(x < 0, -1, 1)  # 1 at 0 too, where u₀ is smooth
     y, width = 1 - sign * x, jnp.sqrt(4 * time + _TINY**2)
@@ -157,7 +157,7 @@ def _rounded(x: Array, time: Array) -> tuple[Array, Array]:
     return far**2 * wave + time * bend, 2 * far * far_x * wave + far**2 * wave_x
 
 
-def _benchmark() -> Series:
+def benchmark() -> Series:
     """x² cos πx by the functions of the circle, whose angles from its start on are kπ(x + 1)."""
 
     def integral(m: np.ndarray) -> np.ndarray:

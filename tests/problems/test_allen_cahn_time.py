@@ -14,11 +14,11 @@ from hop.laws.spectral import Series
 from hop.problem import Lam
 from hop.problems.allen_cahn_time import (
     AllenCahnTime,
-    _benchmark,
-    _rounded,
+    benchmark,
     diffusion,
     growth,
     reacted,
+    rounded,
 )
 from hop.references import spectral
 
@@ -97,20 +97,20 @@ def test_the_benchmark_starts_as_its_formula():
     start = x[None, :, 0] ** 2 * np.cos(np.pi * x[None, :, 0])
     lifted = BENCHMARK.lift(jnp.ones((4, 1, 41)), columns(jnp.asarray(x)), {}, LAM)
     np.testing.assert_allclose(lifted, start, atol=1e-12)
-    series = _benchmark()(jnp.asarray(x[1:-1, 0]))
+    series = benchmark()(jnp.asarray(x[1:-1, 0]))
     np.testing.assert_allclose(series, start[:, 1:-1], atol=1e-5)
 
 
-def test_the_benchmark_diffuses_and_its_kink_is_rounded():
+def test_the_benchmark_diffuses_and_its_kink_isrounded():
     """What is left of w_t − ε w_xx beside the kink is of the size of ε², and of ε within it."""
     points = jnp.asarray([[0.0, 0.5], [0.6, 0.2], [-0.3, 0.1], [1.0, 0.1], [-0.98, 0.5]])
 
-    def rounded(i):
-        return lambda x: _rounded(x[None, :, 0], LAM.eps * x[None, :, 1])[i]
+    def part(i):
+        return lambda x: rounded(x[None, :, 0], LAM.eps * x[None, :, 1])[i]
 
-    w = jet(rounded(0), points, ("", "t", "x", "xx"))
+    w = jet(part(0), points, ("", "t", "x", "xx"))
     left = np.abs(w["t"] - LAM.eps * w["xx"])[0]
     assert left[:3].max() < 500 * LAM.eps**2
     assert left[3:].max() < 10 * LAM.eps
     assert np.abs(w["xx"]).max() > 100
-    np.testing.assert_allclose(rounded(1)(points), w["x"], atol=100 * LAM.eps)
+    np.testing.assert_allclose(part(1)(points), w["x"], atol=100 * LAM.eps)
