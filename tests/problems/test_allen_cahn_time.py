@@ -101,7 +101,7 @@ def test_the_benchmark_starts_as_its_formula():
     np.testing.assert_allclose(series, start[:, 1:-1], atol=1e-5)
 
 
-def test_the_benchmark_diffuses_and_its_kink_isrounded():
+def test_the_benchmark_diffuses_and_its_kink_is_rounded():
     """What is left of w_t − ε w_xx beside the kink is of the size of ε², and of ε within it."""
     points = jnp.asarray([[0.0, 0.5], [0.6, 0.2], [-0.3, 0.1], [1.0, 0.1], [-0.98, 0.5]])
 
