@@ -98,13 +98,13 @@ Levenberg–Marquardt in float64 (`configs/allen_cahn_time.py:single`, `configs/
 Relative L2 errors on the grid of 201 times, against a spectral reference."""
 BESIDE = """\
 The published figures are the best that we know of, those of PirateNets trained with SOAP on a GPU
-([jaxpi2](https://github.com/sifanexisted/jaxpi2)). Their networks know the initial values and the
+(jaxpi2). Their networks know the initial values and the
 period alone. Ours of Allen–Cahn is told more: what reaction and diffusion do alone, and to first
 order in ε together, in closed form, so that it finds only what is missing, 4·10⁻⁴ of the solution.
 The seconds are those of training on one core, which other jobs used as well.
 
 Korteweg–de Vries has no such help but a path in s, which unrolls the solution from u₀ on; on all of
-[0, 1] at once training ends in a solution that dies out. The network is too small for the eight
+[0, 1] at once a network of 1,465 parameters got stuck, at ε = 0.02 with an error of 0.55. The network is too small for the eight
 solitons that there are at the end. The error of every stage, up to its time:"""
 OPERATORS = """\
 ## Operators of u₀
@@ -112,7 +112,9 @@ OPERATORS = """\
 The network `fno`, from the equation alone, on new random functions at every step
 (`configs/allen_cahn_time.py`, `configs/kdv.py`). Relative L2 errors in % on 100 unseen functions,
 the mean and the worst, on 101 times and 2,048 places. Both are first figures, after a few minutes
-each; Korteweg–de Vries has a path in s here too, and is far from resolved."""
+each; Korteweg–de Vries has a path in s here too, and is far from resolved. The
+ansatz of Allen–Cahn has 0.24 % without any network (20 functions, 512 × 41 points), so the network
+adds little yet. One seed each."""
 
 
 if __name__ == "__main__":

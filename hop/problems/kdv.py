@@ -4,7 +4,7 @@
 
 periodic in x; ε is δ² of the literature. The columns of the points are (x, t). At s the time t is
 1 − s times as fast, so that [0, 1] shows the solution up to there: a path in s to 0 unrolls it from
-u₀ on, where all of it at once ends in a solution that dies out. u₀ steepens as by
+u₀ on, where training on all of it at once gets stuck. u₀ steepens as by
 Burgers' equation, until dispersion breaks the front into a train of solitons
 
     u = c + A sech²(√(A/12ε) (x − (c + A/3) t)),
