@@ -113,8 +113,8 @@ The network `fno`, from the equation alone, on new random functions at every ste
 (`configs/allen_cahn_time.py`, `configs/kdv.py`). Relative L2 errors in % on 100 unseen functions,
 the mean and the worst, on 101 times and 2,048 places. Both are first figures, after a few minutes
 each; Korteweg–de Vries has a path in s here too, and is far from
-resolved. The ansatz of Allen–Cahn has 0.24 % without any network (20 functions, 512 × 41 points), so the network
-adds little yet. One seed each."""
+resolved. The ansatz of Allen–Cahn has 0.24 % without any network (20 functions, 512 × 41
+points), so the network adds little yet. One seed each."""
 
 
 if __name__ == "__main__":
