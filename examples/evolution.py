@@ -105,7 +105,8 @@ The seconds are those of training on one core, which other jobs used as well.
 
 Korteweg–de Vries has no such help but a path in s, which unrolls the solution from u₀ on; on all of
 [0, 1] at once a network of 1,465 parameters got stuck, at ε = 0.02 with an error of 0.55. The
-network is too small for the eight solitons that there are at the end. The error of every stage, up to its time:"""
+network is too small for the eight solitons that there are at the end. The
+error of every stage, up to its time:"""
 OPERATORS = """\
 ## Operators of u₀
 
