@@ -1,8 +1,8 @@
 """Burgers' equation in the plane, in time, on periodic fields.
 
-burgers_2d.py           a Fourier neural operator that is read at any point, of an eighth of the time,
-                        trained at viscosity 0.01 on new functions at every step; some 45 minutes on
-                        a CPU core
+burgers_2d.py           a Fourier neural operator that is read at any point, of an eighth of the
+                        time, trained at viscosity 0.01 on new functions at every step; some 45
+                        minutes on a CPU core
 burgers_2d.py:deeponet  a DeepONet with a nonlinear decoder in its place
 """
 

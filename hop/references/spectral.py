@@ -1,11 +1,11 @@
-"""Pseudo-spectral solution of u_t = L u + N(u) on the circle [0, 1], u(0) = u₀; u may be several.
+"""Pseudo-spectral solution of u_t = L u + N(u) on a circle, u(0) = u₀; u may be several.
 
-u = Σ_{|k| ≤ K} û_k e^{iωx}, ω = 2πk. L is diagonal in k and stiff: exponential time differencing
-of fourth order integrates it exactly (ETDRK4: Cox, Matthews, *J. Comput. Phys.* 176 (2002),
-430–455; its coefficients by contour integrals: Kassam, Trefethen, *SIAM J. Sci. Comput.* 26 (2005),
-1214–1233). N is evaluated on more than 3K points, so that no product of two factors is aliased into
-|k| ≤ K (the 2/3 rule). The error falls geometrically in K once the layers are resolved, and like
-Δt⁴.
+The circle is the interval of u₀, of length ℓ from x₀ on: u = Σ_{|k| ≤ K} û_k e^{iω(x − x₀)} with ω
+= 2πk/ℓ. L is diagonal in k and stiff: exponential time differencing of fourth order integrates it
+exactly (ETDRK4: Cox, Matthews, *J. Comput. Phys.* 176 (2002), 430–455; its coefficients by contour
+integrals: Kassam, Trefethen, *SIAM J. Sci. Comput.* 26 (2005), 1214–1233). N is evaluated on more
+than 3K points, so that no product of two factors is aliased into |k| ≤ K (the 2/3 rule). The error
+falls geometrically in K once the layers are resolved, and like Δt⁴.
 """
 
 import functools
@@ -46,8 +46,9 @@ def solve(
     Args:
       nonlinear: N, in Fourier space; a function of a module, since one compilation serves its
         every use.
-      symbol: the eigenvalues of L, real, as a function of ω; of several unknowns (c, K + 1).
-      u0: n functions by their periodic modes; of several unknowns a tuple of these.
+      symbol: the eigenvalues of L as a function of ω, real or complex; of several unknowns
+        (c, K + 1).
+      u0: n functions by their periodic modes; of several unknowns a tuple of these, on one circle.
       x, t: the points; tensor grids and points that share few times are cheap.
       modes: K for each function, at least; the functions with the same K and steps go together.
       steps: in a unit of time, at least, for each function.
@@ -61,8 +62,9 @@ def solve(
         ambient.on_cpu(),
         jax.numpy_dtype_promotion("standard"),  # real symbols times complex spectra
     ):
-        each = u0 if isinstance(u0, tuple) else (u0,)
+        each = tuple(map(_series, u0 if isinstance(u0, tuple) else (u0,)))
         coefficients = np.stack([_by_waves(field) for field in each])
+        (low,), (length,) = each[0].basis.domain.lower, each[0].basis.lengths
         values = np.empty((len(each), len(modes), len(x)))
         kinds, kind = np.unique(np.stack([modes, steps]), axis=1, return_inverse=True)
         for i, (least, rate) in enumerate(kinds.T):
@@ -73,7 +75,7 @@ def solve(
                 padded = np.resize(some, size)  # few shapes, so few compilations
                 start = _spectrum(coefficients[:, padded], _modes(int(least)))
                 start = start if isinstance(u0, tuple) else start[0]
-                found = _march(nonlinear, symbol, start, x, t, int(rate))
+                found = _march(nonlinear, symbol, start, length, x - low, t, int(rate))
                 values[:, some] = found[..., : len(some), :]
     if not np.isfinite(values).all():
         raise RunError(f"the reference's march became unstable at {steps.max()} steps")
@@ -112,11 +114,16 @@ def _modes(least: int) -> int:
     return (_points(least) - 1) // 3
 
 
-def _by_waves(field: Field) -> Float[np.ndarray, "n K"]:
-    """The coefficients of 1, and of all cosines and sines."""
+def _series(field: Field) -> Series:
     if not isinstance(field, Series):
         raise TypeError(f"a {type(field).__name__} is not given by its modes")
-    waves = np.array(field.coefficients, np.float64)
+    return field
+
+
+def _by_waves(field: Series) -> Float[np.ndarray, "n K"]:
+    """The coefficients of 1, and of all cosines and sines times √2."""
+    (length,) = field.basis.lengths
+    waves = np.array(field.coefficients, np.float64) / math.sqrt(length)
     if not field.basis.constant:
         waves = np.pad(waves, ((0, 0), (1, 0)))
     waves[:, 0] += field.mean
@@ -135,13 +142,17 @@ def _march(
     nonlinear: Nonlinear,
     symbol: Callable[[np.ndarray], np.ndarray],
     spectrum: Complex[Array, "*c n K"],
+    length: float,
     x: np.ndarray,
     t: np.ndarray,
     rate: int,
 ) -> np.ndarray:
-    """Values (…, n, q) at the points, by at least `rate` steps in a unit of time."""
+    """Values (…, n, q) at the points, by at least `rate` steps in a unit of time.
+
+    x counts from the circle's start.
+    """
     modes = spectrum.shape[-1] - 1
-    omega = 2 * np.pi * np.arange(modes + 1)
+    omega = 2 * np.pi * np.arange(modes + 1) / length
     values = np.empty((*spectrum.shape[:-1], len(x)))
     now, places = 0.0, np.empty(0)
     times, which = np.unique(t, return_inverse=True)
@@ -178,7 +189,8 @@ def advance(
     e = jnp.exp(r)
 
     def mean(values: Array) -> Array:
-        return step * jnp.mean(values, axis=-1).real[..., None, :]
+        made = jnp.mean(values, axis=-1)
+        return step * (made if jnp.iscomplexobj(z) else made.real)[..., None, :]
 
     e1, e2 = jnp.exp(z)[..., None, :], jnp.exp(z / 2)[..., None, :]
     q = mean((jnp.exp(r / 2) - 1) / r)

@@ -5,7 +5,8 @@ From a pool of even random candidates, points are drawn without replacement by t
     p ∝ |H|^k / mean |H|^k + c,
 
 H the residual of the network as it is and |H|^k its mean over the input functions. The loss remains
-the plain mean over the points drawn, so it weighs the residual by p.
+the plain mean over the points drawn, so it weighs the residual by p. A solver that keeps its points
+for a stage, as Levenberg–Marquardt, takes H of the network that the stage starts from.
 Source: Wu, Zhu, Tan, Kartha, Lu, *Comput. Methods Appl. Mech. Engrg.* 403 (2023) 115671,
 arXiv 2207.10289 (residual-based adaptive distribution, RAD).
 """
@@ -96,12 +97,6 @@ class ByResidual(Sampler):
             raise UserError(
                 "points by the residual are drawn from random ones, not from those of "
                 f"config.train.sampler={config.train.sampler!r}; use uniform or stratified"
-            )
-        if not experiment.solver.redraws:
-            raise UserError(
-                "points by the residual are drawn anew at every step, and "
-                f"'{experiment.name('solver')}' keeps those of its first; use "
-                "solver.name=first_order or gauss_newton_cg"
             )
         if not experiment.plan.pointwise:
             raise UserError(

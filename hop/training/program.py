@@ -213,10 +213,11 @@ class Program:
 
     def _candidates(self, state: TrainState, stage: Stage, inputs: Inputs) -> Any:
         """What the next steps draw their points from; None where they need no such pool."""
+        params = state.params if self.solver.redraws else state.anchor
 
         def residual(x: Array) -> Array:
             x = self.layout.constrain(x, POINT)
-            h = self.ansatz.residual(state.params, inputs, x, stage.lam)
+            h = self.ansatz.residual(params, inputs, x, stage.lam)
             return h if h.ndim == 2 else jnp.sqrt(jnp.mean(h**2, axis=0))
 
         domain, key = self.ansatz.problem.domain, self._key(state, stage)

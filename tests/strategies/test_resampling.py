@@ -65,9 +65,3 @@ def test_terms_that_weigh_all_points_together_refuse_uneven_ones(tiny):
     slow = with_strategy(config, "homotopy_loss", slow=1.0)
     with pytest.raises(hop.UserError, match="lie unevenly.*use config.train.sampler=stratified"):
         config_lib.build(slow)
-
-
-def test_resampling_refuses_a_solver_that_keeps_its_points(tiny):
-    values = config_lib.to_json(with_strategy(tiny(), "resampling")) | {"solver": {"name": "lbfgs"}}
-    with pytest.raises(hop.UserError, match="'lbfgs' keeps those of its first; use solver.name"):
-        config_lib.build(config_lib.parse(values))

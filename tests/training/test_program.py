@@ -188,7 +188,8 @@ def points_of(config):
     state, lam = program.begin(params), Lam(np.float32(0), np.float32(0.5))
 
     def points(step, index):
-        start = program.put(state._replace(step=np.int32(step)))
+        moved = jax.tree.map(lambda a: a + np.float32(step), state.params)  # as by those steps
+        start = program.put(state._replace(step=np.int32(step), params=moved))
         stage = Stage(np.int32(index), lam, lam, np.float32(0))
         window = Window(np.int32(1), np.float32(9))
         _, shown, _ = program.dispatch(start, stage, window, {}, None)
@@ -212,8 +213,9 @@ def test_every_step_has_points_of_its_own_from_the_sampler_asked_for(sampler, ti
     assert np.allclose(x, np.linspace(0, 1, 32)) == (sampler == "grid")
 
 
-def test_a_solver_that_keeps_its_points_has_them_for_a_stage(tiny_mlp):
-    values = config_lib.to_json(tiny_mlp()) | {"solver": {"name": "lbfgs"}}
+@pytest.mark.parametrize("sampler", ["stratified", "by_residual"])
+def test_a_solver_that_keeps_its_points_has_them_for_a_stage(sampler, tiny_mlp):
+    values = config_lib.to_json(tiny_mlp(train__sampler=sampler)) | {"solver": {"name": "lbfgs"}}
     points = points_of(config_lib.parse(values))
     first, later, elsewhere = (points(*asked)[0] for asked in ((0, 0), (7, 0), (0, 1)))
     np.testing.assert_array_equal(first, later)
