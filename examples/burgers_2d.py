@@ -9,6 +9,8 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from matplotlib import animation
+from matplotlib import pyplot as plt
 
 import hop
 from hop import config as config_lib
@@ -73,6 +75,7 @@ ON_THE_LINE: dict[str, tuple[str, str, tuple[str, ...], Any]] = {
     ),
 }
 TIMES = (0.0, 0.2, 0.5, 0.8, 1.0)
+AXIS = np.linspace(0, 1, 97)
 EXACT: dict = {}  # the reference, computed once
 
 
@@ -124,23 +127,47 @@ def on_the_line(name: str) -> list[str]:
     return [ON_THE_LINE[name][0], *means, *cost(name, op)]
 
 
-def picture(op: hop.Operator, target: Path) -> None:
-    """The speed of an unseen flow at some times, beside the reference's."""
-    from matplotlib import pyplot as plt
-
+def speeds(op: hop.Operator, times: np.ndarray) -> list[np.ndarray]:
+    """The speed of an unseen flow by the reference and by the network, (times, y, x) each."""
     judge = Judge.of(as_shipped(op), "test", 1)
-    line, times = np.linspace(0, 1, 97), (0.0, 0.5, 1.0)
-    x = tensor([line, line, np.array(times)])
-    exact = reference(op.ansatz.problem, judge.fields, x, op.lam)
+    x = tensor([AXIS, AXIS, times])
+    exact = reference(Burgers2D(), judge.fields, x, op.lam)
     found = np.stack(list(op(*judge.given, x).values()))
-    figure, axes = plt.subplots(2, 3, figsize=(8.4, 5.4), layout="constrained")
-    for row, title, values in zip(axes, ("reference", "network"), (exact, found), strict=True):
-        speed = np.linalg.norm(values[:, 0], axis=0).reshape(3, 97, 97)
-        for ax, shown, time in zip(row, speed, times, strict=True):
-            mesh = ax.pcolormesh(line, line, shown, vmin=0, vmax=0.7, rasterized=True)
-            ax.set(title=f"{title}, t = {time:g}", aspect="equal", xticks=(0, 1), yticks=(0, 1))
-    figure.colorbar(mesh, ax=axes, label="speed", shrink=0.8)
+    shape = (len(times), len(AXIS), len(AXIS))
+    return [np.linalg.norm(u[:, 0], axis=0).reshape(shape) for u in (exact, found)]
+
+
+def draw(ax: Any, name: str, time: float, speed: np.ndarray, top: float) -> None:
+    """The speed from 0 to the fastest of the reference at that time."""
+    ax.set(aspect="equal", xticks=(0, 1), yticks=(0, 1))
+    ax.set_title(f"{name}, t = {time:.2f}, up to {top:.2f}", fontsize=9)
+    ax.pcolormesh(AXIS, AXIS, speed, vmin=0, vmax=top, rasterized=True)
+
+
+def picture(op: hop.Operator, target: Path) -> None:
+    """The speed at some times, beside the reference's."""
+    times = np.array([0.0, 0.5, 1.0])
+    made = speeds(op, times)
+    figure, axes = plt.subplots(2, 3, figsize=(7.6, 5.3), layout="constrained")
+    for row, name, each in zip(axes, ("reference", "network"), made, strict=True):
+        for i, ax in enumerate(row):
+            draw(ax, name, times[i], each[i], made[0][i].max())
     figure.savefig(target, dpi=90)
+
+
+def moving(op: hop.Operator, target: Path) -> None:
+    """The same in motion."""
+    times = np.linspace(0, 1, 31)
+    made = speeds(op, times)
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.7), layout="constrained")
+
+    def frame(i: int) -> None:
+        for ax, name, each in zip(axes, ("reference", "network"), made, strict=True):
+            ax.clear()
+            draw(ax, name, times[i], each[i], made[0][i].max())
+
+    order = [*[0] * 4, *range(31), *[30] * 8]
+    animation.FuncAnimation(figure, frame, order).save(target, animation.PillowWriter(10), dpi=60)
 
 
 HEAD = """\
@@ -154,11 +181,16 @@ on an eighth of the time, and is applied [window after window](../concepts.md#wi
 Below it is the same after about ten minutes, and what ten minutes give without one of these parts.
 The seconds are those of training on one CPU core; other jobs ran beside it.
 
-![The speed of an unseen flow](burgers_2d.png)
+![The speed of an unseen flow in motion](burgers_2d.gif)
+![The speed of an unseen flow at three times](burgers_2d.png)
 
 Relative L2 errors in % on 100 unseen flows, 64 × 64 points, against a spectral reference: the mean
 over functions, components and t = 0, 0.2, 0.5, 0.8, 1; the same without t = 0, where it is
 exact; of this the worst flow; and the mean at each time."""
+PUBLISHED = """\
+Published for this law, as a mean over these times, read off a figure: PI-CViT about 0.75 %, a
+physics-informed FNO 9 %, a DeepONet 34 %, after 20,000 steps of 32 functions × 2,048 points on
+several GPUs (arXiv 2606.06164). The functions there are others of the same law."""
 LINE = """\
 ## On the line
 
@@ -176,6 +208,7 @@ if __name__ == "__main__":
     print(table, line, sep="\n\n")
     results = ROOT / "docs" / "results"
     picture(trained("fourier"), results / "burgers_2d.png")
+    moving(trained("fourier"), results / "burgers_2d.gif")
     credit = provenance.credit("python examples/burgers_2d.py")
-    page = "\n\n".join([HEAD, table, LINE, line, credit]) + "\n"
+    page = "\n\n".join([HEAD, table, PUBLISHED, LINE, line, credit]) + "\n"
     (results / "burgers_2d.md").write_text(page, encoding="utf-8")
