@@ -37,7 +37,7 @@ class Bare(Burgers2D):
 
 _SHORT = ("train.patience=1000000",)
 RUNS: dict[str, tuple[str, str, tuple[str, ...], Any]] = {  # a title, a config, words, a problem
-    "fourier": ("the config as it is", "configs/burgers_2d.py", (), None),
+    "fourier": ("the config as it is", "configs/burgers_2d.py", ("train.validation=2",), None),
     "short": ("ten minutes of it", "configs/burgers_2d.py", ("train.steps=1500",), None),
     "one-window": (
         "… in one window",
