@@ -30,6 +30,7 @@ from hop.problem import (
     Problem,
     Reduced,
     Referenced,
+    Restarting,
     Traced,
     Weak,
     energy_labels,
@@ -43,7 +44,9 @@ _FUNCTIONS = 5  # a count that no system has by chance
 _POINTS = (7, 1009)  # twice: an array that happens to fit as many does not fit both
 _ALONG = 11  # points along each axis where a reference is tried
 _CLOSE = 0.8  # of two names, by difflib
-_PARTS = (Problem, Referenced, Evolving, Featured, Traced, Knowing, Layered, Reduced, Weak)
+_PARTS = (
+    Problem, Referenced, Evolving, Featured, Traced, Knowing, Layered, Reduced, Restarting, Weak,
+)  # fmt: skip
 _ROLES = [n for part in _PARTS for n in (*vars(part), *part.__annotations__) if n[0] != "_"]
 
 

@@ -36,6 +36,7 @@ from hop.problem import (
     reference,
 )
 from hop.references.chebyshev import Solution, differentiation_matrix, lobatto
+from hop.windows import fault_of
 
 _FUNCTIONS = 2
 _ON_FACE = 8  # points of every face where the lift is tried
@@ -79,6 +80,10 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
     elif parts:
         text = f"only {' and '.join(parts)} of three parts; give weak, weak_derivatives and energy"
         yield Finding("weak form", text, doubt=True)
+    if hasattr(problem, "restarts"):
+        fault = fault_of(problem)
+        starts = fault or ", ".join(f"{u} from {a}" for u, a in problem.restarts.items())
+        yield Finding("restarts", starts, doubt=bool(fault))
     for name, law in problem.inputs.items():
         yield from _sampled(name, law)
     if serves(problem):

@@ -148,7 +148,9 @@ def check(arrays: Arrays, experiment: Experiment) -> Labelling:
 def _checked(arrays: Arrays, experiment: Experiment) -> Labelling:
     problem, ansatz = experiment.problem, experiment.ansatz
     if (windows := experiment.config.ansatz.windows) > 1:
-        raise UserError(f"config.ansatz.windows={windows} trains the first window alone; use 1")
+        raise UserError(
+            f"they are of all times, and config.ansatz.windows={windows} trains a window; use 1"
+        )
     if ansatz is not experiment.answer:
         name = experiment.name("strategy")
         raise UserError(

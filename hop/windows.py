@@ -17,7 +17,7 @@ PDE solvers*, ICLR 2022 (arXiv 2202.03376); for long times, Wang, Perdikaris, *J
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -32,7 +32,16 @@ from hop.domain import Box
 from hop.errors import UserError
 from hop.laws.spectral import Spectral
 from hop.networks import Params
-from hop.problem import Lam, Problem, Reduced, Restarting, in_time, with_domain
+from hop.problem import (
+    Lam,
+    Problem,
+    Reduced,
+    Restarting,
+    in_time,
+    unnamed,
+    with_domain,
+    with_inputs,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +61,9 @@ class Marched(Ansatz):
         Raises:
           UserError: its problem cannot start anew.
         """
-        if fault := _fault(ansatz.problem) or "ε as an input" * bool(ansatz.eps):
-            raise UserError(f"config.ansatz.windows={windows} does not serve {fault}; use 1")
+        fault = "ε is an input, by config.ansatz.eps" if ansatz.eps else ""
+        if fault := fault or fault_of(ansatz.problem):
+            raise UserError(f"config.ansatz.windows={windows} cannot be served: {fault}; or use 1")
         return cls(ansatz.problem, ansatz.network, ansatz.harmonics, windows=windows)
 
     @functools.cached_property
@@ -62,7 +72,30 @@ class Marched(Ansatz):
         box = self.problem.domain
         upper = (*box.upper[:-1], box.lower[-1] + self._length)
         problem = with_domain(self.problem, Box(box.lower, upper, box.periodic))
-        return Ansatz(problem, self.network, self.harmonics)
+        return Ansatz(with_inputs(problem, self._laws), self.network, self.harmonics)
+
+    @functools.cached_property
+    def _laws(self) -> dict[str, Spectral]:
+        """The laws of the inputs that windows start from, which hold functions of any mean."""
+        problem = self.problem
+        assert isinstance(problem, Restarting)
+        laws = {name: problem.inputs[name] for name in problem.restarts.values()}
+        return {name: law.of_any_mean() for name, law in laws.items() if isinstance(law, Spectral)}
+
+    def given(self, inputs: Inputs) -> Inputs:
+        """The inputs of the problem as those of `first`, where the constant may have a place."""
+
+        def placed(name: str, functions: Functions) -> Functions:
+            law = self._laws.get(name)
+            more = law.size - functions.coefficients.shape[-1] if law else 0
+            if not more:
+                return functions
+            edges = [(0, 0)] * (functions.coefficients.ndim - 1)
+            return functions._replace(
+                coefficients=jnp.pad(functions.coefficients, [*edges, (more, 0)])
+            )
+
+        return {name: placed(name, functions) for name, functions in inputs.items()}
 
     @property
     def _length(self) -> float:
@@ -72,6 +105,9 @@ class Marched(Ansatz):
 
     def init(self, key: Array) -> Params:
         return self.first.init(key)
+
+    def inputs(self, values: Mapping[str, Array]) -> Inputs:
+        return self.first.inputs(values)
 
     def jet(
         self,
@@ -98,6 +134,7 @@ class Marched(Ansatz):
         """Each function as it is at the start of a random window, for training.
 
         Args:
+          inputs: as from `given`.
           key: for the choice.
           done: the share of the stage's steps that are behind.
         """
@@ -131,7 +168,7 @@ class Marched(Ansatz):
             x = jnp.asarray(at, inputs[problem.restarts[names[0]]].values.dtype)
             u = self.first.jet(params, inputs, x, lam, ("",))[""]
             for name in names:
-                law = problem.inputs[problem.restarts[name]]
+                law = self._laws[problem.restarts[name]]
                 one = u if len(problem.unknowns) == 1 else u[problem.unknowns.index(name)]
                 field = law.fit(one, at[:, :-1])
                 found[problem.restarts[name]] = Functions(law.values(field), field.coefficients)
@@ -143,8 +180,7 @@ class Marched(Ansatz):
         problem, found = self.problem, dict[bytes, list[str]]()
         assert isinstance(problem, Restarting)
         for name, given in problem.restarts.items():
-            law = problem.inputs[given]
-            assert isinstance(law, Spectral)
+            law = self._laws[given]
             end = np.full((len(law.nodes), 1), self.first.problem.domain.upper[-1])
             found.setdefault(np.hstack([law.nodes, end]).tobytes(), []).append(name)
         return found
@@ -158,6 +194,7 @@ class Marched(Ansatz):
         lam: Lam,
     ) -> Any:
         """What each point's own window gives of it. Windows that hold no point are passed over."""
+        inputs = self.given(inputs)
         begin = self.problem.domain.lower[-1]
         past = (x[:, -1] - begin) / self._length
         own = jnp.clip(jnp.ceil(past) - 1, 0, self.windows - 1)
@@ -185,15 +222,23 @@ class Marched(Ansatz):
         return jax.lax.scan(window, (inputs, nothing), each)[0][1]
 
 
-def _fault(problem: Problem) -> str:
-    """What windows do not serve of a problem, in words; or ""."""
+def fault_of(problem: Problem) -> str:
+    """Why windows cannot serve a problem, in a clause with the remedy; or ""."""
     name = type(problem).__name__
-    if not (in_time(problem) and isinstance(problem, Restarting)):
-        return f"{name}, which does not say by `restarts` how it starts anew"
+    if not in_time(problem):
+        return f"no derivative of {name} is in t"
     if isinstance(problem, Reduced):
-        return f"the reduced_residual of {name}"
-    known, given = problem.unknowns, problem.restarts
-    laws = [problem.inputs.get(given.get(unknown, "")) for unknown in known]
-    if not all(isinstance(law, Spectral) for law in laws) or len(given) != len(known):
-        return f"{name}.restarts, which must name a random field among the inputs for each unknown"
+        return f"{name} has a reduced_residual, which no window knows"
+    if not isinstance(problem, Restarting):
+        one = ", ".join(f'"{unknown}": …' for unknown in problem.unknowns)
+        return f"say on {name} which input an unknown starts as, restarts = {{{one}}}"
+    given, inputs = problem.restarts, problem.inputs
+    if not isinstance(given, Mapping) or set(given) != set(problem.unknowns):
+        named = ", ".join(problem.unknowns)
+        return f"{name}.restarts={given!r} must be a dict with an input for each of {named}"
+    for unknown, word in given.items():
+        if word not in inputs:
+            return f"{name}.restarts: {unknown} starts as {word!r}; {unnamed(word, inputs)}"
+        if not isinstance(inputs[word], Spectral):
+            return f"{name}.restarts: {unknown} starts as {word!r}, which must be a random field"
     return ""

@@ -11,6 +11,7 @@ import pytest
 import hop
 from hop import config
 from hop.derivatives import jet
+from hop.examining import look
 from hop.homotopy.terms import Stage
 from hop.laws.gaussian_field import GaussianField
 from hop.networks.deeponet import DeepONet
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 CIRCLE = hop.Box((0.0,), (1.0,), periodic=("x",))
 LAM = Lam(0.0, 0.05)
+LAW = GaussianField(CIRCLE, "periodic", length=0.2, modes=24, constant=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Growth(hop.Problem):
 
     domain: ClassVar = hop.Box((0.0, 0.0), (1.0, 1.0), periodic=("x",))
     derivatives: ClassVar = ("", "t", "xx")
-    inputs: ClassVar = {"a": GaussianField(CIRCLE, "periodic", length=0.2, modes=24, constant=True)}
+    inputs: ClassVar = {"a": GaussianField(CIRCLE, "periodic", length=0.2, modes=24)}
     restarts: ClassVar = {"u": "a"}
 
     def residual(self, u, x, a, lam):
@@ -61,7 +63,7 @@ X[:4, 1] = 0.0, 0.25, 0.75, 1.0
 
 def test_a_map_that_is_right_on_one_window_is_right_on_all():
     ansatz, params, inputs = marched(4)
-    field = Growth.inputs["a"].field(inputs["a"].coefficients)
+    field = LAW.field(inputs["a"].coefficients)
     exact = np.exp(X[None, :, 1]) * field.diffused(LAM.eps)(X)
     found = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM))(X)
     np.testing.assert_allclose(found[""], exact, rtol=1e-9, atol=1e-10)
@@ -95,7 +97,7 @@ def test_training_meets_functions_at_the_starts_of_open_windows():
         for seed in range(20):
             drawn = follow(many, jax.random.key(seed), jnp.asarray(done))["a"]
             found |= {round(float(mean), 6) for mean in drawn.coefficients[:, 0]}
-            again = Growth.inputs["a"].fit(drawn.values).coefficients
+            again = LAW.fit(drawn.values).coefficients
             np.testing.assert_allclose(again, drawn.coefficients, atol=1e-9)
         means[done] = sorted(found)
     start = float(inputs["a"].coefficients[0, 0])
@@ -104,17 +106,23 @@ def test_training_meets_functions_at_the_starts_of_open_windows():
         np.testing.assert_allclose(means[done], sorted(grown[:opened]), rtol=1e-4)
 
 
-def test_what_windows_do_not_serve_is_refused():
-    for problem, said in (
-        (Cavity(), "Cavity, which does not say by `restarts`"),
-        (type("Lost", (Growth,), {"restarts": {"u": "b"}})(), "restarts, which must name"),
+def test_what_windows_cannot_serve_is_refused():
+    march = marched(2)[0]
+    for restarts, said in (
+        ({"u": "b"}, "u starts as 'b'; the inputs are a"),
+        ({"v": "a"}, "must be a dict with an input for each of u"),
+        ("a", "must be a dict"),
     ):
+        other = type("Lost", (Growth,), {"restarts": restarts})()
         with pytest.raises(hop.UserError, match=said):
-            Marched.of(dataclasses.replace(marched(2)[0], problem=problem), 2)
+            Marched.of(dataclasses.replace(march, problem=other), 2)
+    assert any(found.part == "restarts" and found.doubt for found in look(other, LAM))
+    with pytest.raises(hop.UserError, match="no derivative of Cavity is in t"):
+        Marched.of(dataclasses.replace(march, problem=Cavity()), 2)
     made = config.experiment(problem="burgers_2d", network="fno")
     made.ansatz.windows, made.ansatz.eps = 2, (0.01, 0.1)
     made.path.eps = (0.01,)
-    with pytest.raises(hop.UserError, match="does not serve ε as an input"):
+    with pytest.raises(hop.UserError, match="ε is an input"):
         config.build(config.parse(made.to_dict()))
 
 
@@ -132,6 +140,7 @@ def test_the_first_window_is_trained_and_the_operator_answers_on_all():
     stage = Stage(0, LAM, LAM, 0)
     assert program.points(state, stage, {}, None).x[:, 1].max() <= 0.5
     drawn = jax.tree.map(lambda a: a[0], feed(experiment, program.layout)(0, 0, 1)[0])
+    drawn = experiment.answer.given(drawn)
     met = [
         program.followed(state._replace(step=jnp.int32(k)), stage, drawn)["a"].values
         for k in (0, 3, 4, 5, 6)

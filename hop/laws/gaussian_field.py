@@ -61,8 +61,8 @@ class GaussianField(Spectral):
       modes: the highest wave number kept, of every axis, or of each. By default those whose
         variance is 1e-10 of the largest or more; 64, 16 or 6 of a power law in 1, 2 or 3
         dimensions.
-      constant: whether functions of another mean can be given, or fitted, where every axis is
-        periodic; none is drawn.
+      constant: keeps a place for the constant where every axis is periodic. Samples have none of
+        it, but a function of another mean is then fitted with its mean.
       axes: the letters of the problem's coordinates that the box has; "" for the first ones.
       name: of its dataset, for the laws in `hop.laws.named`; "" for others.
       variance, shift, smoothness: σ², τ² and γ of the power law.
@@ -214,6 +214,9 @@ class GaussianField(Spectral):
     def sample(self, key: Array, n: int) -> Series:
         std = jnp.sqrt(jnp.asarray(self.spectrum))
         return self.field(std[None, :] * jax.random.normal(key, (n, *std.shape)))
+
+    def of_any_mean(self) -> "GaussianField":
+        return dataclasses.replace(self, constant=True)
 
     @property
     def limits(self) -> tuple[float, float | None]:

@@ -330,6 +330,10 @@ class Spectral(Law):
     def size(self) -> int:
         return len(self.basis.eigenvalues)
 
+    def of_any_mean(self) -> "Spectral":
+        """The same law with a place for the constant among its functions, the first of them."""
+        return self
+
     @property
     def nodes(self) -> Float[np.ndarray, "m e"]:
         """Equally spaced places, hardly more than the values there need to tell every function."""

@@ -150,8 +150,10 @@ class Program:
         self, state: TrainState, stage: Stage, window: Window, pool: Inputs, draws: Array | None
     ) -> tuple[TrainState, dict[str, Array], Array]:
         def drawn(i: Any) -> Inputs:
-            taken = i if draws is None else draws[i]
-            return self.layout.constrain(jax.tree.map(lambda a: a[taken], pool), FUNCTION)
+            taken, answer = (i if draws is None else draws[i]), self.experiment.answer
+            some = jax.tree.map(lambda a: a[taken], pool)
+            some = answer.given(some) if isinstance(answer, Marched) else some
+            return self.layout.constrain(some, FUNCTION)
 
         candidates = self._candidates(state, stage, drawn(0))
 
