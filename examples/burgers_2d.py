@@ -47,24 +47,12 @@ RUNS: dict[str, tuple[str, str, tuple[str, ...], Any]] = {  # a title, a config,
     ),
     "bare": ("… with u = u₀ + t N", "configs/burgers_2d.py", ("train.steps=1700",), Bare()),
     "deeponet": ("… a DeepONet", "configs/burgers_2d.py:deeponet", ("train.steps=750",), None),
-    "deeponet-one": (
-        "… a DeepONet in one window, with u = u₀ + t N",
-        "configs/burgers_2d.py:deeponet",
-        ("ansatz.windows=1", "train.steps=850"),
-        Bare(),
-    ),
 }
 ON_THE_LINE: dict[str, tuple[str, str, tuple[str, ...], Any]] = {
     "line-fourier": (
         "Fourier, four windows",
         "configs/burgers_time.py:fourier",
-        ("ansatz.windows=4", "train.steps=1000", *_SHORT),
-        None,
-    ),
-    "line-fourier-one": (
-        "Fourier",
-        "configs/burgers_time.py:fourier",
-        ("train.steps=1500", *_SHORT),
+        ("train.steps=1000", *_SHORT),
         None,
     ),
     "line-deeponet": (
