@@ -75,6 +75,11 @@ def trained(name: str) -> hop.Operator:
     return hop.train(config, ROOT / "runs" / "burgers_2d" / name, problem)
 
 
+def minutes(name: str) -> float:
+    (stage,) = Store.find(ROOT / "runs" / "burgers_2d" / name).stages()
+    return stage.record["seconds"] / 60
+
+
 def cost(name: str, op: hop.Operator) -> list[str]:
     """Parameters and steps."""
     (stage,) = Store.find(ROOT / "runs" / "burgers_2d" / name).stages()
@@ -166,8 +171,8 @@ HEAD = """\
 deviation 0.2 each (`hop/problems/burgers_2d.py`). The network is `fno`, whose output moves with its
 inputs. It learns from the equation alone what u = w − t (w·∇)w leaves, w the heat semigroup's part,
 on an eighth of the time, and is applied [window after window](../concepts.md#windows-of-time).
-Training took 47 minutes of one CPU core. Below it is the same after ten minutes, and what ten
-minutes give without one of these parts: the steps are so many that each takes about as long.
+Training took {minutes:.0f} minutes on one CPU core. Below it is the same after ten minutes, and
+what ten minutes give without one of these parts: the steps are so many that each takes as long.
 
 ![The speed of an unseen flow in motion](burgers_2d.gif)
 ![The speed of an unseen flow at three times](burgers_2d.png)
@@ -198,5 +203,6 @@ if __name__ == "__main__":
     picture(trained("fourier"), results / "burgers_2d.png")
     moving(trained("fourier"), results / "burgers_2d.gif")
     credit = provenance.credit("python examples/burgers_2d.py")
-    page = "\n\n".join([HEAD, table, PUBLISHED, LINE, line, credit]) + "\n"
+    head = HEAD.format(minutes=minutes("fourier"))
+    page = "\n\n".join([head, table, PUBLISHED, LINE, line, credit]) + "\n"
     (results / "burgers_2d.md").write_text(page, encoding="utf-8")
