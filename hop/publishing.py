@@ -204,6 +204,8 @@ def card(name: str, store: Store, **own: Any) -> str:
     ]
     waves = f"{config.ansatz.harmonics} harmonics of {' and '.join(problem.domain.periodic)}; "
     waves *= bool(problem.domain.periodic)
+    if config.ansatz.windows > 1:
+        waves += f"applied on {config.ansatz.windows} windows of time; "
     last, network = stages[-1], config_lib.classes(noted).get("network")
     tests = " × ".join(map(str, config.train.tests))
     weak = f"½ Σ R², R the residual against {tests} test functions (its weak form)"
