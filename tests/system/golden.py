@@ -148,11 +148,13 @@ def values(name: str, stage: int, data_dir: str) -> list[list[float]]:
     given = {k: v if laws[k].domain else v[:, 0] for k, v in given.items()}
     first = len(operator.grid) // 10 if name == "cavity" else 0  # whose first points lie on a wall
     x = operator.grid[first :: len(operator.grid) // 5][:5]
-    return np.asarray(operator(given, x), float).tolist()
+    found = operator(given, x)
+    found = np.stack(list(found.values())) if isinstance(found, dict) else found
+    return np.asarray(found, float).tolist()
 
 
 def pretrained() -> Iterator[tuple[str, int]]:
-    for name in sorted(folder.name for folder in PRETRAINED.iterdir()):
+    for name in sorted(folder.parent.name for folder in PRETRAINED.glob("*/stages")):
         for stage in sorted(int(path.name) for path in (PRETRAINED / name / "stages").iterdir()):
             yield name, stage
 
