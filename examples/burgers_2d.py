@@ -196,7 +196,7 @@ if __name__ == "__main__":
     columns = ["", "mean", "t > 0", "worst", *(f"t = {t:g}" for t in TIMES[1:])]
     columns += ["parameters", "steps"]
     table = files.table(columns, [in_the_plane(name) for name in RUNS])
-    columns = ["", "L2RE", "worst", "parameters", "steps"]
+    columns = ["", "L2RE, %", "worst, %", "parameters", "steps"]
     line = files.table(columns, [on_the_line(name) for name in ON_THE_LINE])
     print(table, line, sep="\n\n")
     results = ROOT / "docs" / "results"

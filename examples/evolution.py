@@ -138,7 +138,7 @@ if __name__ == "__main__":
     columns = ["", "L2RE", "published", "parameters", "steps", "seconds"]
     singles = files.table(columns, filled(map(single, PROBLEMS), len(columns)))
     stages = files.table(["up to t", "L2RE"], unrolled())
-    columns = ["", "L2RE", "worst", "parameters", "steps", "seconds"]
+    columns = ["", "L2RE, %", "worst, %", "parameters", "steps", "seconds"]
     operators = files.table(columns, filled(map(operator, PROBLEMS), len(columns)))
     print(singles, stages, operators, sep="\n\n")
     results = ROOT / "docs" / "results"
