@@ -32,6 +32,7 @@ from hop.laws import Law
 from hop.operators import open_stage, some_of, stored_experiment
 from hop.problem import Problem
 
+_WIDE = 100  # columns of a line of code
 _SCORES = {"l2re": "mean L2RE", "l2re_median": "median", "l2re_worst": "worst"}
 
 
@@ -211,11 +212,13 @@ def card(name: str, store: Store, **own: Any) -> str:
     weak = f"½ Σ R², R the residual against {tests} test functions (its weak form)"
     loss = weak if tests else "½ mean H², H the residual"
     chosen = f"stage={last.stage}" if last.span else f"eps={last.eps:g}, s={last.s:g}"
+    code, told = f"u = {call(problem, last.span)}".split("  # ", 1)
+    called = f"{code}  # {told}"
+    called = called if len(called) <= _WIDE else f"# {told}\n{code}"
     text = [
         f"# {name}",
         about,
-        f'```python\nimport hop\n\nop = hop.load("{name}", {chosen}{given})\n'
-        f"u = {call(problem, last.span)}\n```",
+        f'```python\nimport hop\n\nop = hop.load("{name}", {chosen}{given})\n{called}\n```',
         *_as_input(problem, last),
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
         + (f"on {tested:,} test functions that training never saw" if tested else "on its points")

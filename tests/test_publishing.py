@@ -320,8 +320,9 @@ def test_a_system_has_scores_of_every_unknown(a_system, models, data_dir, capsys
     assert "mean L2RE | median | worst | of `u` | of `v` |" in card
     assert f"| {test['l2re_worst']:.1e} | {test['l2re_u']:.1e} | {test['l2re_v']:.1e} |" in card
     assert "; of all unknowns their mean" in card
-    call = 'op({"f": f, "kappa": kappa})  # f (n, m), kappa (n,) at op.sensors'
-    assert f'u = {call} → {{"u": (n, q), "v": (n, q)}} at op.grid\n' in card
+    call = 'op({"f": f, "kappa": kappa})'
+    said = '# f (n, m), kappa (n,) at op.sensors → {"u": (n, q), "v": (n, q)} at op.grid'
+    assert f"{said}\nu = {call}\n" in card
     assert "* Input `f`: a law of your own (GaussianField), 17 sensors\n" in card
     assert "* Input `kappa`: a number (Uniform)\n" in card
     given = inputs(3)
