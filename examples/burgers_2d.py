@@ -75,15 +75,15 @@ def trained(name: str) -> hop.Operator:
     return hop.train(config, ROOT / "runs" / "burgers_2d" / name, problem)
 
 
-def minutes(name: str) -> float:
+def record(name: str) -> dict:
+    """What training noted of a run."""
     (stage,) = Store.find(ROOT / "runs" / "burgers_2d" / name).stages()
-    return stage.record["seconds"] / 60
+    return stage.record
 
 
 def cost(name: str, op: hop.Operator) -> list[str]:
     """Parameters and steps."""
-    (stage,) = Store.find(ROOT / "runs" / "burgers_2d" / name).stages()
-    return [f"{size(op.params):,}", f"{stage.record['step']:,}"]
+    return [f"{size(op.params):,}", f"{record(name)['step']:,}"]
 
 
 def errors(op: hop.Operator, functions: int = 100) -> np.ndarray:
@@ -204,6 +204,6 @@ if __name__ == "__main__":
     picture(trained("fourier"), results / "burgers_2d.png")
     moving(trained("fourier"), results / "burgers_2d.gif")
     credit = provenance.credit("python examples/burgers_2d.py")
-    head = HEAD.format(minutes=minutes("fourier"))
+    head = HEAD.format(minutes=record("fourier")["seconds"] / 60)
     page = "\n\n".join([head, table, PUBLISHED, LINE, line, credit]) + "\n"
     (results / "burgers_2d.md").write_text(page, encoding="utf-8")

@@ -331,52 +331,40 @@ def with_inputs(problem: Problem, laws: Mapping[str, Law]) -> Problem:
     Its class derives from the problem's and goes by the same name. Problems made of equal parts are
     equal, so that what was compiled for one serves the other.
     """
-    if not laws:
-        return problem
-    return _recast(problem, _class_with(type(problem), tuple(laws.items())))
+    return _with(problem, tuple(laws.items()), None) if laws else problem
 
 
 def with_domain(problem: Problem, box: Box) -> Problem:
     """The same problem in another box; as `with_inputs`."""
-    return _recast(problem, _class_in(type(problem), box))
+    return _with(problem, (), box)
+
+
+def _with(problem: Problem, laws: tuple[tuple[str, Law], ...], box: Box | None) -> Problem:
+    return _recast(problem, _class_with(type(problem), laws, box))
 
 
 @functools.lru_cache(maxsize=64)
-def _class_with(cls: type[Problem], laws: tuple[tuple[str, Law], ...]) -> type[Problem]:
-    class Other(cls):  # type: ignore[valid-type, misc]
-        __slots__ = ()
-        __doc__ = cls.__doc__
-
-        @property
-        def inputs(self) -> Mapping[str, Law]:
-            return {**super().inputs, **dict(laws)}
-
-        def __reduce__(self) -> Any:
-            return with_inputs, (_recast(self, cls), dict(laws))
-
-    return _named_as(cls, Other)
-
-
-@functools.lru_cache(maxsize=64)
-def _class_in(cls: type[Problem], box: Box) -> type[Problem]:
+def _class_with(
+    cls: type[Problem], laws: tuple[tuple[str, Law], ...], box: Box | None
+) -> type[Problem]:
     class Other(cls):  # type: ignore[valid-type, misc]
         __slots__ = ()
         __doc__ = cls.__doc__
 
         @property
         def domain(self) -> Box:
-            return box
+            return super().domain if box is None else box
+
+        @property
+        def inputs(self) -> Mapping[str, Law]:
+            return {**super().inputs, **dict(laws)}
 
         def __reduce__(self) -> Any:
-            return with_domain, (_recast(self, cls), box)
+            return _with, (_recast(self, cls), laws, box)
 
-    return _named_as(cls, Other)
-
-
-def _named_as(cls: type[Problem], other: type[Problem]) -> type[Problem]:
     for name in ("__module__", "__name__", "__qualname__"):
-        setattr(other, name, getattr(cls, name))
-    return other
+        setattr(Other, name, getattr(cls, name))
+    return Other
 
 
 def _recast(problem: Problem, cls: type[Problem]) -> Problem:

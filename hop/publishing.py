@@ -212,9 +212,10 @@ def card(name: str, store: Store, **own: Any) -> str:
     weak = f"½ Σ R², R the residual against {tests} test functions (its weak form)"
     loss = weak if tests else "½ mean H², H the residual"
     chosen = f"stage={last.stage}" if last.span else f"eps={last.eps:g}, s={last.s:g}"
-    code, told = f"u = {call(problem, last.span)}".split("  # ", 1)
-    called = f"{code}  # {told}"
-    called = called if len(called) <= _WIDE else f"# {told}\n{code}"
+    called = f"u = {call(problem, last.span)}"
+    if len(called) > _WIDE:
+        code, told = called.split("  # ", 1)
+        called = f"# {told}\n{code}"
     text = [
         f"# {name}",
         about,

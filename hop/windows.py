@@ -5,11 +5,11 @@ the map from u₀ to u(·, t), S_{s+t} = S_t S_s. So a network of the first of J
 τ = T/J long, gives the solution on all of [0, T]: on window j + 1 it is shown u(·, jτ), the end of
 the window before. A map of a short time is near a known one, and much easier to learn.
 
-It has to be learned on the functions that the windows start from. In training the functions of a
-step are therefore followed by the network itself, each to the start of a random window, without a
-gradient: how far at most is drawn for the step, and then for each function, so that early windows,
-whose errors the later ones inherit, come more often. The later ones are opened one by one during
-the first half of a stage, when the network can be trusted to follow.
+It has to be learned on the functions that the windows start from. So at every training step the
+network first carries each function to the start of a random window, without a gradient. How far at
+most is drawn for the step, and then how far for each function: early windows, whose errors the
+later ones inherit, come more often. The later ones are opened one by one during the first half of a
+stage, as the network becomes fit to carry functions so far.
 Sources: for such states as training data, Brandstetter, Worrall, Welling, *Message passing neural
 PDE solvers*, ICLR 2022 (arXiv 2202.03376); for long times, Wang, Perdikaris, *J. Comput. Phys.* 475
 (2023) 111855 (arXiv 2106.05384).
@@ -77,10 +77,14 @@ class Marched(Ansatz):
     @functools.cached_property
     def _laws(self) -> dict[str, Spectral]:
         """The laws of the inputs that windows start from, which hold functions of any mean."""
-        problem = self.problem
-        assert isinstance(problem, Restarting)
-        laws = {name: problem.inputs[name] for name in problem.restarts.values()}
+        laws = {name: self.problem.inputs[name] for name in self._restarts.values()}
         return {name: law.of_any_mean() for name, law in laws.items() if isinstance(law, Spectral)}
+
+    @property
+    def _restarts(self) -> Mapping[str, str]:
+        """The input that each unknown starts as."""
+        assert isinstance(self.problem, Restarting)
+        return self.problem.restarts
 
     def given(self, inputs: Inputs) -> Inputs:
         """The inputs of the problem as those of `first`, where the constant may have a place."""
@@ -162,27 +166,26 @@ class Marched(Ansatz):
     def _next(self, params: Params, inputs: Inputs, lam: Lam) -> Inputs:
         """The inputs of the next window."""
         problem, found = self.problem, dict(inputs)
-        assert isinstance(problem, Restarting)
         for places, names in self._read.items():
             at = np.frombuffer(places).reshape(-1, problem.domain.dim)
-            x = jnp.asarray(at, inputs[problem.restarts[names[0]]].values.dtype)
+            x = jnp.asarray(at, inputs[self._restarts[names[0]]].values.dtype)
             u = self.first.jet(params, inputs, x, lam, ("",))[""]
             for name in names:
-                law = self._laws[problem.restarts[name]]
+                given = self._restarts[name]
                 one = u if len(problem.unknowns) == 1 else u[problem.unknowns.index(name)]
-                field = law.fit(one, at[:, :-1])
-                found[problem.restarts[name]] = Functions(law.values(field), field.coefficients)
+                field = self._laws[given].fit(one, at[:, :-1])
+                values = self._laws[given].values(field)
+                found[given] = Functions(values, field.coefficients)
         return found
 
     @functools.cached_property
     def _read(self) -> dict[bytes, list[str]]:
         """Where the end of a window is read, (q, d) as bytes, and for which unknowns."""
-        problem, found = self.problem, dict[bytes, list[str]]()
-        assert isinstance(problem, Restarting)
-        for name, given in problem.restarts.items():
-            law = self._laws[given]
-            end = np.full((len(law.nodes), 1), self.first.problem.domain.upper[-1])
-            found.setdefault(np.hstack([law.nodes, end]).tobytes(), []).append(name)
+        found = dict[bytes, list[str]]()
+        for name, given in self._restarts.items():
+            nodes = self._laws[given].nodes
+            end = np.full((len(nodes), 1), self.first.problem.domain.upper[-1])
+            found.setdefault(np.hstack([nodes, end]).tobytes(), []).append(name)
         return found
 
     def _joined(

@@ -294,6 +294,17 @@ class Diffused(Field):
         return jnp.reshape(jnp.asarray(self.rate), (1, -1))
 
 
+def as_series(field: Field) -> Series:
+    """A field that is given by its modes.
+
+    Raises:
+      TypeError: it is not, as a map of such a field.
+    """
+    if not isinstance(field, Series):
+        raise TypeError(f"a {type(field).__name__} is not given by its modes")
+    return field
+
+
 class Spectral(Law):
     """The law of random functions mean + Σ_j c_j e_j.
 

@@ -43,7 +43,7 @@ from hop.domain import Box
 from hop.errors import check_choice
 from hop.laws import Field, Law
 from hop.laws.gaussian_field import GaussianField
-from hop.laws.spectral import Basis, Series
+from hop.laws.spectral import Basis, Series, as_series
 from hop.problem import Lam, Problem
 from hop.references import spectral
 
@@ -85,7 +85,7 @@ class AllenCahnTime(Problem):
     def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Field]:
         if not fields:
             return {}
-        w = _series(fields["u0"]).diffused(lam.eps)
+        w = as_series(fields["u0"]).diffused(lam.eps)
         return {"w": w, "w_x": w.along("x")}
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
@@ -101,7 +101,7 @@ class AllenCahnTime(Problem):
         # An interface tanh(x/δ), δ = √(2ε/5), has the spectrum exp(−π²kδ/2).
         eps = float(lam.eps)
         least = max(64, math.ceil(4 / math.sqrt(2 * eps / _RATE)))
-        field = _series(a["u0"] if self.inputs else benchmark())
+        field = as_series(a["u0"] if self.inputs else benchmark())
         many = field.count
         modes, steps = np.full(many, max(least, field.basis.modes[0])), np.full(many, 400)
         places, times = x.T
@@ -137,11 +137,6 @@ growth = spectral.pointwise(reaction, 3)
 def diffusion(eps: float) -> Callable[[np.ndarray], np.ndarray]:
     """The symbol of ε u_xx."""
     return lambda omega: -eps * omega**2
-
-
-def _series(field: Any) -> Series:
-    assert isinstance(field, Series)
-    return field
 
 
 def rounded(x: Array, time: Array) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ Source of the setting: arXiv 2606.06164 (PI-CViT), which trains it at ε = 0.01.
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +29,7 @@ from hop.derivatives import GRADIENT, LAPLACIAN, Jet
 from hop.domain import Box, tensor
 from hop.laws import Field, Law
 from hop.laws.normalised_field import NormalisedField
-from hop.laws.spectral import Diffused, Series
+from hop.laws.spectral import as_series
 from hop.problem import Lam, Problem
 from hop.references import spectral_2d
 
@@ -57,7 +57,7 @@ class Burgers2D(Problem):
         return u["t"] - convection(u[""], *u[GRADIENT]) - lam.eps * u[LAPLACIAN]
 
     def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Field]:
-        heat = {"u": _diffused(fields["u0"], lam), "v": _diffused(fields["v0"], lam)}
+        heat = {u: as_series(fields[a]).diffused(lam.eps) for u, a in self.restarts.items()}
         return {
             f"{name}_{letters}": field.along(letters)
             for name, field in heat.items()
@@ -88,8 +88,3 @@ def convection(u: Array, u_x: Array, u_y: Array) -> Array:
 def diffusion(eps: float) -> Callable[[np.ndarray], np.ndarray]:
     """The symbol of ε Δu."""
     return lambda squares: -eps * squares
-
-
-def _diffused(field: Any, lam: Lam) -> Diffused:
-    assert isinstance(field, Series)
-    return field.diffused(lam.eps)

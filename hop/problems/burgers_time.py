@@ -13,16 +13,15 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hop import ambient
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import check_choice
 from hop.laws import Field, Law
 from hop.laws.named import NAMED
+from hop.laws.spectral import as_series
 from hop.problem import Condition, Lam, Problem
 from hop.references import spectral
 
@@ -75,9 +74,7 @@ class BurgersTime(Problem):
         # that of u₀. Against the Cole–Hopf formula from sin 2πx the error is below 5e-7.
         eps = float(lam.eps)
         field = self.inputs["u0"].field(np.asarray(a["u0"].coefficients, np.float64))
-        with ambient.numerics(np.float64):
-            jump = np.ptp(np.asarray(field(jnp.linspace(0, 1, 513))), axis=1)
-        jump = 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)  # few kinds of function
+        jump = spectral.jumps(as_series(field))
         modes = np.maximum(96, np.ceil(0.35 * jump / eps)).astype(int)
         steps = np.maximum(200, np.ceil(0.7 * jump**2 / eps)).astype(int)
         return spectral.solve(transport, diffusion(eps), field, x[:, 0], x[:, 1], modes, steps)

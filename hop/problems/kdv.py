@@ -25,13 +25,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hop import ambient
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import check_choice
 from hop.laws import Field, Law
 from hop.laws.gaussian_field import GaussianField
-from hop.laws.spectral import Basis, Series
+from hop.laws.spectral import Basis, Series, as_series
 from hop.problem import Lam, Problem
 from hop.references import spectral
 
@@ -72,10 +71,8 @@ class KdV(Problem):
         # A soliton of height A has the spectrum exp(−π²k √(3ε/A)), and crosses its own width
         # in about 20 √ε/A^{3/2}; A is at most twice the jump of u₀.
         eps = float(lam.eps)
-        field = a["u0"] if self.inputs else _cosine()
-        with ambient.numerics(np.float64):
-            jump = np.ptp(np.asarray(field(jnp.linspace(-1, 1, 513))), axis=1)
-        jump = 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)  # few kinds of function
+        field = as_series(a["u0"] if self.inputs else _cosine())
+        jump = spectral.jumps(field)
         modes = np.maximum(64, np.ceil(1.8 * np.sqrt(jump / eps))).astype(int)
         steps = np.maximum(500, np.ceil(30 * jump**1.5 / np.sqrt(eps))).astype(int)
         places, times = x[:, 0], (1 - float(lam.s)) * x[:, 1]

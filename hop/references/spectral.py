@@ -23,7 +23,7 @@ from scipy import fft
 from hop import ambient
 from hop.errors import RunError
 from hop.laws import Field
-from hop.laws.spectral import Series
+from hop.laws.spectral import Series, as_series
 
 # û (n, K + 1), of several unknowns (c, n, K + 1), and ω (K + 1,) → the transform of N(u)
 Nonlinear = Callable[[Array, Array], Array]
@@ -62,7 +62,7 @@ def solve(
         ambient.on_cpu(),
         jax.numpy_dtype_promotion("standard"),  # real symbols times complex spectra
     ):
-        each = tuple(map(_series, u0 if isinstance(u0, tuple) else (u0,)))
+        each = tuple(map(as_series, u0 if isinstance(u0, tuple) else (u0,)))
         coefficients = np.stack([_by_waves(field) for field in each])
         (low,), (length,) = each[0].basis.domain.lower, each[0].basis.lengths
         values = np.empty((len(each), len(modes), len(x)))
@@ -114,10 +114,12 @@ def _modes(least: int) -> int:
     return (_points(least) - 1) // 3
 
 
-def _series(field: Field) -> Series:
-    if not isinstance(field, Series):
-        raise TypeError(f"a {type(field).__name__} is not given by its modes")
-    return field
+def jumps(field: Series) -> Float[np.ndarray, " n"]:
+    """max u − min u of each function, rounded up to powers of √2: functions of few kinds."""
+    (low,), (high,) = field.basis.domain.lower, field.basis.domain.upper
+    with ambient.numerics(np.float64):
+        jump = np.ptp(np.asarray(field(jnp.linspace(low, high, 513))), axis=1)
+    return 2 ** (np.ceil(2 * np.log2(np.maximum(jump, 0.1))) / 2)
 
 
 def _by_waves(field: Series) -> Float[np.ndarray, "n K"]:

@@ -18,7 +18,7 @@ from scipy import fft
 from hop import ambient
 from hop.errors import RunError
 from hop.laws import Field
-from hop.laws.spectral import Series
+from hop.laws.spectral import as_series
 from hop.references.spectral import advance
 
 Quadratic = Callable[[Array, Array, Array], Array]  # u, u_x, u_y (c, n, N, N) → N(u)
@@ -91,8 +91,7 @@ def _in_fourier(nonlinear: Quadratic) -> Callable[[Array, Array], Array]:
 
 def _spectrum(field: Field, rows: np.ndarray, modes: int) -> Array:
     """û (n, K′) of some of the functions."""
-    if not isinstance(field, Series):
-        raise TypeError(f"a {type(field).__name__} is not given by its modes")
+    field = as_series(field)
     count = 2 * max(modes, *field.basis.modes) + 1
     line = [jnp.asarray(np.linspace(0, 1, count, endpoint=False))] * 2
     chosen = jnp.asarray(np.asarray(field.coefficients, np.float64)[rows])
