@@ -18,7 +18,7 @@ from hop.networks.deeponet import DeepONet
 from hop.problem import Lam
 from hop.problems.cavity import Cavity
 from hop.training.feeds import feed
-from hop.training.program import Program
+from hop.training.program import Program, Window
 from hop.windows import Marched
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -83,6 +83,10 @@ def test_each_window_starts_where_the_last_one_ended():
     own = ansatz.first.jet(params, inputs, early, LAM, ("",))[""]
     np.testing.assert_allclose(values(early), own, atol=1e-12)
     slope = jax.jit(lambda x: ansatz.jet(params, inputs, x, LAM, ("t",))["t"])
+    end = jnp.asarray([[0.3, 0.25]])  # belongs to the window that it ends
+    np.testing.assert_allclose(
+        slope(end), ansatz.first.jet(params, inputs, end, LAM, ("t",))["t"], atol=1e-9
+    )
     np.testing.assert_allclose(
         slope(X[4:]), jet(values, jnp.asarray(X[4:]), ("t",))["t"], atol=1e-9
     )
@@ -126,7 +130,7 @@ def test_what_windows_cannot_serve_is_refused():
         config.build(config.parse(made.to_dict()))
 
 
-def test_the_first_window_is_trained_and_the_operator_answers_on_all():
+def test_the_first_window_is_trained_and_the_operator_answers_on_all(monkeypatch):
     """And the answer to its own answer is that of a later time."""
     made = config.experiment(problem="", network="deeponet")
     made.network.update(branch=(4,), trunk=(4,), rank=3)
@@ -141,12 +145,26 @@ def test_the_first_window_is_trained_and_the_operator_answers_on_all():
     assert program.points(state, stage, {}, None).x[:, 1].max() <= 0.5
     drawn = jax.tree.map(lambda a: a[0], feed(experiment, program.layout)(0, 0, 1)[0])
     drawn = experiment.answer.given(drawn)
+    again = LAW.values(LAW.field(drawn["a"].coefficients))
+    np.testing.assert_allclose(again, drawn["a"].values, atol=1e-9)
     met = [
         program.followed(state._replace(step=jnp.int32(k)), stage, drawn)["a"].values
         for k in (0, 3, 4, 5, 6)
     ]
     np.testing.assert_array_equal(met[0], drawn["a"].values)
     assert any(np.any(values != met[0]) for values in met[1:])
+
+    calls = []
+
+    def counted(self, params, inputs, *rest):
+        calls.append(rest)
+        return inputs
+
+    monkeypatch.setattr(Marched, "followed", counted)
+    jax.eval_shape(
+        program.dispatch, state, stage, Window(2, 9), *feed(experiment, program.layout)(0, 0, 2)
+    )
+    assert calls  # every step asks for them
 
     op = program.operator(state, LAM)
     law = Growth.inputs["a"]

@@ -9,7 +9,7 @@ import pytest
 
 from hop import ambient
 from hop import problem as problem_lib
-from hop.ansatz import Ansatz
+from hop.ansatz import Ansatz, columns
 from hop.derivatives import GRADIENT, LAPLACIAN, jet
 from hop.evaluation import Judge
 from hop.networks.fno import FNO
@@ -53,6 +53,16 @@ def ansatz_without_network():
     shapes = jax.eval_shape(ansatz.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     return ansatz, params, ansatz.inputs({k: LAW.values(field) for k, field in some().items()})
+
+
+def test_a_network_changes_nothing_to_first_order_in_time():
+    x = jnp.asarray([[0.3, 0.6, 1e-4]])
+    a = {name: field(x) for name, field in PROBLEM.known(some(), x, LAM).items()}
+    without, with_one = (
+        PROBLEM.lift(jnp.full((2, 1, 1), value), columns(x), a, LAM) for value in (0.0, 1.0)
+    )
+    np.testing.assert_allclose(with_one, without, atol=2e-8)
+    assert np.all(with_one != without)
 
 
 def test_without_a_network_it_starts_as_its_inputs_do():
