@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hop.domain import Box
+    from hop.domain import Box, WholeSpace
     from hop.errors import RunError, UserError
     from hop.laws.gaussian_field import GaussianField
     from hop.laws.log_uniform import LogUniform
@@ -29,6 +29,7 @@ _HOMES = {
     "Samples": "laws.samples",
     "Uniform": "laws.uniform",
     "UserError": "errors",
+    "WholeSpace": "domain",
     "gauge": "trust",
     "load": "operators",
     "train": "running",
@@ -36,7 +37,7 @@ _HOMES = {
 
 __all__ = [
     "Box", "Condition", "Gauge", "GaussianField", "LogUniform", "Normal", "Operator", "Problem",
-    "RunError", "Samples", "Uniform", "UserError", "gauge", "load", "train",
+    "RunError", "Samples", "Uniform", "UserError", "WholeSpace", "gauge", "load", "train",
 ]  # fmt: skip
 
 

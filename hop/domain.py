@@ -4,11 +4,13 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from hop import ambient
 from hop.errors import UserError
 
 TENSOR_DIM = 3  # a tensor grid serves up to here
@@ -81,8 +83,10 @@ class Box:
         """
         if self.dim > TENSOR_DIM:
             (count,) = counts
-            low, width = np.asarray(self.lower), np.subtract(self.upper, self.lower)
-            return low + width * sobol(self.dim, count), np.full(count, np.prod(width) / count)
+            with ambient.numerics(np.float64):
+                points = np.asarray(self.from_unit(jnp.asarray(sobol(self.dim, count))))
+            width = np.subtract(self.upper, self.lower)
+            return points, np.full(count, np.prod(width) / count)
         counts = counts * self.dim if len(counts) == 1 else counts
         weights = np.ones(1)
         for count in counts:
@@ -111,9 +115,51 @@ class Box:
         return signs_[None, :] * x + jnp.asarray((1 - signs) / 2 * total, x.dtype)[None, :]
 
     def from_unit(self, unit: Array) -> Float[Array, "q d"]:
-        """Points (q, d) of the unit cube [0, 1]^d in the box."""
+        """Points (q, d) of the unit cube [0, 1]^d in the box.
+
+        A box whose points follow a law of their own says so here, by the inverse of its
+        distribution function. It is then trained at such points and, in more than `TENSOR_DIM`
+        dimensions, scored at such.
+        """
         low = jnp.asarray(self.lower, unit.dtype)[None, :]
         return low + (jnp.asarray(self.upper, unit.dtype)[None, :] - low) * unit
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeSpace(Box):
+    """All of space, seen where the law N(0, σ²) puts points, and a time from 0 to T after it.
+
+    Points may lie anywhere. The box from −4σ to 4σ only says how large the coordinates are.
+
+    Attributes:
+      space: the number of coordinates in space.
+      deviation: σ.
+      until: T; 0 where there is no time.
+    """
+
+    lower: tuple[float, ...] = dataclasses.field(init=False, repr=False)
+    upper: tuple[float, ...] = dataclasses.field(init=False, repr=False)
+    periodic: tuple[str, ...] = dataclasses.field(init=False, repr=False, default=())
+    space: int
+    deviation: float = 1.0
+    until: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.space < 1 or not self.deviation > 0 or self.until < 0:
+            raise UserError(
+                f"{self!r} must have one coordinate or more, a positive deviation and no negative "
+                "time"
+            )
+        ends, time = (4 * self.deviation,) * self.space, (self.until,) * (self.until > 0)
+        object.__setattr__(self, "lower", (*(-end for end in ends), *(0.0 for _ in time)))
+        object.__setattr__(self, "upper", ends + time)
+        super().__post_init__()
+
+    def from_unit(self, unit: Array) -> Float[Array, "q d"]:
+        least = jnp.finfo(unit.dtype).eps  # of which the quantile is finite
+        where = jnp.clip(unit[:, : self.space], least, 1 - least)
+        x = self.deviation * jax.scipy.special.ndtri(where)
+        return jnp.concatenate([x, self.until * unit[:, self.space :]], axis=1)
 
 
 def tensor(axes: Sequence[Float[np.ndarray, " _"]]) -> Float[np.ndarray, "q d"]:

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hop.domain import Box
+from hop.domain import Box, WholeSpace
+from hop.errors import UserError
 from hop.evaluation import Judge
 from hop.operators import default_grid
 from hop.problems.helmholtz import Helmholtz
@@ -39,3 +40,20 @@ def test_boxes_of_many_dimensions():
     assert grid.shape == (1024, 20)
     points, _ = Judge(Helmholtz(), {}, {}).quadrature(0.02)
     assert points.shape == (2**13, 20)
+
+
+def test_whole_space():
+    """Under N(0, σ²) the mean of cos(k·x) is e^(−σ²|k|²/2), and that of t is T/2."""
+    space = WholeSpace(6, deviation=0.5, until=2.0)
+    assert (space.dim, space.lower[0], space.upper[-2:]) == (7, -2.0, (2.0, 2.0))
+    points, weights = space.quadrature(2**13)
+    k = np.append(np.linspace(0.2, 1.2, 6), 0.0)
+    exact = np.exp(-0.125 * k @ k)
+    assert weights @ np.cos(points @ k) / weights.sum() == pytest.approx(exact, rel=3e-3)
+    assert points[:, -1].mean() == pytest.approx(1.0, rel=1e-3)
+    corners = space.from_unit(jnp.array([[0.0] * 7, [1.0] * 7], jnp.float32))
+    assert np.isfinite(corners).all() and np.abs(corners[:, 0]).max() < 3
+    assert WholeSpace(2).dim == 2
+    for bad in (dict(space=0), dict(space=1, deviation=0.0), dict(space=1, until=-1.0)):
+        with pytest.raises(UserError, match="WholeSpace"):
+            WholeSpace(**bad)
