@@ -37,6 +37,7 @@ from hop.problem import (
     Lam,
     Problem,
     Reduced,
+    Showing,
     Traced,
     failing,
     in_time,
@@ -116,8 +117,18 @@ class Ansatz:
         one = jnp.ones((), x.dtype)
         lam = Lam(one, one)
         seen = jax.eval_shape(self._embedding(lam), x)
-        plain = self._plain(x, lam).shape[1]
-        return self._placed.init(key, seen.shape[1], sensors, self.problem.outputs, plain)
+        plain, shown = self._plain(x, lam).shape[1], self._how_many_shown(x, lam)
+        more = {} if shown == len(sensors) else {"shown": shown}
+        return self._placed.init(key, seen.shape[1], sensors, self.problem.outputs, plain, **more)
+
+    def _how_many_shown(self, x: Float[Array, "q d"], lam: Lam) -> int:
+        laws = self.problem.inputs
+        fields = {name: law.field(jnp.zeros((1, law.size))) for name, law in laws.items()}
+
+        def shown(x: Array) -> Values:
+            return self._shown({name: field(x) for name, field in fields.items()}, x, lam)
+
+        return len(jax.eval_shape(shown, x))
 
     def check(self, experiment: Any) -> None:
         """Refuses, with a UserError, a network that does not fit the problem, uncompiled.
@@ -302,8 +313,9 @@ class Ansatz:
             a = {name: rescale(field.jet(there, labels), signs) for name, field in fields.items()}
             if isinstance(self._placed, Decoding):
                 y = jet(functools.partial(self._plain, lam=lam, signs=signs), x, labels)
-                unit = {name: activate(laws[name].normalise, each, x) for name, each in a.items()}
-                made = self._placed.decode_jet(params, made, y, unit, x)
+                made = self._placed.decode_jet(
+                    params, made, y, self._shown_jet(a, x, lam, signs), x
+                )
             jets += [made, *a.values()]
         return jets
 
@@ -311,17 +323,50 @@ class Ansatz:
         self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"], lam: Lam
     ) -> tuple[Array, Values]:
         """N, and the inputs, at (displaced) points, from the values of `_sources`, an iterator."""
-        laws, images = self.problem.inputs, self._images()
+        images = self._images()
         total, seen = jnp.zeros((), x.dtype), []
         for signs in images:
             F, a = next(arrays), {name: next(arrays) for name in inputs}
             if not isinstance(self._placed, Decoding):
                 y = self._plain(x, lam, signs)
-                unit = {name: laws[name].normalise(values) for name, values in a.items()}
-                F = self._placed.decode(params, F, y, unit)
+                F = self._placed.decode(params, F, y, self._shown(a, x, lam, signs))
             total = total + float(np.prod(signs)) * F
             seen.append(a)
         return total / len(images), seen[0]
+
+    def _shown(
+        self, a: Values, x: Float[Array, "q d"], lam: Lam, signs: np.ndarray | None = None
+    ) -> Values:
+        """What a decoder sees of the inputs at the points, or at their mirror images by `signs`."""
+        problem, laws = self.problem, self.problem.inputs
+        if isinstance(problem, Showing):
+            there = x if signs is None else problem.domain.reflect(x, signs)
+            made = problem.shown(columns(there), a, lam)
+            return {f"{k:03}": values for k, values in enumerate(made)}  # in this order
+        return {name: laws[name].normalise(v) for name, v in a.items() if v.ndim == 2}
+
+    def _shown_jet(
+        self, a: Mapping[str, Jet], x: Float[Array, "q d"], lam: Lam, signs: np.ndarray
+    ) -> Mapping[str, Jet]:
+        """Its jets."""
+        laws = self.problem.inputs
+        if not isinstance(self.problem, Showing):
+            plain = {name: each for name, each in a.items() if each[""].ndim == 2}
+            return {name: activate(laws[name].normalise, each, x) for name, each in plain.items()}
+        names: list[str] = []
+
+        def stacked(*arrays: Array) -> Array:
+            *values, points = arrays
+            made = self._shown(dict(zip(a, values, strict=True)), points, lam, signs)
+            names[:] = made
+            return jnp.stack(list(made.values()))
+
+        jet = push(stacked, tuple(a.values()), x, next(iter(a.values())))
+        apart = {label: jnp.moveaxis(value, -3, 0) for label, value in jet.items()}
+        return {
+            name: {label: value[k] for label, value in apart.items()}
+            for k, name in enumerate(names)
+        }
 
     def _images(self) -> list[np.ndarray]:
         """The reflections that make N odd, each as signs (d,) of the axes; the identity first."""

@@ -31,6 +31,7 @@ from hop.problem import (
     Reduced,
     Referenced,
     Restarting,
+    Showing,
     Traced,
     Weak,
     energy_labels,
@@ -45,7 +46,8 @@ _POINTS = (7, 1009)  # twice: an array that happens to fit as many does not fit 
 _ALONG = 11  # points along each axis where a reference is tried
 _CLOSE = 0.8  # of two names, by difflib
 _PARTS = (
-    Problem, Referenced, Evolving, Featured, Traced, Knowing, Layered, Reduced, Restarting, Weak,
+    Problem, Referenced, Evolving, Featured, Showing, Traced, Knowing, Layered, Reduced, Restarting,
+    Weak,
 )  # fmt: skip
 _ROLES = [n for part in _PARTS for n in (*vars(part), *part.__annotations__) if n[0] != "_"]
 
@@ -191,6 +193,13 @@ def _check_residual(problem: Problem, points: int) -> int:
             f"{name}.lift gives shape {lifted} for a network's output of shape {output.shape}; it "
             f"must give {unknowns.shape}" + _outputs_hint(problem)
         )
+    if isinstance(problem, Showing):
+        for part in _called(problem, "shown", lambda role: jax.eval_shape(role, at, a, lam)):
+            if part.shape != values.shape:
+                raise UserError(
+                    f"{name}.shown gives an array of shape {part.shape}; each must be (n, q) = "
+                    f"{values.shape}"
+                )
     reduced = isinstance(problem, Reduced)
     role = "reduced_residual" if reduced else "residual"
     jet = _jet_shapes(problem, output if reduced else unknowns)

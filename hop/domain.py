@@ -14,6 +14,7 @@ from hop import ambient
 from hop.errors import UserError
 
 TENSOR_DIM = 3  # a tensor grid serves up to here
+_FAR = 6  # standard deviations, which no point drawn in space reaches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Box:
 class WholeSpace(Box):
     """All of space, seen where the law N(0, σ²) puts points, and a time from 0 to T after it.
 
-    Points may lie anywhere. The box from −4σ to 4σ only says how large the coordinates are.
+    The box goes from −6σ to 6σ; networks see x/σ, and t on [−1, 1].
 
     Attributes:
       space: the number of coordinates in space.
@@ -150,16 +151,29 @@ class WholeSpace(Box):
                 f"{self!r} must have one coordinate or more, a positive deviation and no negative "
                 "time"
             )
-        ends, time = (4 * self.deviation,) * self.space, (self.until,) * (self.until > 0)
+        ends, time = (_FAR * self.deviation,) * self.space, (self.until,) * (self.until > 0)
         object.__setattr__(self, "lower", (*(-end for end in ends), *(0.0 for _ in time)))
         object.__setattr__(self, "upper", ends + time)
         super().__post_init__()
 
+    def quadrature(self, *counts: int) -> tuple[Float[np.ndarray, "q d"], Float[np.ndarray, " q"]]:
+        """As of a box, for means over the law: its weights sum to 1."""
+        points, weights = super().quadrature(*counts)
+        if self.dim <= TENSOR_DIM:  # where the points are even
+            squares = np.sum(points[:, : self.space] ** 2, axis=1)
+            weights = weights * np.exp(-squares / (2 * self.deviation**2))
+        return points, weights / weights.sum()
+
+    def to_reference(self, x: Array) -> Array:
+        y = super().to_reference(x)
+        return jnp.concatenate([_FAR * y[:, : self.space], y[:, self.space :]], axis=1)
+
     def from_unit(self, unit: Array) -> Float[Array, "q d"]:
-        least = jnp.finfo(unit.dtype).eps  # of which the quantile is finite
-        where = jnp.clip(unit[:, : self.space], least, 1 - least)
-        x = self.deviation * jax.scipy.special.ndtri(where)
-        return jnp.concatenate([x, self.until * unit[:, self.space :]], axis=1)
+        least = max(
+            1e-9, float(jnp.finfo(unit.dtype).eps)
+        )  # the quantile is finite, and in the box
+        x = jax.scipy.special.ndtri(jnp.clip(unit[:, : self.space], least, 1 - least))
+        return jnp.concatenate([self.deviation * x, self.until * unit[:, self.space :]], axis=1)
 
 
 def tensor(axes: Sequence[Float[np.ndarray, " _"]]) -> Float[np.ndarray, "q d"]:

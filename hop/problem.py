@@ -158,6 +158,18 @@ class Featured(Protocol):
 
 
 @runtime_checkable
+class Showing(Protocol):
+    """A problem that says what a nonlinear decoder sees of the inputs at a point.
+
+    By default it sees their values there, and of several numbers nothing. More telling may be a
+    slope, or the value of a function that the numbers stand for.
+    """
+
+    def shown(self, x: Array, a: Mapping[str, Array], lam: Lam) -> tuple[Array, ...]:
+        """Arrays (n, q), pointwise, of about unit size, in place of those values."""
+
+
+@runtime_checkable
 class Traced(Protocol):
     """A problem whose `lift` also reads the network elsewhere, as u = x N(x) − N(1) E(x)."""
 

@@ -24,7 +24,17 @@ from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.laws import Law
 from hop.networks import Network, Params, Values
-from hop.problem import Condition, Evolving, Featured, Knowing, Lam, Problem, Reduced, Traced
+from hop.problem import (
+    Condition,
+    Evolving,
+    Featured,
+    Knowing,
+    Lam,
+    Problem,
+    Reduced,
+    Showing,
+    Traced,
+)
 
 _CONDITIONS = 64  # rows of a soft condition at least: each of its points at so many times
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -33,6 +43,7 @@ _UNSERVED: dict[Any, str] = {
     Traced: "traces",
     Knowing: "known parts",
     Reduced: "a reduced_residual",
+    Showing: "shown",
 }
 
 
@@ -154,10 +165,10 @@ class AtEnd:
         sensors: Mapping[str, int],
         outputs: int = 1,
         plain: int | None = None,
+        shown: int | None = None,
     ) -> Params:
-        return self.network.init(
-            key, dim + 1, sensors, outputs, 1 + (dim if plain is None else plain)
-        )
+        plain = 1 + (dim if plain is None else plain)
+        return self.network.init(key, dim + 1, sensors, outputs, plain, shown)
 
     def features(
         self, params: Params, values: Values, y: Array, labels: Sequence[str], embed: Any = None

@@ -67,6 +67,7 @@ class Network(Protocol):
         sensors: Mapping[str, int],
         outputs: int = 1,
         plain: int | None = None,
+        shown: int | None = None,
     ) -> Params:
         """Parameters at the start.
 
@@ -76,6 +77,7 @@ class Network(Protocol):
           sensors: m of each input by name; 1 of a number, {} without inputs.
           outputs: k.
           plain: d′, the number of coordinates that `decode` sees; D by default.
+          shown: how many arrays of the inputs `decode` sees; by default one of each input.
 
         Raises:
           UserError: the network does not fit the inputs.
@@ -107,7 +109,8 @@ class Network(Protocol):
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
         """The pointwise decoder: (Q, n, q) → (n, q), or (k, n, q) of k > 1 outputs.
 
-        `y` holds the plain coordinates (q, d′), `a` the inputs at the points, (n, q) by name.
+        `y` holds the plain coordinates (q, d′), `a` what is shown of the inputs at the points,
+        (n, q) by name.
         """
 
 
@@ -205,6 +208,35 @@ def through(module: Perceptron, params: Params, seen: Jet, y: Array) -> Jet:
     for i in range(len(module.widths) - 1):
         h = activate(act, dense(params[f"Dense_{i}"], h), y)
     return h
+
+
+def decoded(
+    module: Perceptron, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
+) -> Jet:
+    """The jet of a pointwise perceptron of features, inputs and places, plus a bias.
+
+    It passes the layers as one, as in `hidden`. The arguments are those of `Decoding.decode_jet`;
+    `params` holds the "decoder" and the "bias", () of one output.
+    """
+    inputs = [{label: v[..., None, :, :] for label, v in a[name].items()} for name in sorted(a)]
+    places = {label: jnp.swapaxes(v, -1, -2)[..., None, :] for label, v in y.items()}
+    seen, layers, bias = [features, *inputs, places], params["decoder"], params["bias"]
+    n, q = features[""].shape[1:]
+
+    def matrix(label: str) -> Array:
+        """(…, n q, D): products are quicker with one matrix than with many."""
+        each = [jet[label] for jet in seen]
+        each = [jnp.broadcast_to(v, (*v.shape[:-2], n, q)) for v in each]
+        every = jnp.concatenate(each, axis=-3)
+        return jnp.swapaxes(every.reshape(*every.shape[:-2], -1), -1, -2)
+
+    h = through(module, layers, {label: matrix(label) for label in features}, x)
+    made = dense(layers[f"Dense_{len(module.widths) - 1}"], h)
+    out = {
+        label: jnp.swapaxes(value, -1, -2).reshape(*value.shape[:-2], *bias.shape, n, q)
+        for label, value in made.items()
+    }
+    return out | {"": out[""] + bias[..., None, None]}
 
 
 def dense(layer: Params, h: Jet) -> Jet:

@@ -78,6 +78,7 @@ class DeepONet:
         sensors: Mapping[str, int],
         outputs: int = 1,
         plain: int | None = None,
+        shown: int | None = None,
     ) -> Params:
         self._check_inputs(sensors)
         columns = outputs * self.rank

@@ -40,10 +40,10 @@ from hop.networks import (
     Perceptron,
     Values,
     check_architecture,
+    decoded,
     dense,
     hidden,
     identity,
-    through,
 )
 
 __all__ = ["FNO"]
@@ -119,6 +119,7 @@ class FNO:
         sensors: Mapping[str, int],
         outputs: int = 1,
         plain: int | None = None,
+        shown: int | None = None,
     ) -> Params:
         if not self.grids:
             raise UserError(
@@ -147,7 +148,8 @@ class FNO:
             beside = {"skip": matrix(self.width, self.width), "bias": jnp.zeros(self.width)}
             return filtered(self.width) | beside
 
-        seen = jnp.zeros((1, self.channels + len(sensors) + rest))
+        inputs = len(sensors) if shown is None else shown
+        seen = jnp.zeros((1, self.channels + inputs + rest))
         return {
             "lift": matrix(len(sensors), self.width),
             "layers": [layer() for _ in range(self.layers)],
@@ -186,31 +188,8 @@ class FNO:
     def decode_jet(
         self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
     ) -> Jet:
-        for name, value in a.items():
-            if value[""].ndim != 2:
-                raise UserError(
-                    f"the decoder of 'fno' takes one value of an input at a point, and {name!r} is "
-                    "several numbers; use network.name=deeponet"
-                )
-        bias, (n, q) = params["bias"], features[""].shape[1:]
-
-        def seen(label: str) -> Array:
-            """Features, inputs and places in one matrix, (…, n q, D)."""
-            places = jnp.swapaxes(y[label], -1, -2)[..., None, :]
-            places = jnp.broadcast_to(places, (*places.shape[:-2], n, q))
-            inputs = [a[name][label][..., None, :, :] for name in sorted(a)]
-            every = jnp.concatenate([features[label], *inputs, places], axis=-3)
-            return jnp.swapaxes(every.reshape(*every.shape[:-2], -1), -1, -2)
-
-        decoder, layers = self._decoder(bias.size), params["decoder"]
-        h = through(decoder, layers, {label: seen(label) for label in features}, x)
-        made = dense(layers[f"Dense_{len(self.decoder)}"], h)
-        lead = bias.shape  # (), or (k,)
-        out = {
-            label: jnp.swapaxes(value, -1, -2).reshape(*value.shape[:-2], *lead, n, q)
-            for label, value in made.items()
-        }
-        return out | {"": out[""] + bias[..., None, None]}
+        decoder = self._decoder(params["bias"].size)
+        return decoded(decoder, params, features, y, a, x)
 
     def _terms(self, label: str, space: str) -> list[tuple[str, str]]:
         """A derivative of Σ W Z as a sum of products: for each the derivatives of Z and of W."""

@@ -64,6 +64,7 @@ class MLP:
         sensors: Mapping[str, int],
         outputs: int = 1,
         plain: int | None = None,
+        shown: int | None = None,
     ) -> Params:
         if sensors:
             raise UserError(

@@ -16,8 +16,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from hop.derivatives import Jet
 from hop.errors import UserError
-from hop.networks import Params, Perceptron, Values, check_architecture, evaluate
+from hop.networks import (
+    Params,
+    Perceptron,
+    Values,
+    check_architecture,
+    decoded,
+)
 from hop.networks.deeponet import DeepONet
 
 __all__ = ["NonlinearDeepONet"]
@@ -27,7 +34,8 @@ __all__ = ["NonlinearDeepONet"]
 class NonlinearDeepONet(DeepONet):
     """Attributes beside those of DeepONet, whose `rank` is that of every feature:
     channels: the number Q of features, which all outputs share.
-    decoder: hidden widths of D, which sees the plain coordinates y.
+    decoder: hidden widths of D, which sees the plain coordinates y, and of several numbers at once
+      what the problem shows (`hop.problem.Showing`).
     """
 
     channels: int = 8
@@ -53,25 +61,23 @@ class NonlinearDeepONet(DeepONet):
         sensors: Mapping[str, int],
         outputs: int = 1,
         plain: int | None = None,
+        shown: int | None = None,
     ) -> Params:
         key, decoder_key = jax.random.split(key)
         params = super().init(key, dim, sensors, self.channels)
-        seen = jnp.zeros((1, self.channels + len(sensors) + (dim if plain is None else plain)))
+        inputs = len(sensors) if shown is None else shown
+        seen = jnp.zeros((1, self.channels + inputs + (dim if plain is None else plain)))
         return params | {
             "bias": jnp.zeros(() if outputs == 1 else (outputs,)),
             "decoder": self._decoder(outputs).init(decoder_key, seen)["params"],
         }
 
     def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
-        for name, value in a.items():
-            if value.ndim != 2:
-                raise UserError(
-                    f"the decoder of 'nonlinear_deeponet' takes one value of an input at a point, "
-                    f"and {name!r} is several numbers; use network.name=deeponet"
-                )
-        where = jnp.broadcast_to(y.T[:, None, :], (y.shape[1], *features.shape[1:]))
-        seen = jnp.concatenate([features, *(a[name][None] for name in sorted(a)), where])
-        flat = jnp.moveaxis(seen.reshape(len(seen), -1), 0, -1)  # one matrix, which is quicker
-        bias = params["bias"]
-        u = evaluate(self._decoder(bias.size), params["decoder"], flat)
-        return u.T.reshape(*bias.shape, *features.shape[1:]) + bias[..., None, None]
+        values = {name: {"": jnp.asarray(value)} for name, value in a.items()}
+        return self.decode_jet(params, {"": features}, {"": y}, values, y)[""]
+
+    def decode_jet(
+        self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
+    ) -> Jet:
+        decoder = self._decoder(params["bias"].size)
+        return decoded(decoder, params, features, y, a, x)

@@ -10,7 +10,6 @@ from hop.derivatives import GRADIENT, LAPLACIAN, jet
 from hop.errors import UserError
 from hop.evaluation import Judge
 from hop.networks.deeponet import DeepONet
-from hop.networks.nonlinear_deeponet import NonlinearDeepONet
 from hop.operators import Operator
 from hop.problem import Lam
 from hop.problems.random_wind import RandomWind
@@ -134,10 +133,5 @@ def test_an_operator_takes_the_numbers_of_every_wind():
         op(10 * np.abs(numbers) + 7, x)
     judge = Judge(problem, {"wind": numbers}, {"wind": problem.inputs["wind"].field(numbers)})
     assert judge.errors(op).shape == (3,)
-    values = {"wind": jnp.asarray(numbers)}
-    nonlinear = Ansatz(problem, NonlinearDeepONet((8,), (8, 8), 6))
-    params = nonlinear.init(jax.random.key(0))
-    with pytest.raises(UserError, match="is several numbers; use network.name=deeponet"):
-        nonlinear.jet(params, nonlinear.inputs(values), jnp.asarray(x), op.lam)
     with pytest.raises(UserError, match=r"config.problem.dim=4 must be 2 or 3"):
         RandomWind(dim=4)
