@@ -57,6 +57,6 @@ def test_whole_space():
     seen = space.to_reference(jnp.full((1, 7), 0.5))
     np.testing.assert_allclose(seen, [[1.0] * 6 + [-0.5]], rtol=1e-6)
     assert WholeSpace(2).dim == 2
-    for bad in (dict(space=0), dict(space=1, deviation=0.0), dict(space=1, until=-1.0)):
+    for bad in ({"space": 0}, {"space": 1, "deviation": 0.0}, {"space": 1, "until": -1.0}):
         with pytest.raises(UserError, match="WholeSpace"):
             WholeSpace(**bad)
