@@ -22,7 +22,7 @@ from hop import config as config_lib
 from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo, Store
 from hop.config import Config
-from hop.derivatives import LAPLACIAN, Jet, spelling
+from hop.derivatives import GRADIENT, LAPLACIAN, Jet, spelling
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
 from hop.laws import CHECKED, Law, blocks, in_double
@@ -151,10 +151,11 @@ class Operator:
         Args:
           u0, x, sensors, eps: as in a call of the operator.
           order: how often in the first coordinate; or the letters of the coordinates, as "xx" or
-            "xt": x, y, z in space, t in time. At most four.
+            "xt": x, y, z in space, t in time, at most four; or "∇" or "Δ", over all of space.
 
         Returns:
-          As a call of the operator, by forward mode, exact for the network.
+          As a call of the operator, of ∇ with an axis before it, (d, n, q). By forward mode, exact
+          for the network.
 
         Raises:
           UserError: as in a call, or an order that is none.
@@ -162,7 +163,10 @@ class Operator:
         if order == "" and args:
             *args, order = args  # type: ignore
         label = _label(self.ansatz.problem, order)
-        return self._named(self._evaluate(self._derivative(label), tuple(args), x, sensors, eps))
+        made = self._evaluate(self._derivative(label), tuple(args), x, sensors, eps)
+        if label == GRADIENT and len(self.ansatz.problem.unknowns) > 1:
+            made = made.swapaxes(0, 1)
+        return self._named(made)
 
     def residual(self, *args: Any, x: Any = None, sensors: Any = None, eps: Any = None) -> Any:
         """H(u_θ; s, ε) at the stage's own (s, ε), zero for an exact solution: `op.residual(u0, x)`.
@@ -606,12 +610,14 @@ def _label(problem: Problem, order: Any) -> str:
     """The letters of a derivative, checked."""
     if not isinstance(order, int | str):
         raise UserError("the order of the derivative is missing; call op.derivative(u0, x, order)")
+    if order in (GRADIENT, LAPLACIAN):
+        return str(order)
     known = letters(problem)
     label = "x" * order if isinstance(order, int) and order >= 0 else order
     if not isinstance(label, str) or set(label) - set(known) or len(label) > _MOST_DERIVATIVES:
         raise UserError(
-            f"order={order!r} is no derivative; give a number or the letters {', '.join(known)}, "
-            f"as 'x' or 'xx', {_MOST_DERIVATIVES} at most"
+            f"order={order!r} is no derivative; give a number, the letters {', '.join(known)}, as "
+            f"'x' or 'xx', {_MOST_DERIVATIVES} at most, or '∇' or 'Δ'"
         )
     return spelling(label)
 

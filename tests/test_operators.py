@@ -18,10 +18,13 @@ import hop
 from hop import datasets, inference, laws, operators
 from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo
+from hop.domain import Box
 from hop.networks.deeponet import DeepONet
+from hop.networks.mlp import MLP
 from hop.operators import Operator
-from hop.problem import Lam
+from hop.problem import Lam, Problem
 from hop.problems.burgers_steady import BurgersSteady
+from hop.problems.hamilton_jacobi import HamiltonJacobi
 from hop.training import train
 
 
@@ -316,6 +319,35 @@ def test_derivatives_are_those_of_the_network(op, u0):
     for wrong in ("y", "t", -1, "xxxxx", "X"):
         with pytest.raises(hop.UserError, match="is no derivative"):
             op.derivative(u0, x, wrong)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair(Problem):
+    """Two unknowns in the plane and time, without an equation to speak of."""
+
+    domain = Box((0.0, 0.0, 0.0), (1.0, 2.0, 1.0))
+    unknowns = ("p", "n")
+    derivatives = ("", "t")
+
+    def residual(self, u, x, a, lam):
+        return u["t"]
+
+
+def test_gradients_and_laplacians_are_over_space():
+    x = np.random.default_rng(0).random((5, 3))
+    for problem, names in ((Pair(), ("p", "n")), (HamiltonJacobi(dim=2), (None,))):
+        ansatz = Ansatz(problem, MLP((6,)))
+        op = Operator(ansatz, jax.jit(ansatz.init)(jax.random.key(0)), Lam(0.0, 0.1))
+
+        def of(order, op=op):
+            made = op.derivative(x, order)
+            return made if isinstance(made, dict) else {None: made}
+
+        for name in names:
+            slopes = np.stack([of("x")[name], of("y")[name]])
+            np.testing.assert_allclose(of("∇")[name], slopes, rtol=1e-5, atol=1e-6)
+            bend = of("xx")[name] + of("yy")[name]
+            np.testing.assert_allclose(of("Δ")[name], bend, rtol=1e-5, atol=1e-5)
 
 
 def test_functions_are_sampled(op):
