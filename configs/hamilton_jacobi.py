@@ -1,13 +1,15 @@
-"""A Hamilton–Jacobi equation with small noise, straight at ε = 10⁻³.
+"""A Hamilton–Jacobi equation with small noise, down to ε = 10⁻³.
 
-hamilton_jacobi.py         d = 20, one cost
+hamilton_jacobi.py         d = 20, one cost, directly
 hamilton_jacobi.py:path    the same along ε = 1, 0.1, 0.01, 0.001
-hamilton_jacobi.py:family  d = 20, an operator of the cost, 48 numbers
-hamilton_jacobi.py:100d    d = 100, one cost
+hamilton_jacobi.py:family  d = 20, an operator of the cost, 48 numbers, along the same path
+hamilton_jacobi.py:100d    d = 100, one cost, directly
 """
 
 from hop.config import experiment
 from hop.errors import UserError
+
+PATH = (1.0, 0.1, 1e-2, 1e-3)
 
 
 def get_config(variant=""):
@@ -25,9 +27,10 @@ def get_config(variant=""):
     if variant == "family":
         config.problem.cost = -1
         config.network.update(branch=(64, 64), trunk=(64,), rank=24, channels=4, decoder=(64, 64))
+        config.path.eps = PATH
         config.train.functions = 32
         config.train.points = 32
-        config.train.steps = 7_000
+        config.train.steps = 3_500
         config.train.validation = 20
         config.data.fresh = True
         return config
@@ -35,7 +38,7 @@ def get_config(variant=""):
     config.train.points = 256
     config.train.steps = 10_000
     if variant == "path":
-        config.path.eps = (1.0, 0.1, 1e-2, 1e-3)
+        config.path.eps = PATH
         config.train.steps = 2_500
     if variant == "100d":
         config.problem.dim = 100

@@ -114,6 +114,40 @@ def value_of(problem, network, params, inputs, lam=LAM):
     return raw
 
 
+# What a decoder is shown.
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown(Plain):
+    """A decoder sees two functions of the place, the input and ε."""
+
+    def shown(self, x, a, lam):
+        return a["a"] * jnp.sin(x[0]), jnp.exp(a["a"]) * lam.eps
+
+
+@pytest.mark.parametrize("odd", [(), ("x",)])
+def test_a_decoder_sees_what_the_problem_shows(odd):
+    network = NonlinearDeepONet((4,), (4,), 3, channels=2, decoder=(4,))
+    problem = Shown(INTERVAL, (("a", LAW),), 1, odd)
+    ansatz, params, inputs = made(problem, network)
+    assert params["decoder"]["Dense_0"]["kernel"].shape == (2 + 2 + 1, 4)
+    field, values = LAW.field(inputs["a"].coefficients), LAW.normalise(inputs["a"].values)
+
+    def raw(p):
+        y = INTERVAL.to_reference(p[None])
+        features = network.features(params, {"a": values}, p[None], (), INTERVAL.to_reference)[""]
+        f = field(p[None])
+        seen = {"a": f * jnp.sin(p[0]), "b": jnp.exp(f) * LAM.eps}
+        return network.decode(params, features, y, seen)[..., 0]
+
+    def u(p):
+        return (raw(p) - raw(1 - p)) / 2 if odd else raw(p)
+
+    x = inside(INTERVAL)
+    found = jax.jit(lambda: ansatz.jet(params, inputs, x, LAM, ("xx",)))()
+    agree(found, nested(u, x, ("", "x", "xx"), "x"))
+
+
 # Traces.
 
 
