@@ -195,7 +195,9 @@ def sampled(problem: HamiltonJacobi, x: jax.Array, eps: float, count: int, about
             root = jnp.linalg.cholesky(jax.hessian(g)(end) + jnp.eye(len(at)) / t)
             y = end[None] + jnp.sqrt(2 * eps) * jax.scipy.linalg.solve_triangular(root.T, z.T).T
             volume = len(at) / 2 * jnp.log(t) + jnp.sum(jnp.log(jnp.diag(root)))
-            density = jnp.sum(z**2, axis=1) / 2 - jnp.sum((y - at[None]) ** 2, axis=1) / (4 * eps * t)
+            density = jnp.sum(z**2, axis=1) / 2 - jnp.sum((y - at[None]) ** 2, axis=1) / (
+                4 * eps * t
+            )
         else:
             y, volume, density = at[None] + jnp.sqrt(2 * eps * t) * z, 0.0, 0.0
         power = density - jax.vmap(g)(y) / (2 * eps)
@@ -236,7 +238,11 @@ def rivals(op: hop.Operator, seconds: float) -> list[list[str]]:
 
 if __name__ == "__main__":
     single = trained("single", "")[0]
-    path, plain, even = trained("path", ":path"), trained("plain", "", Plain), trained("even", "", Even)
+    path, plain, even = (
+        trained("path", ":path"),
+        trained("plain", "", Plain),
+        trained("even", "", Even),
+    )
     high = trained("100d", ":100d")[0]
     columns = ["", "ε", "u", "∇u", "along the waves", "steps", "seconds"]
     of_path = [row(f"d = 20, stage {k} of the path", op, None) for k, op in enumerate(path)]

@@ -60,7 +60,10 @@ def main(words=None):
     ladder = [hop.load(args.source, stage=i.stage) for i in Store.find(args.source).stages()]
     problem, rng = ladder[0].ansatz.problem, np.random.default_rng(args.key)
     numbers = np.asarray(problem.law.sample(jax.random.key(args.key), 1).coefficients)
-    start, parts = rng.normal(size=problem.dim), problem.cost_of({"cost": numbers.T[..., None]}, float)
+    start, parts = (
+        rng.normal(size=problem.dim),
+        problem.cost_of({"cost": numbers.T[..., None]}, float),
+    )
 
     def costs(ends):
         return np.asarray(problem.value(parts, np.asarray(ends).T[:, None]))[0]
@@ -106,7 +109,9 @@ def draw(problem, parts, flown, start, end, costs, target):
         panel.contourf(side, side, ground, 24, cmap="Greys", alpha=0.6)
         along = x @ v.T
         panel.plot(along[:, :60, 0], along[:, :60, 1], color="C0", lw=0.6, alpha=0.5)
-        panel.plot(along[-1, :, 0], along[-1, :, 1], ".", color="C0", ms=3, label="steered, and ends")
+        panel.plot(
+            along[-1, :, 0], along[-1, :, 1], ".", color="C0", ms=3, label="steered, and ends"
+        )
         line = np.stack([start, end]) @ v.T
         panel.plot(line[:, 0], line[:, 1], "--", color="C3", lw=1.8, label="optimum for ε = 0")
         panel.plot(*line[0], "o", color="black", ms=5)

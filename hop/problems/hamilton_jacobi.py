@@ -145,12 +145,19 @@ class HamiltonJacobi(Problem):
         noise = lam.eps * (laplacian + t[0] * N[LAPLACIAN])
         return N[""] + t[0] * (N["t"] + carried) + jnp.sum(gradient**2, axis=0) / 2 - noise
 
+    def trunk_features(self, x: Array, lam: Lam) -> tuple[Array, ...]:
+        return tuple(self._told(x, {})) if self.cost >= 0 else ()
+
     def shown(self, x: Array, a: Mapping[str, Array], lam: Lam) -> tuple[Array, ...]:
+        return tuple(self._told(x, a))
+
+    def _told(self, x: Array, a: Mapping[str, Array]) -> Array:
+        """The waves and their slopes at the m_j, and t s_j, all of about unit size: (3r, n, q)."""
         x, t = x[:-1], x[-1:]
         cost = self.cost_of(a, x.dtype)
         wave, slope, _ = _wave(cost, self._along(_end(cost, x, t)))
         wide = t * self._along(1 / (1 + t * cost.a), squared=True)
-        return (*(wave / _HEIGHT), *(slope / (_HEIGHT * _WAVE)), *(2 * wide - 0.6))
+        return jnp.concatenate([wave / _HEIGHT, slope / (_HEIGHT * _WAVE), 2 * wide - 0.6])
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         return self.solution(a, x, lam)[0]
