@@ -36,12 +36,11 @@ def get_config(variant=""):
         return config
     config.network.widths = (128, 128)
     config.train.points = 256
-    config.train.steps = 10_000
+    config.train.steps = 8_000
     if variant == "path":
         config.path.eps = PATH
-        config.train.steps = 2_500
+        config.train.steps = 2_000
     if variant == "100d":
         config.problem.dim = 100
-        config.network.widths = (256, 256)
-        config.train.steps = 10_000
+        config.train.points = 128
     return config

@@ -17,6 +17,7 @@ import argparse
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
@@ -44,9 +45,14 @@ def walk(control, start, eps, noise):
 
 def best_end(g, start, rng):
     """The y that minimises g(y) + ½ |y − x|², from several starts."""
+    whole = jax.jit(jax.value_and_grad(lambda y: g(y) + jnp.sum((y - start) ** 2) / 2))
+
+    def of(y):
+        value, slope = whole(y)
+        return float(value), np.asarray(slope, float)
+
     tries = start + rng.normal(size=(STARTS, len(start)))
-    found = [minimize(lambda y: g(y) + np.sum((y - start) ** 2) / 2, at) for at in tries]
-    return min(found, key=lambda each: each.fun).x
+    return min((minimize(of, at, jac=True) for at in tries), key=lambda each: each.fun).x
 
 
 def main(words=None):
@@ -60,13 +66,11 @@ def main(words=None):
     ladder = [hop.load(args.source, stage=i.stage) for i in Store.find(args.source).stages()]
     problem, rng = ladder[0].ansatz.problem, np.random.default_rng(args.key)
     numbers = np.asarray(problem.law.sample(jax.random.key(args.key), 1).coefficients)
-    start, parts = (
-        rng.normal(size=problem.dim),
-        problem.cost_of({"cost": numbers.T[..., None]}, float),
-    )
+    start = rng.normal(size=problem.dim)
+    parts = problem.cost_of({"cost": jnp.asarray(numbers.T[..., None])}, numbers.dtype)
 
     def costs(ends):
-        return np.asarray(problem.value(parts, np.asarray(ends).T[:, None]))[0]
+        return problem.value(parts, jnp.asarray(ends, numbers.dtype).T[:, None])[0]
 
     end = best_end(lambda y: costs(y[None])[0], start, rng)
     noise = rng.normal(size=(args.steps, args.particles, problem.dim))
@@ -77,10 +81,12 @@ def main(words=None):
             left = np.full((len(x), 1), 1 - time)
             return -op.derivative(numbers, np.hstack([x, left]), "∇")[:, 0].T
 
-        controls = (feedback, lambda x, time: np.tile(end - start, (len(x), 1)), np.zeros_like)
-        walks = [walk(of, start, op.eps, noise) for of in controls[:2]]
-        walks.append(walk(lambda x, time: np.zeros_like(x), start, op.eps, noise))
-        means = [np.mean(effort + costs(x[-1])) for x, effort in walks]
+        def straight(x, time):
+            return np.tile(end - start, (len(x), 1))
+
+        controls = (feedback, straight, lambda x, time: np.zeros_like(x))
+        walks = [walk(control, start, op.eps, noise) for control in controls]
+        means = [np.mean(effort + np.asarray(costs(x[-1]))) for x, effort in walks]
         least = op(numbers, np.append(start, 1.0)[None])[0, 0]
         field = {"cost": problem.law.field(numbers)}
         exact = problem.reference(field, np.append(start, 1.0)[None], op.lam)[0, 0]
@@ -103,7 +109,7 @@ def draw(problem, parts, flown, start, end, costs, target):
     v = problem.directions[np.sort(np.argsort(height)[-2:])]
     side = np.linspace(-2.5, 2.5, 121)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    ground = costs(end + (grid - v @ end) @ v).reshape(len(side), -1)
+    ground = np.asarray(costs(end + (grid - v @ end) @ v)).reshape(len(side), -1)
     figure, panels = plt.subplots(1, len(flown), figsize=(3.1 * len(flown), 3.5), sharey=True)
     for panel, (eps, x) in zip(np.atleast_1d(panels), flown, strict=True):
         panel.contourf(side, side, ground, 24, cmap="Greys", alpha=0.6)

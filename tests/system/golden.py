@@ -31,8 +31,8 @@ PRETRAINED = Path(hop.__file__).parents[1] / "pretrained"
 Case = dict[str, Any]
 # Linear problems with their layers in the ansatz: one case stands for all four. The residual of the
 # cavity at points is of fourth order: its weak form has tests of its own. Burgers in the plane has
-# 8,192 sensor values. Of the problems on a line in time, Burgers stands for all; and that in time of
-# many dimensions takes long to compile.
+# 8,192 sensor values. Of the problems on a line in time, Burgers stands for all. In many
+# dimensions and time a program takes long to compile.
 APART = (
     "allen_cahn_time",
     "burgers_2d",

@@ -72,7 +72,7 @@ MUTATIONS = {
         "networks/deeponet.py", 'else u + params["bias"]', 'else u + 0 * params["bias"]',
         "networks::test_deeponet_is_the_sum_over_branch_and_trunk"),
     "a decoder blind to the input function": Mutation(
-        "networks/__init__.py", "inputs = [{label: v[..., None", "inputs = [{label: 0 * v[..., None",
+        "networks/__init__.py", "inputs = [{label: v[", "inputs = [{label: 0 * v[",
         "burgers_time::test_the_decoder_is_its_formula"),
     "sines of another period": Mutation(
         "networks/mlp.py", "jnp.sin(math.pi * points", "jnp.sin(points",
