@@ -36,10 +36,10 @@ def get_config(variant=""):
         return config
     config.network.widths = (128, 128)
     config.train.points = 256
-    config.train.steps = 8_000
+    config.train.steps = 5_000
     if variant == "path":
         config.path.eps = PATH
-        config.train.steps = 2_000
+        config.train.steps = 1_250
     if variant == "100d":
         config.problem.dim = 100
         config.train.points = 128

@@ -275,10 +275,14 @@ class Operator:
             return u[..., 0, :] if takes == 1 else u
 
     @property
+    def _rows(self) -> int:
+        """What a point takes of every array: one, and for Δ one for each axis."""
+        return self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.derivatives else 1
+
+    @property
     def _longest(self) -> int:
         """The most points of a call, a power of two."""
-        rows = self.ansatz.problem.domain.dim if LAPLACIAN in self.ansatz.derivatives else 1
-        return 1 << (POINTS // rows).bit_length() - 1
+        return 1 << (POINTS // self._rows).bit_length() - 1
 
     def _of_each(self, eps: Any, values: Mapping[str, Any]) -> Any:
         """ε (n,) of the functions, as values (n, 1)."""
@@ -306,7 +310,8 @@ class Operator:
         The functions of a block are split over the local devices.
         """
         n, q = next(map(len, values.values()), 1), len(x)
-        entries = ENTRIES // _WIDTH if _EACH in values else ENTRIES  # none shares its trunk
+        each = _WIDTH if _EACH in values else 1  # where none shares its trunk
+        entries = ENTRIES // (each * self._rows)
         few = 1 << max(1, entries // max(1, min(q, CHUNK))).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
         parts = parts_of(x, min(self._longest, max(1, entries // most)))

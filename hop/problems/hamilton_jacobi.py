@@ -160,7 +160,7 @@ class HamiltonJacobi(Problem):
         return jnp.concatenate([wave / _HEIGHT, slope / (_HEIGHT * _WAVE), 2 * wide - 0.6])
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-        return self.solution(a, x, lam)[0]
+        return self._exact(a, x, lam, _STEP, False)[0]
 
     def solution(
         self, a: Mapping[str, Field], x: np.ndarray, lam: Lam, step: float = _STEP
@@ -169,20 +169,28 @@ class HamiltonJacobi(Problem):
 
         `step` is that of the trapezoidal rule, in standard deviations of Z.
         """
+        u, gradient = self._exact(a, x, lam, step, True)
+        return u, gradient
+
+    def _exact(
+        self, a: Mapping[str, Field], x: np.ndarray, lam: Lam, step: float, gradient: bool
+    ) -> list[np.ndarray]:
+        """u, and ∇u if it is asked for, a block of points after the other."""
         with ambient.on_cpu():
             cost = self.cost_of({name: f(jnp.asarray(x)) for name, f in a.items()}, float)
             pull = float(_steepest(cost).max()) / math.sqrt(2 * lam.eps)
             nodes = 2 * math.ceil((_REACH + pull) / step) + 1
             block = max(1, _AT_ONCE // (nodes * cost.p.size))
             parts = [
-                self._solve(cost, jnp.asarray(x[k : k + block].T[:, None]), float(lam.eps), nodes)
-                for k in range(0, len(x), block)
+                self._solve(cost, jnp.asarray(at.T[:, None]), float(lam.eps), nodes, gradient)
+                for at in (x[k : k + block] for k in range(0, len(x), block))
             ]
-            u, gradient = zip(*parts, strict=True)
-            return np.concatenate(u, axis=-1), np.concatenate(gradient, axis=-1)
+            return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
 
-    @functools.partial(jax.jit, static_argnums=(0, 4))
-    def _solve(self, cost: Cost, x: Array, eps: Any, nodes: int) -> tuple[Array, Array]:
+    @functools.partial(jax.jit, static_argnums=(0, 4, 5))
+    def _solve(
+        self, cost: Cost, x: Array, eps: Any, nodes: int, gradient: bool
+    ) -> tuple[Array, ...]:
         """The means are over ends m + √(2εt s) z, weighed by exp(−z²/2 − h/2ε).
 
         That is largest at some |z| ≤ P = √(ts / 2ε) max |h′|, and falls beyond P at least as
@@ -206,11 +214,14 @@ class HamiltonJacobi(Problem):
         total = weight.sum(axis=0)
         mean = most + jnp.log(total * 2 * reach / (nodes - 1) / math.sqrt(2 * math.pi))
         u = _bowl(cost, x, t, Lam(0.0, eps)) - 2 * eps * mean.sum(axis=0)
+        if not gradient:
+            return (u,)
         pulled = self._back((weight * slope).sum(axis=0) / total)
         return u, (cost.a * (x - cost.c) + pulled) / far
 
     def _along(self, x: Array, squared: bool = False) -> Array:
         """Σ_i v_ji x_i (r, …), or Σ_i v_ji² x_i, of arrays (d, …)."""
+        x = jnp.asarray(x)
         v = jnp.asarray(self.directions, x.dtype)
         return jnp.tensordot(v**2 if squared else v, x, 1)
 

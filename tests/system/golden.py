@@ -147,7 +147,7 @@ def values(name: str, stage: int, data_dir: str) -> list[list[float]]:
     laws = operator.ansatz.problem.inputs
     data = hop.datasets.load_all(laws, "test", data_dir, 2)
     given = {k: found["values"].astype(np.float32) for k, found in data.items()}
-    given = {k: v if laws[k].domain else v[:, 0] for k, v in given.items()}
+    given = {k: v.reshape(len(v), *laws[k].shape) for k, v in given.items()}
     first = len(operator.grid) // 10 if name == "cavity" else 0  # whose first points lie on a wall
     x = operator.grid[first :: len(operator.grid) // 5][:5]
     found = operator(given, x)
