@@ -363,5 +363,5 @@ def test_the_nearest_stage_is_before_its_refinement():
 
 def test_what_ships():
     burgers = {"burgers-steady", "burgers-steady-unit", "burgers-time"}
-    others = {"burgers-2d", "cavity", "convection-diffusion"}
+    others = {"burgers-2d", "cavity", "convection-diffusion", "exit-time-8d", "hamilton-jacobi-20d"}
     assert burgers | others == set(checkpoints.pretrained_names())
