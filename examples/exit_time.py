@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "exit_time"
 LAM = Lam(0.0, 0.1)
 FINEST, FEW, MANY = 10, 5, 100  # N of the best reference, and drifts
+FINE = (np.float64, 1e-6)  # the arithmetic and the tolerance of a reference
+ROUGH = (np.float32, 1e-3)  # those of a solver in a hurry
 PAGE = """\
 # Mean exit time in eight dimensions
 
@@ -72,7 +74,7 @@ Errors on the same five drifts by N = 10. Times are of one core. Chebyshev collo
 float32 and with GMRES stopped at 1e-3, is the reference's own method. *Sparse Galerkin* takes
 products of the POD modes of each axis, seen in two solutions with other drifts, of which the
 numbers add up to K at most. A *reduced basis* is made of whole solutions on the grid of N = 6,
-which are themselves off by what the row N = 6 above says; the system online is dense. "Seconds
+which are themselves off by what the table above says of N = 6; the system online is dense. "Seconds
 before" are those before the first drift.
 
 {beside}
@@ -91,9 +93,19 @@ value a drift, which flatters it: a solver has all of u at once.
 
 {star}
 
+## In six dimensions
+
+The same on five drifts by N = 12, the operator trained by the same config with `dim=6`, for
+{steps_in_six} steps in {seconds_in_six} s.
+
+{in_six}
+
+{beside_in_six}
+
+{star_in_six}
+
 {credit}
 """
-ROUGH = (np.float32, 1e-3)  # the arithmetic and the tolerance of a solver in a hurry
 
 
 def kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
@@ -322,14 +334,15 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def trained(variant: str, title: str, even: bool = False) -> Trained:
-    """That of a config, trained unless it is there; at `even` points instead."""
-    workdir = RUNS / (title.replace(" ", "_").replace(",", ""))
+def trained(title: str, variant: str = "", dim: int = 8, even: bool = False) -> Trained:
+    """That of a config, trained unless it is there; in other dimensions, or at `even` points."""
+    workdir = RUNS / title.replace(" ", "_").replace(",", "")
     config = config_files.read("configs/exit_time.py" + variant, ())
+    config = dataclasses.replace(config, problem={"name": "exit_time", "dim": dim})
     problem = None
     if even:
-        problem = with_domain(ExitTime(), Box((0.0,) * 8, (1.0,) * 8))
         config = dataclasses.replace(config, problem={})
+        problem = with_domain(ExitTime(dim), Box((0.0,) * dim, (1.0,) * dim))
     if not (workdir / "stages").exists():
         hop.train(config, workdir, problem=problem)
     (record,) = (info.record for info in Store.find(workdir).stages())
@@ -353,8 +366,8 @@ def both(e: np.ndarray) -> list[str]:
 
 def query(op: hop.Operator, count: int = 1000) -> float:
     """Seconds for one value of u, of many drifts at once."""
-    numbers = np.random.default_rng(0).standard_normal((count, op.problem.dim**2))
-    x = np.full((1, op.problem.dim), 0.5)
+    dim = op.ansatz.problem.domain.dim
+    numbers, x = np.random.default_rng(0).standard_normal((count, dim**2)), np.full((1, dim), 0.5)
     op(numbers, x)
     began = time.perf_counter()
     op(numbers, x)
@@ -383,8 +396,9 @@ def timed(solve: Callable[[np.ndarray], np.ndarray], drifts: np.ndarray) -> tupl
 
 def rivals(judge: Judge, x: np.ndarray, drifts: np.ndarray) -> Iterator[Rival]:
     """Solvers and reduced bases, from rough to fine; each on its own drifts before the first."""
-    problem, others = judge.problem, np.random.default_rng(1).standard_normal((250, 64))
-    for nodes in (5, 6, 7):
+    problem = judge.problem
+    others = np.random.default_rng(1).standard_normal((250, problem.dim**2))
+    for nodes in (5, 6, 7, 8):
         found = tensor(judge, nodes, len(drifts), *ROUGH)
         title = f"Chebyshev, N = {nodes}"
         yield Rival(title, (nodes - 1) ** problem.dim, found["u"], found["seconds"])
@@ -405,73 +419,106 @@ def rivals(judge: Judge, x: np.ndarray, drifts: np.ndarray) -> Iterator[Rival]:
         yield Rival(title, count, z @ reduced.at[:count], seconds, reduced.seconds)
 
 
-def main() -> None:
-    judge = Judge.of(config_lib.build(config_files.read("configs/exit_time.py", ())), "test", MANY)
-    (x, law), drifts = judge.quadrature(LAM.eps), np.asarray(judge.values["drift"])
-    plain = 1 / judge.problem.domain.density(x)
-    grids = {n: kept(f"tensor_{n}", lambda n=n: tensor(judge, n, FEW)) for n in range(6, 11)}
-    exact = grids[FINEST]["u"]
-    many = kept("reference", lambda: {"u": judge.reference(LAM)})["u"]
+class Test(NamedTuple):
+    """What errors are measured by: points, their weights by the law and plain, and solutions."""
 
-    convergence = files.table(
-        ["N", "unknowns", "L2RE", "worst", "plain L2", "seconds a solve"],
-        [
-            [str(n), f"{(n - 1) ** 8:,}", *both(errors(found["u"], exact, law)),
-             percent(errors(found["u"], exact, plain).mean()), f"{float(found['seconds']):.1f}"]
-            for n, found in grids.items()
-        ],
-    )  # fmt: skip
-    runs = [
-        trained("", "150 s"),
-        trained(":long", "20 minutes"),
-        trained("", "150 s, even points", even=True),
+    judge: Judge
+    x: np.ndarray
+    law: np.ndarray
+    plain: np.ndarray
+    exact: np.ndarray
+
+    @property
+    def drifts(self) -> np.ndarray:
+        return np.asarray(self.judge.values["drift"])[: len(self.exact)]
+
+    def row(self, u: np.ndarray) -> list[str]:
+        """Mean and worst error, and the mean of the plain one."""
+        plain = errors(u, self.exact, self.plain).mean()
+        return [*both(errors(u, self.exact, self.law)), percent(plain)]
+
+    def error(self, u: np.ndarray) -> float:
+        return float(errors(u, self.exact, self.law).mean())
+
+
+def test_of(dim: int, nodes: tuple[int, ...], count: int) -> tuple[Test, str]:
+    """By the last of `nodes`, and the table of how the reference converges."""
+    config = config_files.read("configs/exit_time.py", ())
+    config = dataclasses.replace(config, problem={"name": "exit_time", "dim": dim})
+    judge = Judge.of(config_lib.build(config), "test", count)
+    x, law = judge.quadrature(LAM.eps)
+    grids = {
+        n: kept(f"tensor_{n}" if dim == 8 else f"tensor_{n}_{dim}d",
+                lambda n=n: tensor(judge, n, FEW, *FINE))
+        for n in nodes
+    }  # fmt: skip
+    found = Test(judge, x, law, 1 / judge.problem.domain.density(x), grids[nodes[-1]]["u"])
+    rows = [
+        [str(n), f"{(n - 1) ** dim:,}", *found.row(grid["u"]), f"{float(grid['seconds']):.3g}"]
+        for n, grid in grids.items()
     ]
-    rows = []
-    said = [(run.title, np.asarray(run.op(drifts, x)), run) for run in runs]
-    still = np.broadcast_to(
-        np.asarray(judge.problem.lift(jnp.zeros((1, 1)), jnp.asarray(x).T[:, None], {}, LAM)),
-        many.shape,
-    )
-    said += [("the mean over drifts", np.tile(many.mean(0), (len(many), 1)), None)]
-    said += [("φ/ε, the answer without drift", still, None)]
-    for title, u, run in said:
-        found = [*both(errors(u, many, law)), percent(errors(u, many, plain).mean())]
-        took = ["", ""] if run is None else [f"{run.steps:,}", f"{run.seconds:.0f}"]
-        rows.append([title, *found, *both(errors(u[:FEW], exact, law)), *took])
-    answers = files.table(
-        ["", "L2RE", "worst", "plain L2", f"by N = {FINEST}", "worst", "steps", "seconds"], rows
-    )
-    others = list(rivals(judge, x, drifts[:FEW]))
-    table = [
-        [r.title, f"{r.unknowns:,}", *both(errors(r.u, exact, law)),
-         percent(errors(r.u, exact, plain).mean()), f"{1000 * r.seconds:.3g}", f"{r.before:.0f}"]
-        for r in others
+    columns = ["N", "unknowns", "L2RE", "worst", "plain L2", "seconds a solve"]
+    return found, files.table(columns, rows[:-1])
+
+
+def answers(test: Test, runs: list[Trained]) -> str:
+    """The operators on many drifts by the reference of the problem, and on few by a finer one."""
+    judge, x = test.judge, test.x
+    many = test._replace(exact=kept("reference", lambda: {"u": judge.reference(LAM)})["u"])
+    still = judge.problem.lift(jnp.zeros((1, 1)), jnp.asarray(x).T[:, None], {}, LAM)
+    of = [(run.title, np.asarray(run.op(many.drifts, x)), run) for run in runs]
+    of += [("the mean over drifts", np.tile(many.exact.mean(0), (MANY, 1)), None)]
+    of += [("φ/ε, the answer without drift", np.tile(np.asarray(still), (MANY, 1)), None)]
+    rows = [
+        [title, *many.row(u), *test.row(u[:FEW])[:2],
+         *(["", ""] if run is None else [f"{run.steps:,}", f"{run.seconds:.0f}"])]
+        for title, u, run in of
     ]  # fmt: skip
-    columns = ["", "unknowns", "L2RE", "worst", "plain L2", "ms a drift", "seconds before"]
-    beside = files.table(columns, table)
+    columns = ["", "L2RE", "worst", "plain L2", f"by N = {FINEST}", "worst", "steps", "seconds"]
+    return files.table(columns, rows)
+
+
+def compare(test: Test, runs: list[Trained]) -> tuple[str, str]:
+    """The tables of the rivals, and of when the training of each run is repaid."""
+    others = list(rivals(test.judge, test.x, test.drifts))
+    table = [
+        [r.title, f"{r.unknowns:,}", *test.row(r.u), f"{1000 * r.seconds:.3g}", f"{r.before:.0f}"]
+        for r in others
+    ]
     repaid = []
-    for run in runs[:2]:
-        aim = errors(np.asarray(run.op(drifts[:FEW], x)), exact, law).mean()
-        asked = query(run.op)
+    for run in runs:
+        aim, asked = test.error(np.asarray(run.op(test.drifts, test.x))), query(run.op)
         for kind in ("Chebyshev", "Sparse Galerkin", "Reduced basis"):
-            enough = [
-                r for r in others
-                if r.title.startswith(kind) and errors(r.u, exact, law).mean() <= aim
-            ]  # fmt: skip
-            if not enough:
-                repaid.append([run.title, percent(aim), kind, "none as accurate", "", ""])
+            some = [r for r in others if r.title.startswith(kind) and test.error(r.u) <= aim]
+            row = [run.title, percent(aim), f"{1e6 * asked:.1f}"]
+            if not some:
+                repaid.append([*row, f"{kind}: none as accurate", "", ""])
                 continue
-            best = min(enough, key=lambda r: r.seconds)
-            gain = best.seconds - asked
-            repaid.append(
-                [run.title, percent(aim), best.title, f"{1e6 * asked:.1f}",
-                 f"{1000 * best.seconds:.3g}", f"{(run.seconds - best.before) / gain:,.0f}"]
-            )  # fmt: skip
-    star = files.table(["operator", "L2RE", "rival", "µs a value", "ms a drift", "N*"], repaid)
-    seconds, count, bias = monte_carlo(judge, exact[0], x)
+            best = min(some, key=lambda r: r.seconds)
+            count = (run.seconds - best.before) / (best.seconds - asked)
+            repaid.append([*row, best.title, f"{1000 * best.seconds:.3g}", f"{count:,.0f}"])
+    columns = ["", "unknowns", "L2RE", "worst", "plain L2", "ms a drift", "seconds before"]
+    of_star = ["operator", "L2RE", "µs a value", "rival", "ms a drift", "N*"]
+    return files.table(columns, table), files.table(of_star, repaid)
+
+
+def main() -> None:
+    test, convergence = test_of(8, (6, 7, 8, 9, FINEST), MANY)
+    runs = [
+        trained("150 s"),
+        trained("20 minutes", ":long"),
+        trained("150 s, even points", even=True),
+    ]
+    beside, star = compare(test, runs[:2])
+    six, in_six = test_of(6, (8, 10, 12), FEW)
+    runs_in_six = [trained("d = 6", dim=6)]
+    beside_in_six, star_in_six = compare(six, runs_in_six)
+    seconds, count, bias = monte_carlo(test.judge, test.exact[0], test.x)
     page = PAGE.format(
-        convergence=convergence, answers=answers, beside=beside, star=star, seconds=seconds,
-        walks=count, bias=percent(abs(bias)),
+        convergence=convergence, answers=answers(test, runs), beside=beside, star=star,
+        in_six=in_six, beside_in_six=beside_in_six, star_in_six=star_in_six,
+        steps_in_six=f"{runs_in_six[0].steps:,}", seconds_in_six=f"{runs_in_six[0].seconds:.0f}",
+        seconds=seconds, walks=count, bias=percent(abs(bias)),
         credit=provenance.credit("python examples/exit_time.py"),
     )  # fmt: skip
     target = ROOT / "docs" / "results" / "exit_time.md"

@@ -108,13 +108,14 @@ def test_the_reference_solves_the_problem_s_own_equation(dim):
     np.testing.assert_allclose(made, same, rtol=1e-6)
 
 
-def test_the_reference_converges():
-    problem = ExitTime(4)
+@pytest.mark.parametrize(("dim", "eps", "finest"), [(4, 0.1, 16), (2, 0.02, 44)])
+def test_the_reference_converges(dim, eps, finest):
+    problem, lam = ExitTime(dim), Lam(0.0, eps)
     drift, x = {"drift": drawn(problem, 2)}, points(problem, 300)
-    finest = problem.solution(drift, LAM, 16)(x)
+    exact = problem.solution(drift, lam, finest)(x)
     coarse, shipped = (
-        np.linalg.norm(u - finest) / np.linalg.norm(finest)
-        for u in (problem.solution(drift, LAM, 6)(x), problem.reference(drift, x, LAM))
+        np.linalg.norm(u - exact) / np.linalg.norm(exact)
+        for u in (problem.solution(drift, lam, 6)(x), problem.reference(drift, x, lam))
     )
     assert shipped < 1e-4
     assert shipped < coarse / 50
