@@ -24,5 +24,6 @@ def get_config(variant=""):
     config.train.validation = 4
     config.data.fresh = True
     if variant == "long":
+        config.solver.learning_rate = 1e-2  # 2e-2 diverges, held for so long
         config.train.steps = 24_000
     return config

@@ -70,7 +70,7 @@ say how hard the problem is: one answer for all drifts, their mean, and the answ
 
 ## The others
 
-Errors on the same five drifts by N = 10. Times are of one core. Chebyshev collocation, here in
+Errors on the same five drifts by N = 10. Times are of one core, the least of some. Chebyshev collocation, here in
 float32 and with GMRES stopped at 1e-3, is the reference's own method. *Sparse Galerkin* takes
 products of the POD modes of each axis, seen in two solutions with other drifts, of which the
 numbers add up to K at most. A *reduced basis* is made of whole solutions on the grid of N = 6,
@@ -123,7 +123,7 @@ def alone(problem: ExitTime, numbers: np.ndarray) -> dict[str, Field]:
 
 
 def tensor(judge: Judge, nodes: int, count: int, *how: Any) -> dict[str, np.ndarray]:
-    """Values (n, q) by Chebyshev collocation with N = `nodes`, and seconds a solve."""
+    """Values (n, q) by Chebyshev collocation with N = `nodes`, and seconds of the quickest solve."""
     (x, _), numbers = judge.quadrature(LAM.eps), judge.values["drift"][:count]
     values, seconds = [], []
     for one in numbers:
@@ -131,7 +131,7 @@ def tensor(judge: Judge, nodes: int, count: int, *how: Any) -> dict[str, np.ndar
         solution = judge.problem.solution(alone(judge.problem, one), LAM, nodes, *how)
         seconds.append(time.perf_counter() - began)
         values.append(solution(x)[0])
-    return {"u": np.array(values), "seconds": np.median(seconds)}
+    return {"u": np.array(values), "seconds": np.min(seconds)}
 
 
 class Modes:
@@ -385,13 +385,13 @@ class Rival(NamedTuple):
 
 
 def timed(solve: Callable[[np.ndarray], np.ndarray], drifts: np.ndarray) -> tuple[Any, float]:
-    """The solutions of some drifts, and seconds each: the median of three rounds."""
+    """The solutions of some drifts, and seconds each in the quickest of five rounds."""
     rounds = []
-    for _ in range(3):
+    for _ in range(5):
         began = time.perf_counter()
         found = [solve(one) for one in drifts]
         rounds.append((time.perf_counter() - began) / len(drifts))
-    return np.array(found), float(np.median(rounds))
+    return np.array(found), min(rounds)
 
 
 def rivals(judge: Judge, x: np.ndarray, drifts: np.ndarray) -> Iterator[Rival]:
