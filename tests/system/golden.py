@@ -29,9 +29,9 @@ from hop.training import train
 FILE = Path(__file__).with_suffix(".json")
 PRETRAINED = Path(hop.__file__).parents[1] / "pretrained"
 Case = dict[str, Any]
-# Linear problems with their layers in the ansatz, or more: one case stands for all. The residual of the
-# cavity at points is of fourth order: its weak form has tests of its own. Burgers in the plane has
-# 8,192 sensor values. Of the problems on a line in time, Burgers stands for all. In many
+# Linear problems with their layers in the ansatz, or more: one case stands for all. The residual of
+# the cavity at points is of fourth order: its weak form has tests of its own. Burgers in the plane
+# has 8,192 sensor values. Of the problems on a line in time, Burgers stands for all. In many
 # dimensions and time a program takes long to compile.
 APART = (
     "allen_cahn_time",
