@@ -77,8 +77,8 @@ points, with their gradients, take as long as the training of the network did.
 {table}
 
 Samples about the best end are hard to beat: as ε → 0 they become exact. What the network has over
-them is speed at the thousandth point, and an answer for every cost of its law: it pays from about
-the number of points on the right, over all costs together in the case of an operator."""
+them is a fraction of their time for a point. Its training pays from about the number of points on
+the right: of one cost here, of all costs together for an operator."""
 
 
 class Untold(HamiltonJacobi):

@@ -9,8 +9,8 @@ and pay ½ |∇u|² on the way and g(X_1) at the end. As ε → 0 they tend to t
 y that minimises g(y) + ½ |y − x|², the deterministic optimum. Beside the feedback stands that line
 flown blindly with the same noise, and no control at all.
 
-python examples/steering.py                      # with the pretrained model
-python examples/steering.py runs/family --key=3  # another cost and start, docs/results/steering.png
+python examples/steering.py                      # with the pretrained model, writes steering.png
+python examples/steering.py runs/family --key=3  # with another, for another cost and start
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main(words=None):
     parser.add_argument("--key", type=int, default=0, help="of the cost and the start")
     parser.add_argument("--particles", type=int, default=200)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--output", default="docs/results/steering.png")
+    parser.add_argument("--output", default="steering.png")
     args = parser.parse_args(words)
     ladder = [hop.load(args.source, stage=i.stage) for i in Store.find(args.source).stages()]
     problem, rng = ladder[0].ansatz.problem, np.random.default_rng(args.key)
@@ -131,4 +131,7 @@ def draw(problem, parts, flown, start, end, costs, target):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except hop.UserError as error:
+        raise SystemExit(f"steering.py: {error}") from error

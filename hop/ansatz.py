@@ -342,6 +342,11 @@ class Ansatz:
         if isinstance(problem, Showing):
             there = x if signs is None else problem.domain.reflect(x, signs)
             made = problem.shown(columns(there), a, lam)
+            if not isinstance(made, tuple | list):
+                raise UserError(
+                    f"{type(problem).__name__}.shown gives a {type(made).__name__}; give a tuple "
+                    "of arrays (n, q)"
+                )
             return {f"{k:03}": values for k, values in enumerate(made)}  # in this order
         return {name: laws[name].normalise(v) for name, v in a.items() if v.ndim == 2}
 

@@ -128,9 +128,11 @@ class Box:
 
 @dataclasses.dataclass(frozen=True)
 class WholeSpace(Box):
-    """All of space, seen where the law N(0, σ²) puts points, and a time from 0 to T after it.
+    """All of space, and a time from 0 to T after it.
 
-    The box goes from −6σ to 6σ; networks see x/σ, and t on [−1, 1].
+    Points of space follow the normal law of mean 0 and standard deviation σ, independently along
+    every axis; t is even. An operator takes points up to 6σ away. Networks see x/σ, and t on
+    [−1, 1].
 
     Attributes:
       space: the number of coordinates in space.
@@ -146,10 +148,11 @@ class WholeSpace(Box):
     until: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.space < 1 or not self.deviation > 0 or self.until < 0:
+        whole = isinstance(self.space, int) and self.space >= 1
+        if not (whole and self.deviation > 0 and self.until >= 0):
             raise UserError(
-                f"{self!r} must have one coordinate or more, a positive deviation and no negative "
-                "time"
+                f"{self!r} must have a whole number of coordinates, a positive deviation and no "
+                "negative time"
             )
         ends, time = (_FAR * self.deviation,) * self.space, (self.until,) * (self.until > 0)
         object.__setattr__(self, "lower", (*(-end for end in ends), *(0.0 for _ in time)))

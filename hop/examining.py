@@ -296,7 +296,7 @@ def _solved(problem: Problem, lam: Lam) -> Iterator[Finding]:
         yield Finding("reference", "none: stages will have no errors beside their losses")
         return
     if problem.domain.dim not in _NODES:
-        yield Finding("reference", "there is one; H of it is looked at in one and two dimensions")
+        yield Finding("reference", "there is one; it is not looked at in more than two dimensions")
         return
     counts = _NODES[problem.domain.dim]
     try:

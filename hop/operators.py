@@ -154,8 +154,8 @@ class Operator:
             "xt": x, y, z in space, t in time, at most four; or "∇" or "Δ", over all of space.
 
         Returns:
-          As a call of the operator, of ∇ with an axis before it, (d, n, q). By forward mode, exact
-          for the network.
+          As a call of the operator; of ∇ with an axis before it for the coordinates of space, as
+          (d, n, q), or (d, q) without inputs. By forward mode, exact for the network.
 
         Raises:
           UserError: as in a call, or an order that is none.

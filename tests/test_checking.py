@@ -86,6 +86,8 @@ def given(values):
         (Layers, {"residual": lambda self, u, x, a, lam: a["v0"][""]}, "Mine.residual reads 'v0'"),
         (Layers, {"lift": lambda self, network, x, a, lam: network[0]},
          r"Mine.lift gives shape \(7,\)"),
+        (Layers, {"shown": lambda self, x, a, lam: a["u0"]},
+         r"Mine.shown gives a .*; give a tuple of arrays \(n, q\)"),
         (Layers, {"shown": lambda self, x, a, lam: (x[0],)},
          r"Mine.shown gives an array of shape \(1, 7\); each must be \(n, q\) = \(5, 7\)"),
         (Layers, {"unknowns": ("p", "n"), "outputs": 1},

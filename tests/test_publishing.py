@@ -239,7 +239,7 @@ def test_overrides_of_a_refinement_are_checked(trained):
 def given(laws, count):
     """Some test functions as a call takes them, and their fields; a number is (n,)."""
     data = {name: datasets.examples(law, "test", 0, count) for name, law in laws.items()}
-    values = {k: d["values"] if laws[k].domain else d["values"][:, 0] for k, d in data.items()}
+    values = {k: d["values"].reshape(count, *laws[k].shape) for k, d in data.items()}
     return values, {name: laws[name].field(d["coefficients"]) for name, d in data.items()}
 
 
@@ -273,7 +273,7 @@ def test_shipped_stages_are_as_good_as_their_cards_say(name):
     for op, test in (scored[0], scored[len(scored) // 2], scored[-1]):
         problem = op.ansatz.problem
         values, a = given(problem.inputs, few)
-        counts = {1: (129,), 2: (129, 9), 3: (9, 9, 5)}[problem.domain.dim]
+        counts = {1: (129,), 2: (129, 9), 3: (9, 9, 5)}.get(problem.domain.dim, (128,))
         x, weights = problem.domain.quadrature(*counts)
         if op.config.train.tests:
             loss = Judge.of(config_lib.build(op.config), "test", few).loss(op)
@@ -282,7 +282,7 @@ def test_shipped_stages_are_as_good_as_their_cards_say(name):
             loss = 0.5 * np.mean(h**2 @ weights)
         # Of few functions, one can be ten times worse than a thousand are on average.
         assert test["loss"] / 10 < loss < 10 * test["loss"]
-    if not in_time(problem):
+    if not in_time(problem) and problem.domain.dim <= 3:  # beyond, a reference takes minutes
         r = problem.reference(a, x, op.lam)
         errors = np.linalg.norm(op(values, x) - r, axis=1) / np.linalg.norm(r, axis=1)
         assert test["l2re"] / 3 < np.mean(errors) < 3 * test["l2re"]

@@ -17,11 +17,11 @@ With drift, u = φ/ε e^N is positive and zero on the boundary. In N the equatio
     φ e^N [b·(g + ∇N)/ε − Δφ/φ − ΔN − (2g + ∇N)·∇N] = 1,  g = ∇φ/φ.
 
 The integral is a sum over times in geometric progression, which converges geometrically; φ is good
-to 1e-4, and its derivatives are those of the sum. The loss takes the residual by √φ, less of it
-near walls, where u is small: by 1, errors are 1.2 times as large.
+to 1e-4, and its derivatives are those of the sum. The loss takes the residual times √φ, so less
+of it near walls, where u is small. Without that factor errors are 1.2 times as large.
 
 Points have the density Π ½π sin πx_i. Of even ones in d = 8 three in four lie within 0.08 of a
-wall. Errors on the same points are means under that law. In d = 8 and at ε = 0.1 the reference,
+wall. Errors are means under the same law. In d = 8 and at ε = 0.1 the reference,
 N = 8, is off by 3e-3 (`docs/results/exit_time.md`), in d = 4 by 1e-4.
 
 Source: Øksendal, *Stochastic Differential Equations*, Springer 2003, chapter 9.

@@ -7,8 +7,8 @@ attains it is α = −∇u:
 
     u(x, t) = min E[∫ ½ |α|² + g(X_t)],  dX = α ds + √(2ε) dW,  X_0 = x.
 
-The cost g is a random quadratic, whose axes are those of x, with a part of low rank that is not
-convex: for each of r = ⌈d/5⌉ orthonormal directions v_j, the sum of every r-th axis, a wave
+The cost g is a random quadratic, whose axes are those of x, and r = ⌈d/5⌉ waves, which are not
+convex, along orthonormal directions v_j. v_j is the sum of every r-th axis, over its length:
 
     g(x) = ½ Σ_i a_i (x_i − c_i)² + Σ_j h_j(v_j·x),  h_j(ξ) = 0.3 (p_j cos 2ξ + q_j sin 2ξ).
 
@@ -17,7 +17,8 @@ concave enough two ends compete: as ε → 0 u gets a kink there, and the contro
 
 Of the quadratic alone the solution Q is known in closed form, by Riccati's equation, and so is the
 end where it is best to go, y = c + (x − c) / (1 + ta). By the transform of Cole and Hopf u is
-−2ε ln E exp(−g(x + √(2εt) Z) / 2ε), Z standard normal, in which all axes but the v_j integrate to
+−2ε ln E exp(−g(x + √(2εt) Z) / 2ε), Z standard normal. Across the v_j, where g is quadratic, the
+mean is known in closed form, which leaves
 
     u = Q + Σ_j −2ε ln E exp(−h_j(m_j + √(2εt s_j) Z) / 2ε),
     m_j = v_j·y,  s_j = Σ_i v_ji² / (1 + ta_i).
@@ -26,8 +27,8 @@ The reference takes these means over one normal number by the trapezoidal rule. 
 
     u = Q + Σ_j h_j(m_j) + t N
 
-is exact at t = 0 and, since the waves are carried along to the ends y, to first order in them; the
-loss is the equation for N that follows.
+is exact at t = 0 and, since the waves are carried along to the ends y, to first order in them. The
+loss takes the residual of the equation for N.
 
 Control and Hamilton–Jacobi: Fleming, Soner, *Controlled Markov Processes and Viscosity Solutions*,
 Springer 2006.
@@ -77,17 +78,19 @@ class HamiltonJacobi(Problem):
 
     Attributes:
       dim: d.
-      cost: which g of its law, by a random key; −1 makes g an input, of 2d + 2r numbers.
+      cost: the random key by which one g is drawn from its law and kept; −1 makes g an input,
+        `cost`, of 2d + 2r numbers.
     """
 
     dim: int = 20
     cost: int = 0
 
     def __post_init__(self):
-        check_range("problem", "be at least 1", dim=self.dim)
+        check_range("config.problem", "be at least 1", dim=self.dim)
         if not -1 <= self.cost < 2**31:
             raise UserError(
-                f"problem.cost={self.cost} must be a random key in [0, 2^31), or -1 for an input"
+                f"config.problem.cost={self.cost} must be a random key in [0, 2^31), or -1, which "
+                "makes the cost an input"
             )
 
     @property
