@@ -123,6 +123,8 @@ class Ansatz:
 
     def _how_many_shown(self, x: Float[Array, "q d"], lam: Lam) -> int:
         laws = self.problem.inputs
+        if not isinstance(self.problem, Showing):
+            return sum(law.domain is not None or law.shape == () for law in laws.values())
         fields = {name: law.field(jnp.zeros((1, law.size))) for name, law in laws.items()}
 
         def shown(x: Array) -> Values:
