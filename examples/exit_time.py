@@ -49,9 +49,9 @@ that they count like even ones.
 
 **In short.** The operator is accurate, and it does not pay. One core learns all drifts in minutes,
 without a solution, and then answers in microseconds. But the answer is smooth, and a solver that
-knows this is as accurate in a millisecond or two: not a tensor grid, but products of a few modes of
-each axis, the sums of whose numbers are bounded. Only against tensor grids, Monte Carlo, or where a
-reduced basis is not accurate enough, does the operator repay its training soon.
+knows this is about as accurate in a millisecond or two: Galerkin's method, not on a tensor grid but
+in products of a few modes of each axis whose numbers add up to little. The operator repays its
+training soon only against tensor grids, Monte Carlo, or where a reduced basis is too inaccurate.
 
 ## The reference
 
@@ -79,8 +79,8 @@ before" are those before the first drift.
 
 {beside}
 
-That sparse Galerkin, which shares nothing but the modes with collocation, falls towards N = 10
-also says that N = 10 is right.
+Sparse Galerkin shares nothing with collocation but the modes, and where it comes nearest to N = 10
+it also says that N = 10 is right. Its error need not fall with K in this norm.
 
 Monte Carlo, by {walks:,.0f} walks a point (their steps of 10⁻³ are off by {bias}), takes
 {seconds:.2f} s for one value with a standard error of 3 %.

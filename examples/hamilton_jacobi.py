@@ -260,8 +260,9 @@ def rivals(op: hop.Operator, seconds: float) -> list[list[str]]:
 
 def stages(title: str, name: str, ladder: list[hop.Operator]) -> list[list[str]]:
     """A line for each stage of a run; what it took in all in the last."""
-    rows = [row(f"{title}, stage {k}", op, None) for k, op in enumerate(ladder)]
-    return [*rows[:-1], row(f"{title}, stage {len(rows) - 1}", ladder[-1], taken(name))]
+    spent = [None] * (len(ladder) - 1) + [taken(name)]
+    pairs = enumerate(zip(ladder, spent, strict=True))
+    return [row(f"{title}, stage {k}", *pair) for k, pair in pairs]
 
 
 def single_costs(single: hop.Operator, high: hop.Operator) -> str:

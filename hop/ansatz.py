@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -122,6 +122,7 @@ class Ansatz:
         return self._placed.init(key, seen.shape[1], sensors, self.problem.outputs, plain, **more)
 
     def _how_many_shown(self, x: Float[Array, "q d"], lam: Lam) -> int:
+        """How many arrays of the inputs a decoder sees."""
         laws = self.problem.inputs
         if not isinstance(self.problem, Showing):
             return sum(law.domain is not None or law.shape == () for law in laws.values())
@@ -349,7 +350,7 @@ class Ansatz:
                     f"{type(problem).__name__}.shown gives a {type(made).__name__}; give a tuple "
                     "of arrays (n, q)"
                 )
-            return {f"{k:03}": values for k, values in enumerate(made)}  # in this order
+            return _numbered(made)
         return {name: laws[name].normalise(v) for name, v in a.items() if v.ndim == 2}
 
     def _shown_jet(
@@ -360,20 +361,15 @@ class Ansatz:
         if not isinstance(self.problem, Showing):
             plain = {name: each for name, each in a.items() if each[""].ndim == 2}
             return {name: activate(laws[name].normalise, each, x) for name, each in plain.items()}
-        names: list[str] = []
 
         def stacked(*arrays: Array) -> Array:
             *values, points = arrays
             made = self._shown(dict(zip(a, values, strict=True)), points, lam, signs)
-            names[:] = made
             return jnp.stack(list(made.values()))
 
-        jet = push(stacked, tuple(a.values()), x, next(iter(a.values())))
-        apart = {label: jnp.moveaxis(value, -3, 0) for label, value in jet.items()}
-        return {
-            name: {label: value[k] for label, value in apart.items()}
-            for k, name in enumerate(names)
-        }
+        made = push(stacked, tuple(a.values()), x, next(iter(a.values())))
+        count = len(made[""])
+        return _numbered({k: v[..., i, :, :] for k, v in made.items()} for i in range(count))
 
     def _images(self) -> list[np.ndarray]:
         """The reflections that make N odd, each as signs (d,) of the axes; the identity first."""
@@ -419,6 +415,11 @@ class Ansatz:
             return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
 
         return embed
+
+
+def _numbered(parts: Iterable[Any]) -> dict[str, Any]:
+    """Parts by names that sort in their order."""
+    return {f"{k:03}": part for k, part in enumerate(parts)}
 
 
 def columns(x: Float[Array, "q d"]) -> Float[Array, "d 1 q"]:

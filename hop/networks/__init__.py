@@ -210,33 +210,43 @@ def through(module: Perceptron, params: Params, seen: Jet, y: Array) -> Jet:
     return h
 
 
-def decoded(
-    module: Perceptron, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
-) -> Jet:
-    """The jet of a pointwise perceptron of features, inputs and places, plus a bias.
+class ByPerceptron(abc.ABC):
+    """What networks share whose decoder is a perceptron of all that it sees, plus a bias.
 
-    It passes the layers as one, as in `hidden`. The arguments are those of `Decoding.decode_jet`;
-    `params` holds the "decoder" and the "bias", () of one output.
+    It sees features, inputs and places. The parameters hold it as "decoder", and the "bias", which
+    is () for one output.
     """
-    inputs = [{label: v[..., None, :, :] for label, v in a[name].items()} for name in sorted(a)]
-    places = {label: jnp.swapaxes(v, -1, -2)[..., None, :] for label, v in y.items()}
-    seen, layers, bias = [features, *inputs, places], params["decoder"], params["bias"]
-    n, q = features[""].shape[1:]
 
-    def matrix(label: str) -> Array:
-        """(…, n q, D): products are quicker with one matrix than with many."""
-        each = [jet[label] for jet in seen]
-        each = [jnp.broadcast_to(v, (*v.shape[:-2], n, q)) for v in each]
-        every = jnp.concatenate(each, axis=-3)
-        return jnp.swapaxes(every.reshape(*every.shape[:-2], -1), -1, -2)
+    @abc.abstractmethod
+    def _decoder(self, outputs: int) -> Perceptron: ...
 
-    h = through(module, layers, {label: matrix(label) for label in features}, x)
-    made = dense(layers[f"Dense_{len(module.widths) - 1}"], h)
-    out = {
-        label: jnp.swapaxes(value, -1, -2).reshape(*value.shape[:-2], *bias.shape, n, q)
-        for label, value in made.items()
-    }
-    return out | {"": out[""] + bias[..., None, None]}
+    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
+        values = {name: {"": jnp.asarray(value)} for name, value in a.items()}
+        return self.decode_jet(params, {"": features}, {"": y}, values, y)[""]
+
+    def decode_jet(
+        self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
+    ) -> Jet:
+        """As in `Decoding`: the jet passes the layers as one, as in `hidden`."""
+        inputs = [{label: v[..., None, :, :] for label, v in a[name].items()} for name in sorted(a)]
+        places = {label: jnp.swapaxes(v, -1, -2)[..., None, :] for label, v in y.items()}
+        seen, layers, bias = [features, *inputs, places], params["decoder"], params["bias"]
+        module, (n, q) = self._decoder(bias.size), features[""].shape[1:]
+
+        def matrix(label: str) -> Array:
+            """(…, n q, D): products are quicker with one matrix than with many."""
+            each = [jet[label] for jet in seen]
+            each = [jnp.broadcast_to(v, (*v.shape[:-2], n, q)) for v in each]
+            every = jnp.concatenate(each, axis=-3)
+            return jnp.swapaxes(every.reshape(*every.shape[:-2], -1), -1, -2)
+
+        h = through(module, layers, {label: matrix(label) for label in features}, x)
+        made = dense(layers[f"Dense_{len(module.widths) - 1}"], h)
+        out = {
+            label: jnp.swapaxes(value, -1, -2).reshape(*value.shape[:-2], *bias.shape, n, q)
+            for label, value in made.items()
+        }
+        return out | {"": out[""] + bias[..., None, None]}
 
 
 def dense(layer: Params, h: Jet) -> Jet:

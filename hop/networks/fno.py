@@ -34,13 +34,13 @@ from hop.laws import Law
 from hop.laws.spectral import grid_axes, kept
 from hop.networks import (
     ACTIVATIONS,
+    ByPerceptron,
     Embedding,
     Labels,
     Params,
     Perceptron,
     Values,
     check_architecture,
-    decoded,
     dense,
     hidden,
     identity,
@@ -53,7 +53,7 @@ _FINER = 3  # points of the layers' grid for each harmonic, at least: σ makes h
 
 
 @dataclasses.dataclass(frozen=True)
-class FNO:
+class FNO(ByPerceptron):
     """The wave numbers k go up to `config.ansatz.harmonics` along each periodic coordinate.
 
     The layers work on every p-th sensor, with p as large as `harmonics` allows. Shifts by such a
@@ -180,16 +180,6 @@ class FNO:
             return jnp.stack(found) if label == GRADIENT else sum(found[1:], found[0])
 
         return {label: feature(label) for label in wanted}
-
-    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
-        values = {name: {"": jnp.asarray(value)} for name, value in a.items()}
-        return self.decode_jet(params, {"": features}, {"": y}, values, y)[""]
-
-    def decode_jet(
-        self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
-    ) -> Jet:
-        decoder = self._decoder(params["bias"].size)
-        return decoded(decoder, params, features, y, a, x)
 
     def _terms(self, label: str, space: str) -> list[tuple[str, str]]:
         """A derivative of Σ W Z as a sum of products: for each the derivatives of Z and of W."""

@@ -16,22 +16,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from hop.derivatives import Jet
 from hop.errors import UserError
-from hop.networks import (
-    Params,
-    Perceptron,
-    Values,
-    check_architecture,
-    decoded,
-)
+from hop.networks import ByPerceptron, Params, Perceptron, check_architecture
 from hop.networks.deeponet import DeepONet
 
 __all__ = ["NonlinearDeepONet"]
 
 
 @dataclasses.dataclass(frozen=True)
-class NonlinearDeepONet(DeepONet):
+class NonlinearDeepONet(ByPerceptron, DeepONet):
     """Attributes beside those of DeepONet, whose `rank` is that of every feature:
     channels: the number Q of features, which all outputs share.
     decoder: hidden widths of D, which sees the plain coordinates y, and of several numbers at once
@@ -71,13 +64,3 @@ class NonlinearDeepONet(DeepONet):
             "bias": jnp.zeros(() if outputs == 1 else (outputs,)),
             "decoder": self._decoder(outputs).init(decoder_key, seen)["params"],
         }
-
-    def decode(self, params: Params, features: Array, y: Array, a: Values) -> Array:
-        values = {name: {"": jnp.asarray(value)} for name, value in a.items()}
-        return self.decode_jet(params, {"": features}, {"": y}, values, y)[""]
-
-    def decode_jet(
-        self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
-    ) -> Jet:
-        decoder = self._decoder(params["bias"].size)
-        return decoded(decoder, params, features, y, a, x)
