@@ -23,7 +23,10 @@ GRID = PROBLEM.domain.grid(41, 41)
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-@pytest.mark.parametrize(("s", "eps"), [(0.0, 0.05), (0.0, 0.02), (0.1, 0.05)])
+@pytest.mark.parametrize(
+    ("s", "eps"),
+    [(0.0, 0.05), pytest.param(0.0, 0.02, marks=pytest.mark.slow), (0.1, 0.05)],
+)
 def test_the_reference_converges_geometrically(s, eps):
     x, lam = QUARTER.grid(31, 31), Lam(s, eps)
 

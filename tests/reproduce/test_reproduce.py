@@ -243,6 +243,7 @@ def test_durations_have_two_digits():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_picture_of_spectra_is_drawn(tmp_path):
     table_2.spectra(tmp_path / "spectra.png", (0.4, 0.1))
     assert (tmp_path / "spectra.png").stat().st_size > 20_000

@@ -50,7 +50,11 @@ def example(name):
     return module, config_lib.parse(skin.to_dict()), problem()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "convection_diffusion" else pytest.param(name, marks=pytest.mark.slow)
+     for name in SMALL],
+)  # fmt: skip
 def test_an_example_is_short_and_reaches_a_small_error(name, tmp_path):
     assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= 60
     _, config, problem = example(name)

@@ -15,7 +15,7 @@ from hop.training import fronts, train
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-@pytest.mark.parametrize("place", ["computed", "assumed"])
+@pytest.mark.parametrize("place", ["computed", pytest.param("assumed", marks=pytest.mark.slow)])
 def test_a_front_is_placed_by_the_gauge_or_carried_on(
     place, tiny_mlp, tmp_path, listener, monkeypatch
 ):

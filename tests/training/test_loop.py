@@ -293,7 +293,11 @@ def test_a_failed_stage_is_tried_again_from_its_start(tiny_mlp, tmp_path, listen
 
 @pytest.mark.parametrize(
     "problem",
-    [pytest.param("helmholtz", marks=pytest.mark.devices), "high_frequency", "allen_cahn_2d"],
+    [
+        pytest.param("helmholtz", marks=pytest.mark.devices),
+        "high_frequency",
+        pytest.param("allen_cahn_2d", marks=pytest.mark.slow),
+    ],
 )
 def test_other_shapes_of_problem_are_trained_scored_and_drawn(
     problem, tiny_mlp, tmp_path, listener
