@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hop.laws.samples import Samples
     from hop.laws.uniform import Uniform
     from hop.operators import Operator, load
+    from hop.polishing import polish
     from hop.problem import Condition, Problem
     from hop.running import train
     from hop.trust import Gauge, gauge
@@ -32,12 +33,14 @@ _HOMES = {
     "WholeSpace": "domain",
     "gauge": "trust",
     "load": "operators",
+    "polish": "polishing",
     "train": "running",
 }
 
 __all__ = [
     "Box", "Condition", "Gauge", "GaussianField", "LogUniform", "Normal", "Operator", "Problem",
-    "RunError", "Samples", "Uniform", "UserError", "WholeSpace", "gauge", "load", "train",
+    "RunError", "Samples", "Uniform", "UserError", "WholeSpace", "gauge", "load", "polish",
+    "train",
 ]  # fmt: skip
 
 

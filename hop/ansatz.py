@@ -129,7 +129,11 @@ class Ansatz:
         fields = {name: law.field(jnp.zeros((1, law.size))) for name, law in laws.items()}
 
         def shown(x: Array) -> Values:
-            return self._shown({name: field(x) for name, field in fields.items()}, x, lam)
+            a = {name: field(x) for name, field in fields.items()}
+            if isinstance(self.problem, Knowing):
+                known = self.problem.known(fields, x, lam)
+                a |= {k: v(x) if isinstance(v, Field) else v for k, v in known.items()}
+            return self._shown(a, x, lam)
 
         return len(jax.eval_shape(shown, x))
 
@@ -195,7 +199,6 @@ class Ansatz:
 
             found = self._sources(params, inputs, there(x), lam, self._mixed(labels))
             jets += [pull(source, there, x, labels) for source in found]
-        known = self._known(inputs, x, lam, for_chain_rule(labels))
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
@@ -205,10 +208,9 @@ class Ansatz:
                 self._output(params, inputs, rest, there, lam)[0]
                 for there in self._traces(points, lam)
             ]
-            a = {**a, **{name: next(rest) for name in known}}
             return problem.lift(output, here, a, lam, *elsewhere)
 
-        return push(compose, (*jets, *known.values()), x, labels)
+        return push(compose, tuple(jets), x, labels)
 
     def outputs(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
         """N and the derivatives that the residual needs: label → (n, q), or (k, n, q)."""
@@ -249,7 +251,7 @@ class Ansatz:
         problem, fields = self.problem, self._fields(inputs)
         if not isinstance(problem, Knowing):
             return {}
-        made = jax.eval_shape(problem.known, fields, x, lam)
+        made = self._names_known(inputs, x, lam)
 
         def exact(name: str) -> Jet:
             if isinstance(made[name], Field):
@@ -257,6 +259,12 @@ class Ansatz:
             return jet(lambda points: problem.known(fields, points, lam)[name], x, labels)
 
         return {name: exact(name) for name in made}
+
+    def _names_known(self, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Mapping[str, Any]:
+        """What the problem knows from its inputs, as abstract values."""
+        if not isinstance(self.problem, Knowing):
+            return {}
+        return jax.eval_shape(self.problem.known, self._fields(inputs), x, lam)
 
     def reads(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
         """The jet that the residual is written in: that of u, or of N where the problem says so."""
@@ -307,13 +315,14 @@ class Ansatz:
 
         A network that decodes jets is done with its own there: N of the reflection, and inputs.
         """
-        laws, fields, domain = self.problem.inputs, self._fields(inputs), self.problem.domain
+        laws, domain = self.problem.inputs, self.problem.domain
         values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
         labels, jets = for_chain_rule(labels), []
         for signs in self._images():
             embed, there = self._embedding(lam, signs), domain.reflect(x, signs)
             made = self._placed.features(params, values, x, labels, embed)
-            a = {name: rescale(field.jet(there, labels), signs) for name, field in fields.items()}
+            found = self.input_jet(inputs, there, lam, labels)
+            a = {name: rescale(each, signs) for name, each in found.items()}
             if isinstance(self._placed, Decoding):
                 y = jet(functools.partial(self._plain, lam=lam, signs=signs), x, labels)
                 made = self._placed.decode_jet(
@@ -326,10 +335,10 @@ class Ansatz:
         self, params: Params, inputs: Inputs, arrays: Any, x: Float[Array, "q d"], lam: Lam
     ) -> tuple[Array, Values]:
         """N, and the inputs, at (displaced) points, from the values of `_sources`, an iterator."""
-        images = self._images()
+        images, names = self._images(), [*inputs, *self._names_known(inputs, x, lam)]
         total, seen = jnp.zeros((), x.dtype), []
         for signs in images:
-            F, a = next(arrays), {name: next(arrays) for name in inputs}
+            F, a = next(arrays), {name: next(arrays) for name in names}
             if not isinstance(self._placed, Decoding):
                 y = self._plain(x, lam, signs)
                 F = self._placed.decode(params, F, y, self._shown(a, x, lam, signs))
@@ -351,7 +360,7 @@ class Ansatz:
                     "of arrays (n, q)"
                 )
             return _numbered(made)
-        return {name: laws[name].normalise(v) for name, v in a.items() if v.ndim == 2}
+        return {k: law.normalise(a[k]) for k, law in laws.items() if a[k].ndim == 2}
 
     def _shown_jet(
         self, a: Mapping[str, Jet], x: Float[Array, "q d"], lam: Lam, signs: np.ndarray
@@ -359,7 +368,7 @@ class Ansatz:
         """Its jets."""
         laws = self.problem.inputs
         if not isinstance(self.problem, Showing):
-            plain = {name: each for name, each in a.items() if each[""].ndim == 2}
+            plain = {name: a[name] for name in laws if a[name][""].ndim == 2}
             return {name: activate(laws[name].normalise, each, x) for name, each in plain.items()}
 
         def stacked(*arrays: Array) -> Array:

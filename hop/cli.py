@@ -542,6 +542,8 @@ def _infer(argv: list[str]) -> None:
         text("at", "x.npy: (q, d) query points; default: the operator's grid"),
         text("plot", "picture.png: some input functions and their solutions; in time also .gif"),
         whole("points", "query points, equally spaced along each axis", lower_bound=2),
+        switch("polish", "write what Newton's method makes of the answers: the solutions of the "
+               "discretised problem"),
         required=("checkpoint", "output"),
     )  # fmt: skip
     if values["at"] and values["points"]:
@@ -553,7 +555,7 @@ def _infer(argv: list[str]) -> None:
     _check_backend()
     operator = _load(values)
     with Console(speaks=sharding.is_chief()) as console:
-        request = some(values, "input output at points plot")
+        request = some(values, "input output at points plot polish")
         console.message(
             inference.infer(operator, progress=console.counting("functions"), **request)
         )

@@ -26,7 +26,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hop import datasets, files
+from hop import datasets, files, polishing
 from hop.checkpoints import digest
 from hop.errors import RunError, UserError
 from hop.laws import Law
@@ -37,6 +37,7 @@ from hop.sharding import is_chief, wait_for_all
 _MOST_POINTS = 10**8
 SHARD = 2**23  # values of a shard's output: 32 MiB in float32
 _SHOWN = 8  # functions in a picture
+_POLISHED = 128  # functions of a shard, where each takes a solver's time
 # After .NAME. and before it is the output: a request's digest, and what of it this is.
 _PART = re.compile(r"([0-9a-f]{16})\.(partial|before|[0-9]+\.journal)")
 
@@ -47,6 +48,7 @@ _UNREADABLE = (
 
 Progress = Callable[[int, int], None]  # functions done, of all
 Arrays = Mapping[str, Any]  # (n, m) by the name of the input, numbers (n,)
+Steps = dict[int, int]  # of Newton's method by the number of the function; 0 if it failed
 
 
 def infer(
@@ -57,6 +59,7 @@ def infer(
     at: str = "",
     points: int | None = None,
     plot: str = "",
+    polish: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> str:
     """Solutions for the functions in a file, written to another; returns a line that says so.
@@ -71,6 +74,8 @@ def infer(
       at: `.npy` (q, d) query points, (q,) in one dimension.
       points: instead, this many along each axis.
       plot: where to draw some of the functions; empty for nowhere.
+      polish: write what Newton's method makes of the answers (`hop.polish`), in float64; NaN for
+        functions for which it does not converge. The line that is returned tells them.
       progress: hears of finished shards.
 
     Raises:
@@ -88,7 +93,8 @@ def infer(
         if is_chief():
             with _writing(target):
                 owned.enter_context(files.owned(lock, busy))
-        u, kept = _all_shards(operator, sources, _identity(input), x, target, progress)
+        steps: Steps | None = {} if polish else None
+        u, kept = _all_shards(operator, sources, _identity(input), x, target, progress, steps)
     if plot and is_chief():
         from hop import plotting
 
@@ -101,7 +107,19 @@ def infer(
     if len(names) > 1:
         shape = ("n, " if sources else "") + "c, q"
         what += f", of shape ({shape}), the {len(names)} unknowns in the order {', '.join(names)}"
+    if steps:
+        what += f"\n{_told(steps)}"
     return f"{what}\npicture: {plot}" if plot else what
+
+
+def _told(steps: Steps) -> str:
+    """What Newton's method did."""
+    failed = sorted(number for number, count in steps.items() if not count)
+    said = polishing.told(np.array(list(steps.values())))
+    if not failed:
+        return said
+    which = ", ".join(map(str, failed[:_SHOWN])) + ", …" * (len(failed) > _SHOWN)
+    return f"{said}; of the others, {which}, the output holds NaN"
 
 
 def _inputs(laws: Mapping[str, Law], input: str) -> Arrays:
@@ -149,16 +167,25 @@ def _count(sources: Arrays) -> int:
 
 
 def _all_shards(
-    operator: Operator, sources: Arrays, name: Any, x: np.ndarray, target: Path, progress: Progress
+    operator: Operator,
+    sources: Arrays,
+    name: Any,
+    x: np.ndarray,
+    target: Path,
+    progress: Progress,
+    steps: Steps | None,
 ) -> tuple[np.ndarray, int]:
     """Makes every shard that no journal holds; the first few solutions, and how many it held."""
     count, points = _count(sources), len(x)
     row = len(operator.ansatz.problem.unknowns) * max(1, points)
     rows = 1 << max(0, (SHARD // row).bit_length() - 1)
+    if steps is not None:
+        rows = min(rows, _POLISHED)
     # Bad input is refused before anything is written, if it shows at once.
-    first = _solved(operator, sources, 0, min(rows, _SHOWN), x)
+    first = _solved(operator, sources, 0, min(rows, _SHOWN), x, steps)
     request = json.dumps(
         [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
+        + ["polished"] * (steps is not None)
         + [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(operator.params)]
     )
     request = hashlib.sha256(request.encode()).hexdigest()[:16]
@@ -173,7 +200,7 @@ def _all_shards(
                 if k not in done:
                     part = first  # which may be all
                     if count > min(rows, _SHOWN):
-                        part = _solved(operator, sources, k * rows, (k + 1) * rows, x)
+                        part = _solved(operator, sources, k * rows, (k + 1) * rows, x, steps)
                     written.result()
                     written = disk.submit(sink.add, k, k * rows, part)
                 progress(min(count, (k + 1) * rows), count)
@@ -193,19 +220,40 @@ def _all_shards(
     return first, sum(min(rows, count - k * rows) for k in done)
 
 
-def _solved(operator: Operator, sources: Arrays, first: int, last: int, x: np.ndarray) -> Any:
+def _solved(
+    operator: Operator,
+    sources: Arrays,
+    first: int,
+    last: int,
+    x: np.ndarray,
+    steps: Steps | None,
+) -> Any:
     """Solutions (n, q) or (n, c, q) for functions of the sources, read now.
 
-    They are refused by their number there.
+    They are refused by their number there. `steps` is added to, if they are to be polished.
     """
     given = {name: np.array(source[first:last]) for name, source in sources.items()}
     try:
+        if steps is not None:
+            return _polished(operator, given, first, x, steps)
         u = operator(given, x) if given else operator(x)
     except UserError:
         for name, rows in given.items():
             finite(rows.reshape(len(rows), -1), operator.dtype, first, name)
         raise
     return np.stack(list(u.values()), axis=-2) if isinstance(u, dict) else u
+
+
+def _polished(
+    operator: Operator, given: Arrays, first: int, x: np.ndarray, steps: Steps
+) -> np.ndarray:
+    """Solutions as `_solved` gives them, by Newton's method."""
+    found = polishing.polish(operator, given or None)
+    counts = np.where(found.converged, found.iterations, 0)
+    steps |= {first + i: int(count) for i, count in enumerate(counts)}
+    u = found(x)
+    u[~found.converged if given else ~found.converged.repeat(len(u))] = np.nan
+    return u
 
 
 def _query(operator: Operator, at: str, points: int | None) -> np.ndarray:

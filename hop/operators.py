@@ -25,7 +25,7 @@ from hop.config import Config
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, spelling
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
-from hop.laws import CHECKED, Law, blocks, in_double
+from hop.laws import CHECKED, Field, Law, blocks, in_double
 from hop.networks import Network, Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
@@ -450,6 +450,28 @@ class Operator:
             fitted = law.fit(jnp.asarray(values, np.float64), points)
             return np.asarray(law.values(fitted)).astype(self.dtype)
 
+    def fields(self, u0: Any = None, sensors: Any = None) -> Mapping[str, Field]:
+        """The input functions themselves, by name, as a reference takes them: in float64.
+
+        Args:
+          u0, sensors: as in a call of the operator; u0 is None without inputs.
+
+        Raises:
+          UserError: as in a call.
+        """
+        self._check_given(u0)
+        with ambient.on_cpu():
+            params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self.params)
+            values = dataclasses.replace(self, params=params)._checked(u0, sensors)
+            fits = {name: self.laws[name].fit(jnp.asarray(v)) for name, v in values.items()}
+            return jax.tree.map(np.asarray, fits)
+
+    def _check_given(self, u0: Any) -> None:
+        if u0 is None and self.laws:
+            raise UserError(f"this operator needs {self._called()}")
+        if u0 is not None and not self.laws:
+            raise UserError("this operator takes no input function; leave u0 out")
+
     def jets(
         self, u0: Any, x: np.ndarray, dtype: Any = None, sensors: Any = None
     ) -> tuple[Jet, Mapping[str, Jet]]:
@@ -463,10 +485,7 @@ class Operator:
         Raises:
           UserError: wrong shapes, or values that are no finite real numbers.
         """
-        if u0 is None and self.laws:
-            raise UserError(f"this operator needs {self._called()}")
-        if u0 is not None and not self.laws:
-            raise UserError("this operator takes no input function; leave u0 out")
+        self._check_given(u0)
         dtype = np.dtype(dtype or self.dtype)
         with ambient.numerics(dtype):
             values = {k: v.astype(dtype) for k, v in self._checked(u0, sensors).items()}

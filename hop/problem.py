@@ -24,6 +24,7 @@ from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import RunError, UserError
 from hop.laws import Field, Law, how_many
+from hop.references.newton import SMALL, Found, Guess
 
 
 class Lam(NamedTuple):
@@ -131,6 +132,24 @@ class Referenced(Protocol):
 
 
 @runtime_checkable
+class Solvable(Protocol):
+    """A problem that Newton's method solves on a grid of its own, from any guess."""
+
+    def newton(
+        self,
+        a: Mapping[str, Field],
+        lam: Lam,
+        guess: Guess | None = None,
+        small: float = SMALL,
+    ) -> Found:
+        """Where Newton's method ends.
+
+        From a guess at λ itself; without one in a way that leads there, as down from a larger ε.
+        The last step is at most `small` beside the solution where it converged.
+        """
+
+
+@runtime_checkable
 class Evolving(Protocol):
     """A problem whose solution is where u_t + H(u; s, ε) = 0 tends to from a u₀ that it knows."""
 
@@ -162,7 +181,8 @@ class Showing(Protocol):
     """A problem that says what a nonlinear decoder sees of the inputs at a point.
 
     By default it sees their values there, and of several numbers nothing. More telling may be a
-    slope, or the value of a function that the numbers stand for.
+    slope, or the value of a function that the numbers stand for. Of a problem that is `Knowing`,
+    `a` holds what it knows too.
     """
 
     def shown(self, x: Array, a: Mapping[str, Array], lam: Lam) -> tuple[Array, ...]:

@@ -25,6 +25,7 @@ from hop.laws import Field
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev, double_well
+from hop.references.newton import SMALL, Found, Guess
 
 __all__ = ["AllenCahn1D"]
 
@@ -81,12 +82,24 @@ class AllenCahn1D(Dirichlet):
         return (Condition((ends,), ("",), lambda u, a, lam: u[0][""] - g),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-        eps = float(lam.eps)
         if self.left != -self.right:
-            return double_well.solve(eps, self.left, self.right)(x[:, 0])[None, :]
+            return double_well.solve(float(lam.eps), self.left, self.right)(x[:, 0])[None, :]
+        return self.newton(a, lam).checked(lam)(x)
+
+    def newton(
+        self,
+        a: Mapping[str, Field],
+        lam: Lam,
+        guess: Guess | None = None,
+        small: float = SMALL,
+    ) -> Found:
+        lam = Lam(0.0, float(lam.eps))
+        walk = chebyshev.walk_to(lam) if guess is None else [lam]
+        if self.left != -self.right:
+            ends, nodes = (self.left, self.right), 32 + math.ceil(8 / lam.eps)
+            return chebyshev.newton(self, a, walk, (0.0, 1.0), ends, nodes, (), guess, small)
         # On the half interval, extended oddly: the whole one does not fix the interface's place in
         # float64 for ε ≤ 0.04.
-        walk = chebyshev.walk_to(Lam(0.0, eps))
-        nodes = 32 + math.ceil(8 / math.sqrt(eps))
-        half = chebyshev.solve(self, a, walk, (0.5, 1.0), (0.0, self.right), nodes)
-        return np.sign(x[:, 0] - 0.5) * half(0.5 + np.abs(x[:, 0] - 0.5))
+        ends, nodes = (0.0, self.right), 32 + math.ceil(8 / math.sqrt(lam.eps))
+        half = chebyshev.newton(self, a, walk, (0.5, 1.0), ends, nodes, (), guess, small)
+        return half.read(lambda x: np.sign(x[:, 0] - 0.5), lambda x: 0.5 + np.abs(x - 0.5))

@@ -28,6 +28,7 @@ from hop.laws import Field
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev_2d
+from hop.references.newton import SMALL, Found, Guess
 
 __all__ = ["AllenCahn2D"]
 
@@ -80,6 +81,15 @@ class AllenCahn2D(Dirichlet):
         return (Condition((points,), ("",), lambda u, a, lam: u[0][""]),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
+        return self.newton(a, lam).checked(lam)(x)
+
+    def newton(
+        self,
+        a: Mapping[str, Field],
+        lam: Lam,
+        guess: Guess | None = None,
+        small: float = SMALL,
+    ) -> Found:
         s, eps = float(lam.s), float(lam.eps)
         if s == 0 and eps >= 1 / (math.sqrt(2) * math.pi):
             raise RunError(
@@ -89,5 +99,6 @@ class AllenCahn2D(Dirichlet):
         # On the quarter H is convex in −u and −1 a supersolution, from which Newton's iterates
         # fall monotonically to the one negative solution.
         nodes = 27 + 2 * math.ceil(3.5 / math.sqrt(eps))
-        quarter = chebyshev_2d.solve(self, Lam(s, eps), _QUARTER, -1.0, nodes, even=True)
-        return (np.sign(x).prod(axis=1) * quarter(np.abs(x)))[None, :]
+        start = -1.0 if guess is None else guess
+        quarter = chebyshev_2d.newton(self, Lam(s, eps), _QUARTER, start, nodes, True, a, small)
+        return quarter.read(lambda x: np.sign(x).prod(axis=1), np.abs)

@@ -25,6 +25,7 @@ from hop.laws.named import NAMED
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
 from hop.references import chebyshev
+from hop.references.newton import SMALL, Found, Guess
 
 __all__ = ["BurgersSteady"]
 
@@ -85,22 +86,32 @@ class BurgersSteady(Dirichlet):
         return (Condition((np.array([[0.0], [1.0]]),), ("",), lambda u, a, lam: u[0][""]),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-        s, eps = float(lam.s), float(lam.eps)
-        walk = chebyshev.walk_to(Lam(s, eps))
-        x = x[:, 0]
-        if s > 0:
+        count = a["u0"].count
+        if lam.s == 0:  # one solve serves every function
+            law = self.inputs["u0"]
+            a = {"u0": law.field(np.zeros((1, law.size)))}
+        values = self.newton(a, lam).checked(lam)(x)
+        return np.broadcast_to(values, (count, len(x)))
+
+    def newton(
+        self,
+        a: Mapping[str, Field],
+        lam: Lam,
+        guess: Guess | None = None,
+        small: float = SMALL,
+    ) -> Found:
+        lam = Lam(float(lam.s), float(lam.eps))
+        walk, ends = chebyshev.walk_to(lam) if guess is None else [lam], (0.0, 0.0)
+        if lam.s > 0:
             # 144 nodes resolve the 64 modes of u₀, 6/ε the shock.
-            nodes = max(144, 32 + math.ceil(6 / eps))
-            return chebyshev.solve(self, a, walk, (0.0, 1.0), (0.0, 0.0), nodes)(x)
+            nodes = max(144, 32 + math.ceil(6 / lam.eps))
+            return chebyshev.newton(self, a, walk, (0.0, 1.0), ends, nodes, (), guess, small)
         # At s = 0 the solution is unique and the equation odd about ½, so u is odd. The half
         # interval fixes the shock's place, which the whole one does not in float64 for ε ≤ 0.02,
-        # and puts the shock where the nodes are dense. One solve serves every function.
-        law = self.inputs["u0"]
-        any_field = {"u0": law.field(np.zeros((1, law.size)))}
-        nodes = 32 + math.ceil(6 / math.sqrt(eps))
-        half = chebyshev.solve(self, any_field, walk, (0.0, 0.5), (0.0, 0.0), nodes)
-        values = np.sign(0.5 - x) * half(np.minimum(x, 1 - x))
-        return np.broadcast_to(values, (a["u0"].count, len(x)))
+        # and puts the shock where the nodes are dense.
+        nodes = 32 + math.ceil(6 / math.sqrt(lam.eps))
+        half = chebyshev.newton(self, a, walk, (0.0, 0.5), ends, nodes, (), guess, small)
+        return half.read(lambda x: np.sign(0.5 - x[:, 0]), lambda x: np.minimum(x, 1 - x))
 
 
 def _source(x: Array) -> Array:

@@ -44,6 +44,7 @@ from hop.laws.gaussian_field import GaussianField
 from hop.laws.log_uniform import LogUniform
 from hop.problem import Lam, Layer, Problem
 from hop.references import galerkin
+from hop.references.newton import SMALL, Found, Guess
 
 __all__ = ["Cavity"]
 
@@ -133,12 +134,24 @@ class Cavity(Problem):
 
     def solution(self, a: Mapping[str, Field], lam: Lam, polynomials: int = 0) -> galerkin.Solution:
         """The reference with its derivatives, by so many polynomials along an axis."""
+        found = self.newton(a, lam, polynomials=polynomials).checked(lam)
+        assert isinstance(found, galerkin.Solution)
+        return found
+
+    def newton(
+        self,
+        a: Mapping[str, Field],
+        lam: Lam,
+        guess: Guess | None = None,
+        small: float = SMALL,
+        polynomials: int = 0,
+    ) -> Found:
         top = self.reynolds[1] if self.reynolds else 1 / float(lam.eps)
         more = 16 if self.lid == "unit" else 0  # the corners' next terms converge slowly
         count = polynomials or 8 + 2 * math.ceil(top**0.3) + more
-        stages = max(0, math.ceil(math.log2(top / 200)))
+        stages = 0 if guess else max(0, math.ceil(math.log2(top / 200)))
         walk = [Lam(1 - (1 - lam.s) * 2.0**-k, lam.eps) for k in range(stages, -1, -1)]
-        return galerkin.solve(self, a, walk, (count, count))
+        return galerkin.newton(self, a, walk, (count, count), guess, small)
 
     def _re(self, a: Mapping[str, Jet], lam: Lam) -> Any:
         """(1 − s) Re."""

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +24,10 @@ from scipy.linalg import block_diag
 
 from hop import ambient
 from hop.derivatives import Jet, partials
-from hop.errors import RunError
 from hop.laws import Field, how_many
 from hop.problem import Lam, Problem
+from hop.references.newton import SMALL, Found, Guess, iterate
 
-_NEWTON_STEPS = 50
 _BATCH = 128
 
 
@@ -54,7 +53,8 @@ class Pieces:
     parts: tuple[Solution, ...]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Values (n, q) at x (q,)."""
+        """Values (n, q) at x (q,) or (q, 1)."""
+        x = x.reshape(len(x))
         part = np.searchsorted([p.nodes[0] for p in self.parts[1:]], x, side="right")
         found = np.empty((len(self.parts[0].values), len(x)))
         for k in np.unique(part):
@@ -62,7 +62,7 @@ class Pieces:
         return found
 
 
-def solve(
+def newton(
     problem: Problem,
     a: Mapping[str, Field],
     walk: Sequence[Lam],
@@ -70,38 +70,44 @@ def solve(
     ends: tuple[float, float],
     nodes: int,
     cuts: Sequence[float] = (),
-) -> Pieces:
+    guess: Guess | None = None,
+    small: float = SMALL,
+) -> Found:
     """Solves H(u; s, ε) = 0 on `interval` with u = `ends` there, at the last place of `walk`.
 
     Args:
       problem: a problem on an interval whose residual reads "", "x" and "xx".
       a: n functions for each input, by its name; {} for one function without input.
-      walk: places (s, ε); each is solved from the solution before it, the first from the straight
-        line between the ends.
+      walk: places (s, ε); each is solved from the solution before it, the first from the guess.
       interval: where to solve; a part of the domain where symmetry gives a value at a cut.
       ends: the values of u at the interval's ends.
       nodes: N, the polynomial degree.
       cuts: places inside the interval, rising, between which u is a polynomial each.
+      guess: by default the straight line between the ends.
+      small: ends the iteration, once a step is so small beside the guess, or beside 1 without one.
 
-    Raises:
-      RunError: Newton's method did not converge at the last place.
+    Returns:
+      Among the rest, the `Pieces` of the solution.
     """
     with ambient.on_cpu():
         places = jnp.asarray([[lam.s, lam.eps] for lam in walk], jnp.float64)
         parts = (interval[0], *map(float, cuts), interval[1])
         x = _places(parts, nodes)
-        values, sizes = [], []
-        count = how_many(a)
+        count, made = how_many(a), []
+        line = ends[0] + (ends[1] - ends[0]) * (x.ravel() - x[0, 0]) / (x[-1, -1] - x[0, 0])
+        start = np.tile(line, (count, 1)) if guess is None else guess(x.reshape(-1, 1))
+        size = np.ones(count) if guess is None else np.abs(start).max(axis=1)
         for first in range(0, count, _BATCH):
-            numbers = jnp.arange(first, min(first + _BATCH, count))
-            block = jax.tree.map(lambda c: jnp.asarray(c[first : first + _BATCH], float), dict(a))  # noqa: B023
+            chunk = slice(first, first + _BATCH)
+            guesses = jnp.asarray(start[chunk]), jnp.asarray(small * size[chunk])
+            block = jax.tree.map(lambda c: jnp.asarray(c[chunk], float), dict(a))  # noqa: B023
             inputs = {name: field(jnp.asarray(x.ravel())) for name, field in block.items()}
-            u, size = _walk(problem, parts, ends, nodes, numbers, inputs, places)
-            values.append(np.asarray(u))
-            sizes.append(np.asarray(size))
-    check_converged(float(np.max(np.concatenate(sizes))), walk[-1], nodes)
-    whole = np.concatenate(values).reshape(-1, *x.shape)
-    return Pieces(tuple(Solution(x[k], whole[:, k]) for k in range(len(x))))
+            done = _walk(problem, parts, ends, nodes, inputs, places, *guesses)
+            made.append(jax.tree.map(np.asarray, done))
+    u, step, iterations, residual = map(np.concatenate, zip(*made, strict=True))
+    whole = u.reshape(-1, *x.shape)
+    pieces = Pieces(tuple(Solution(x[k], whole[:, k]) for k in range(len(x))))
+    return Found(pieces, iterations, step / size, residual, nodes)
 
 
 def walk_to(lam: Lam) -> list[Lam]:
@@ -167,36 +173,23 @@ def integration_matrix(n: int) -> np.ndarray:
     return (t - t[:1]) @ integral @ coefficients / 2
 
 
-def newton(rows: Callable[[Array], tuple[Array, Array]], u: Array) -> tuple[Array, Array]:
-    """Newton's method from u (k,): the last iterate, and its largest change in the last step.
+def solve(
+    problem: Problem,
+    a: Mapping[str, Field],
+    walk: Sequence[Lam],
+    interval: tuple[float, float],
+    ends: tuple[float, float],
+    nodes: int,
+    cuts: Sequence[float] = (),
+) -> Pieces:
+    """The solution that `newton` finds from the straight line between the ends.
 
-    `rows` gives the residual (k,) and its Jacobian (k, k).
+    Raises:
+      RunError: Newton's method did not converge at the last place.
     """
-
-    def unfinished(carry):
-        _, step, count = carry
-        return (step > 1e-10) & (count < _NEWTON_STEPS)
-
-    def improve(carry):
-        u, _, count = carry
-        h, jacobian = rows(u)
-        step = jnp.linalg.solve(jacobian, h)
-        size = jnp.max(jnp.abs(step))
-        # Damping: no unknown moves by more than one, the size of the solution, in one step.
-        return u - step / jnp.maximum(1.0, size), size, count + 1
-
-    start = (u, jnp.asarray(jnp.inf, u.dtype), 0)
-    u, size, _ = jax.lax.while_loop(unfinished, improve, start)
-    return u, size
-
-
-def check_converged(step: float, lam: Lam, nodes: int) -> None:
-    """Raises RunError if the last step of Newton's method was not small."""
-    if not step < 1e-8:
-        raise RunError(
-            f"the reference's Newton iteration stalled at s={lam.s:g}, eps={lam.eps:g} "
-            f"(last step {step:.1e}, N={nodes})"
-        )
+    found = newton(problem, a, walk, interval, ends, nodes, cuts).checked(walk[-1])
+    assert isinstance(found, Pieces)
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -205,14 +198,12 @@ def _walk(
     parts: tuple[float, ...],
     ends: tuple[float, float],
     n: int,
-    numbers: Array,
     inputs: Mapping[str, Array],
     places: Array,
-) -> tuple[Array, Array]:
-    """Solutions (b, P (N + 1)) at the last of the places (k, 2), and their last Newton steps (b,).
-
-    `numbers` (b,) counts them, where there may be no inputs.
-    """
+    start: Array,
+    small: Array,
+) -> tuple[Array, Array, Array, Array]:
+    """From guesses (b, P (N + 1)), what `iterate` gives at the last of the places (k, 2)."""
     points = _places(parts, n)
     matrices = [differentiation_matrix(of_part) for of_part in points]
     first = block_diag(*matrices)
@@ -241,12 +232,12 @@ def _walk(
                 jacobian = jacobian.at[joint + order].set(jump)
         return h, jacobian
 
-    def follow(_: Array, a: Mapping[str, Array]) -> tuple[Array, Array]:
+    def follow(u: Array, small: Array, a: Mapping[str, Array]) -> tuple[Array, Array, Array, Array]:
         def next_place(u, place):
-            return newton(lambda u: rows(u, a, place), u)
+            u, *rest = iterate(lambda u: rows(u, a, place), u, small)
+            return u, rest
 
-        line = ends[0] + (ends[1] - ends[0]) * (x - x[0]) / (x[-1] - x[0])
-        u, sizes = jax.lax.scan(next_place, line, places)
-        return u, sizes[-1]
+        u, (step, count, residual) = jax.lax.scan(next_place, u, places)
+        return u, step[-1], count[-1], residual[-1]
 
-    return jax.vmap(follow)(numbers, inputs)
+    return jax.vmap(follow)(start, small, inputs)

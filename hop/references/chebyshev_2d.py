@@ -21,9 +21,10 @@ from jaxtyping import Float
 from hop import ambient
 from hop.derivatives import Jet, closure, partials
 from hop.domain import Box
-from hop.laws import Field
+from hop.laws import Field, how_many
 from hop.problem import Lam, Problem
 from hop.references import chebyshev
+from hop.references.newton import SMALL, Found, Guess, iterate
 
 _CHUNK = 2**16  # points interpolated at a time
 
@@ -34,13 +35,13 @@ class Solution:
 
     Attributes:
       nodes: of x (N + 1,) and of y (N + 1,).
-      values: (N + 1, N + 1), x along the first axis; of n functions (n, N + 1, N + 1).
+      values: (n, N + 1, N + 1), x along the axis after n.
     """
 
     nodes: tuple[np.ndarray, np.ndarray]
-    values: Float[np.ndarray, "*n k k"]
+    values: Float[np.ndarray, "n k k"]
 
-    def __call__(self, x: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, "*n q"]:
+    def __call__(self, x: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, "n q"]:
         """Values at points of the rectangle."""
         along, index = [], []
         for axis, nodes in enumerate(self.nodes):
@@ -49,12 +50,58 @@ class Solution:
             along.append(chebyshev.Solution(nodes, np.eye(len(nodes)))(places).T)
             index.append(where)
         left = along[0] @ self.values
-        out = np.empty((*self.values.shape[:-2], len(x)))
+        out = np.empty((len(self.values), len(x)))
         for first in range(0, len(x), _CHUNK):
             i, j = (where[first : first + _CHUNK] for where in index)
-            here = np.einsum("...qk,qk->...q", left[..., i, :], along[1][j])
-            out[..., first : first + _CHUNK] = here
+            out[:, first : first + _CHUNK] = np.einsum("nqk,qk->nq", left[:, i], along[1][j])
         return out
+
+
+def newton(
+    problem: Problem,
+    lam: Lam,
+    box: Box,
+    start: float | Guess,
+    nodes: int,
+    even: bool = False,
+    a: Mapping[str, Field] | None = None,
+    small: float = SMALL,
+) -> Found:
+    """Solves H(u; s, ε) = 0 in a rectangle, u = 0 on its boundary.
+
+    Args:
+      problem: one unknown in two coordinates, of second order at most.
+      lam: s and ε.
+      box: where to solve; a part of the domain where symmetry makes u = 0 at a cut.
+      start: Newton's method begins here, at a constant or at a guess.
+      nodes: N, odd if `even`.
+      even: whether u is even about the middle of the box in x and in y.
+      a: n functions for each input, by its name; without any there is one solution, n = 1.
+      small: ends the iteration, once a step is so small beside the guess, or beside 1 without one.
+
+    Returns:
+      Among the rest, the `Solution`.
+    """
+    assert nodes % 2 or not even
+    a, m = dict(a or {}), _unknown(nodes, even)
+    x, y = (chebyshev.lobatto(axis, nodes) for axis in zip(box.lower, box.upper, strict=True))
+    with ambient.on_cpu():
+        place = jnp.asarray([lam.s, lam.eps], jnp.float64)
+        if callable(start):
+            inside = np.meshgrid(x[1 : m + 1], y[1 : m + 1], indexing="ij")
+            guesses = start(np.stack([along.ravel() for along in inside], axis=1))
+            size = np.abs(guesses).max(axis=1)
+        else:
+            guesses, size = np.full((how_many(a), m * m), start), np.ones(how_many(a))
+        done = _newton(
+            problem, box, nodes, even, place, a, *map(jnp.asarray, (guesses, small * size))
+        )
+        inner, step, iterations, residual = map(np.asarray, done)
+    if even:
+        inner = np.concatenate([inner, inner[..., ::-1, :]], axis=-2)
+        inner = np.concatenate([inner, inner[..., ::-1]], axis=-1)
+    solution = Solution((x, y), np.pad(inner, [(0, 0), (1, 1), (1, 1)]))
+    return Found(solution, iterations, step / size, residual, nodes)
 
 
 def solve(
@@ -66,31 +113,19 @@ def solve(
     even: bool = False,
     a: Mapping[str, Field] | None = None,
 ) -> Solution:
-    """Solves H(u; s, ε) = 0 in a rectangle, u = 0 on its boundary, from the constant `start`.
-
-    Args:
-      problem: one unknown in two coordinates, of second order at most.
-      lam: s and ε.
-      box: where to solve; a part of the domain where symmetry makes u = 0 at a cut.
-      start: Newton's method begins here.
-      nodes: N, odd if `even`.
-      even: whether u is even about the middle of the box in x and in y.
-      a: n functions for each input, by its name; without any there is one solution, and no axis n.
+    """The solution that `newton` finds from a constant.
 
     Raises:
       RunError: Newton's method did not converge.
     """
-    assert nodes % 2 or not even
-    with ambient.on_cpu():
-        place = jnp.asarray([lam.s, lam.eps], jnp.float64)
-        u, step = _newton(problem, box, nodes, even, start, place, dict(a or {}))
-    chebyshev.check_converged(float(np.max(step)), lam, nodes)
-    inner = np.asarray(u)
-    if even:
-        inner = np.concatenate([inner, inner[..., ::-1, :]], axis=-2)
-        inner = np.concatenate([inner, inner[..., ::-1]], axis=-1)
-    x, y = (chebyshev.lobatto(axis, nodes) for axis in zip(box.lower, box.upper, strict=True))
-    return Solution((x, y), np.pad(inner, [(0, 0)] * (inner.ndim - 2) + [(1, 1)] * 2))
+    found = newton(problem, lam, box, start, nodes, even, a).checked(lam)
+    assert isinstance(found, Solution)
+    return found
+
+
+def _unknown(n: int, even: bool) -> int:
+    """m, the inner points of half an axis if `even`, else of all of it."""
+    return (n - 1) // 2 if even else n - 1
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -99,12 +134,13 @@ def _newton(
     box: Box,
     n: int,
     even: bool,
-    start: Array,
     place: Array,
     a: dict[str, Field],
-) -> tuple[Float[Array, "*n m m"], Array]:
-    """u at the inner points of a quarter of the grid if `even`, else of all, and the last step."""
-    m = (n - 1) // 2 if even else n - 1
+    guesses: Array,
+    small: Array,
+) -> tuple[Float[Array, "n m m"], Array, Array, Array]:
+    """u at the inner points of a quarter of the grid if `even`, else of all; and as `iterate`."""
+    m = _unknown(n, even)
     axes, powers = [], []
     for low, high in zip(box.lower, box.upper, strict=True):
         points = chebyshev.lobatto((low, high), n)
@@ -128,13 +164,14 @@ def _newton(
         slopes = partials(residual, jet)
         return residual(jet)[0], sum(slopes[k][0, :, None] * d[k] for k in d)  # type: ignore
 
-    def one(a: Mapping[str, Jet]) -> tuple[Array, Array]:
-        u, step = chebyshev.newton(lambda u: rows(u, a), jnp.full(m * m, start))
-        return u.reshape(m, m), step
+    def one(given: tuple[Array, Array, Mapping[str, Jet]]) -> tuple[Array, ...]:
+        guess, small, a = given
+        u, *rest = iterate(lambda u: rows(u, a), guess, small)
+        return u.reshape(m, m), *rest
 
     labels = closure(problem.derivatives)
     inputs = {name: field.jet(jnp.asarray(x.T), labels) for name, field in a.items()}
-    return jax.lax.map(one, inputs) if inputs else one({})
+    return jax.lax.map(one, (guesses, small, inputs))
 
 
 def _inner(d: np.ndarray, m: int, even: bool) -> np.ndarray:

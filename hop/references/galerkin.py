@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import lu_factor, lu_solve
 
 from hop import ambient
 from hop.bases import Basis
@@ -24,11 +25,12 @@ from hop.derivatives import Jet, closure, for_chain_rule, push
 from hop.domain import tensor
 from hop.laws import Field, how_many
 from hop.problem import Lam, Problem, Weak, bases_of, letters
-from hop.references import chebyshev
+from hop.references.newton import SMALL, STEPS, Found, Guess
 
-_STEPS = 30
 _CHUNK = 2**13  # points at a time
-_SMALL, _ON_THE_WAY = 1e-10, 1e-2  # a last Newton step beside the solution's size
+_ON_THE_WAY = 1e-2  # a last step before the walk's last place
+_LEAST = 2**-6  # of a step, that is still halved
+_TINY = 1e-30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,36 +61,62 @@ class Solution:
         return out
 
 
-def solve(
-    problem: Problem, a: Mapping[str, Field], walk: Sequence[Lam], counts: Sequence[int]
-) -> Solution:
+def newton(
+    problem: Problem,
+    a: Mapping[str, Field],
+    walk: Sequence[Lam],
+    counts: Sequence[int],
+    guess: Guess | None = None,
+    small: float = SMALL,
+) -> Found:
     """Solves the problem at the last place of `walk`, from the solution of the one before it.
+
+    A step is halved until the one that would follow it, with the same matrix, is shorter.
 
     Args:
       problem: one unknown, its conditions in `lift`.
       a: n functions for each input, by its name; {} for one function without input.
-      walk: places (s, ε); Newton's method starts at the first from u_0.
+      walk: places (s, ε); Newton's method starts at the first from the guess.
       counts: the number of polynomials along each axis.
+      guess: by default u_0.
+      small: ends the iteration, once a step is so small beside the solution.
 
-    Raises:
-      RunError: Newton's method did not converge at the last place.
+    Returns:
+      Among the rest, the `Solution`; the residual is the largest |∫ Σ_D c_D Dφ_i|.
     """
     assert isinstance(problem, Weak)
     bases = bases_of(problem, tuple(counts))
     grid = _Grid(bases, letters(problem))
     labels = closure(problem.weak_derivatives)
-    solved, worst = [], 0.0
+    made = []
     with ambient.on_cpu():
+        guesses = None if guess is None else guess(grid.x)
         for i in range(how_many(a)):
             one_of = jax.tree.map(lambda c: jnp.asarray(c[i : i + 1]), dict(a))  # noqa: B023
             z = np.zeros(grid.size)
+            if guesses is not None:
+                lifted = _lifted(problem, ("",), one_of, jnp.asarray(grid.x), walk[0])[""]
+                z = grid.fit(guesses[i] - np.asarray(lifted)[0])
             for lam in walk:
-                small = _SMALL if lam == walk[-1] else _ON_THE_WAY
-                z, step = _newton(problem, one_of, lam, labels, grid, z, small)
-            solved.append(z)
-            worst = max(worst, step)
-    chebyshev.check_converged(worst, walk[-1], min(counts))
-    return Solution(problem, a, walk[-1], bases, np.stack(solved))
+                enough = small if lam == walk[-1] else _ON_THE_WAY
+                z, *rest = _newton(problem, one_of, lam, labels, grid, z, enough)
+            made.append((z, *rest))
+    z, step, iterations, residual = map(np.array, zip(*made, strict=True))
+    solution = Solution(problem, a, walk[-1], bases, z)
+    return Found(solution, iterations, step, residual, min(counts))
+
+
+def solve(
+    problem: Problem, a: Mapping[str, Field], walk: Sequence[Lam], counts: Sequence[int]
+) -> Solution:
+    """The solution that `newton` finds from u_0.
+
+    Raises:
+      RunError: Newton's method did not converge at the last place.
+    """
+    found = newton(problem, a, walk, counts).checked(walk[-1])
+    assert isinstance(found, Solution)
+    return found
 
 
 def _newton(
@@ -99,27 +127,37 @@ def _newton(
     grid: "_Grid",
     z: np.ndarray,
     small: float,
-) -> tuple[np.ndarray, float]:
-    """The coefficients after Newton's method from z, and its last step beside the size of z."""
+) -> tuple[np.ndarray, float, int, float]:
+    """The coefficients z, the last step beside their size, the number of steps, the residual."""
     x = jnp.asarray(grid.x)
     lifted = _lifted(problem, labels, a, x, lam)
     inputs = {name: field.jet(x, labels) for name, field in a.items()}
-    step = np.inf
-    for _ in range(_STEPS):
+
+    def linearised(z: np.ndarray) -> tuple[np.ndarray, dict[str, Jet]]:
         jet = {k: np.asarray(lifted[k]) + grid.values(z, k) for k in labels}
         c, slopes = _linearised(problem, jet, x, inputs, lam)
-        rows = sum(grid.rows(np.asarray(value[0]), label) for label, value in c.items())
+        rows = [grid.rows(np.asarray(value[0]), label) for label, value in c.items()]
+        return np.sum(rows, axis=0), slopes
+
+    (rows, slopes), step, count = linearised(z), np.inf, 0
+    while step > small and count < STEPS:
         matrix = np.zeros((grid.size, grid.size))
         for label, jets in slopes.items():
             for other, slope in jets.items():
                 if np.any(slope):
                     matrix += grid.matrix(np.asarray(slope[0]), label, other)
-        delta = np.linalg.solve(matrix, rows)
-        z = z - delta
-        step = np.abs(delta).max() / max(np.abs(z).max(), 1e-30)
-        if not step > small:
-            break
-    return z, float(step)
+        factors = lu_factor(matrix, overwrite_a=True, check_finite=False)
+        delta, share = lu_solve(factors, rows, check_finite=False), 1.0
+        step, count = np.abs(delta).max() / max(np.abs(z).max(), _TINY), count + 1
+        rows, slopes = linearised(z - delta)
+        while step > small and share > _LEAST:
+            after = lu_solve(factors, rows, check_finite=False)
+            if np.linalg.norm(after) <= (1 - share / 4) * np.linalg.norm(delta):
+                break
+            share /= 2
+            rows, slopes = linearised(z - share * delta)
+        z = z - share * delta
+    return z, float(step), count, float(np.abs(rows).max())
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -178,6 +216,14 @@ class _Grid:
     def rows(self, c: np.ndarray, label: str) -> Float[np.ndarray, " T"]:
         """∫ c Dφ_i."""
         return self._through([m * w for m, w in zip(self._along(label), self._w, strict=True)], c)
+
+    def fit(self, u: Float[np.ndarray, " q"]) -> Float[np.ndarray, " T"]:
+        """The z whose Σ z φ is nearest to values at the nodes, in L2."""
+        inverses = []
+        for along, w in zip(self._along(""), self._w, strict=True):
+            root = np.sqrt(w)
+            inverses.append(np.linalg.pinv((along * root).T) * root)
+        return self._through(inverses, u)
 
     def matrix(self, c: np.ndarray, label: str, other: str) -> Float[np.ndarray, "T T"]:
         """∫ c Dφ_i D′φ_j."""

@@ -1,0 +1,93 @@
+"""Newton's method from a guess, and where it ended."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Int
+
+from hop.errors import RunError
+
+STEPS = 50
+SMALL = 1e-10  # a last step
+_ENOUGH = 1e-8  # of one that rounding stopped
+
+Guess = Callable[[np.ndarray], np.ndarray]  # points (q, d) → values (n, q)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where Newton's method ended, for n functions.
+
+    Attributes:
+      solution: points (q, d) → values (n, q).
+      iterations: (n,), of the last place of a walk.
+      step: (n,), the last step of each, which estimates the error before it, beside the largest
+        value of the guess.
+      residual: (n,), the largest of the discretised equations at the end.
+      size: N or T, what the discretisation is measured by.
+    """
+
+    solution: Callable[[np.ndarray], np.ndarray]
+    iterations: Int[np.ndarray, " n"]
+    step: Float[np.ndarray, " n"]
+    residual: Float[np.ndarray, " n"]
+    size: int
+
+    def read(
+        self,
+        factor: Callable[[np.ndarray], np.ndarray],
+        places: Callable[[np.ndarray], np.ndarray],
+    ) -> "Found":
+        """The same of factor(x) u(places(x)), as where u is known on a part by symmetry."""
+        return dataclasses.replace(self, solution=lambda x: factor(x) * self.solution(places(x)))
+
+    def checked(self, lam: Any) -> Callable[[np.ndarray], np.ndarray]:
+        """The solution.
+
+        Raises:
+          RunError: the method did not converge for all functions.
+        """
+        worst = float(np.max(self.step))
+        if not worst < _ENOUGH:
+            raise RunError(
+                f"the reference's Newton iteration stalled at s={lam.s:g}, eps={lam.eps:g} "
+                f"(last step {worst:.1e}, N={self.size})"
+            )
+        return self.solution
+
+
+def iterate(
+    rows: Callable[[Array], tuple[Array, Array]], u: Array, small: Any = SMALL
+) -> tuple[Array, Array, Array, Array]:
+    """Newton's method for one function, from u (k,).
+
+    Args:
+      rows: gives the equations (k,) and their Jacobian (k, k).
+      u: the guess.
+      small: ends it, once no unknown changes by more.
+
+    Returns:
+      The last iterate, its largest change in the last step, the number of steps, and the largest
+      equation.
+    """
+
+    def unfinished(carry: Any) -> Array:
+        _, step, count = carry
+        return (step > small) & (count < STEPS)
+
+    def improve(carry: Any) -> Any:
+        u, _, count = carry
+        h, jacobian = rows(u)
+        step = jnp.linalg.solve(jacobian, h)
+        size = jnp.max(jnp.abs(step))
+        # Damping: no unknown moves by more than one, the size of the solution, in one step.
+        return u - step / jnp.maximum(1.0, size), size, count + 1
+
+    start = (u, jnp.asarray(jnp.inf, u.dtype), jnp.asarray(0))
+    u, size, count = jax.lax.while_loop(unfinished, improve, start)
+    return u, size, count, jnp.max(jnp.abs(rows(u)[0]))
