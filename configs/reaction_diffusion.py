@@ -13,9 +13,9 @@ def get_config():
     config.path.eps = (1e-6,)
     config.strategy.tangent = 0.0
     config.solver.anneal = 1.0
-    config.train.steps = 60_000
+    config.train.steps = 120_000
     config.train.patience = 100_000
-    config.train.functions = 16
-    config.train.points = 256
-    config.data.fresh = True
+    config.train.functions = 12  # the law has 11 modes
+    config.train.points = 128
+    config.data.modes = True
     return config

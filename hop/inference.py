@@ -37,7 +37,7 @@ from hop.sharding import is_chief, wait_for_all
 _MOST_POINTS = 10**8
 SHARD = 2**23  # values of a shard's output: 32 MiB in float32
 _SHOWN = 8  # functions in a picture
-_POLISHED = 128  # functions of a shard, where each takes a solver's time
+POLISHED = 128  # functions of a shard, where each takes a solver's time
 # After .NAME. and before it is the output: a request's digest, and what of it this is.
 _PART = re.compile(r"([0-9a-f]{16})\.(partial|before|[0-9]+\.journal)")
 
@@ -180,7 +180,7 @@ def _all_shards(
     row = len(operator.ansatz.problem.unknowns) * max(1, points)
     rows = 1 << max(0, (SHARD // row).bit_length() - 1)
     if steps is not None:
-        rows = min(rows, _POLISHED)
+        rows = min(rows, POLISHED)
     # Bad input is refused before anything is written, if it shows at once.
     first = _solved(operator, sources, 0, min(rows, _SHOWN), x, steps)
     request = json.dumps(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hop import ambient
 from hop.errors import UserError
 from hop.operators import Operator, checked_points
 from hop.problem import Lam, Problem, Solvable
@@ -94,8 +95,8 @@ def polish(
         made = op(u0, x, sensors=sensors) if op.laws else op(x)[None]
         return np.asarray(made, np.float64)
 
-    lam = Lam(*map(float, op.lam))
-    found = problem.newton(fields, lam, guess, tol)
+    with ambient.on_cpu():
+        found = problem.newton(fields, Lam(*map(float, op.lam)), guess, tol)
     converged = found.step <= tol
     return Polished(
         converged, found.iterations, found.step, found.residual, found.solution, problem

@@ -14,6 +14,7 @@ from hop.domain import Box
 from hop.errors import UserError, suggestion
 from hop.homotopy.path import Path
 from hop.laws import Law, Mapped, Times, samples
+from hop.laws.gaussian_field import GaussianField
 from hop.laws.spectral import Spectral
 from hop.networks import Network
 from hop.problem import Problem, with_inputs
@@ -279,12 +280,42 @@ def _check_functions(made: Experiment) -> None:
             f"config.data.fresh: {' and '.join(made.config.data.samples)} of this problem are "
             "samples, of which no new ones can be drawn; leave it out"
         )
+    if made.config.data.modes:
+        _check_modes(made)
     parts = made.config.train.accumulate
     whole = [term.name for term in made.plan.terms if not term.in_parts]
     if parts > 1 and whole and not made.problem.inputs:
         raise UserError(
             f"config.train.accumulate={parts}: the loss ({whole[0]}) weighs all points together, "
             "and there are no functions to split; use 1"
+        )
+
+
+def _check_modes(made: Experiment) -> None:
+    """Refuses the modes of a law in place of draws, where they do not stand for these."""
+    laws, count = made.problem.inputs, made.config.train.functions
+    kinds = ", ".join(type(law).__name__ for law in laws.values())
+    if made.config.data.fresh:
+        raise UserError(
+            "config.data.fresh and config.data.modes are both set; leave one of them out"
+        )
+    if len(laws) != 1 or not all(
+        isinstance(law, GaussianField) and not law.mean for law in laws.values()
+    ):
+        raise UserError(
+            "config.data.modes is for problems of one input, a GaussianField of mean 0, and this "
+            f"has {kinds or 'none'}; set config.data.fresh=True instead"
+        )
+    ((name, law),) = laws.items()
+    if name not in getattr(made.ansatz.network, "linear", ()):
+        raise UserError(
+            f"config.data.modes is for networks that are linear in {name}; set "
+            f"config.network.linear=('{name}',), or config.data.fresh=True instead"
+        )
+    if count < law.size:
+        raise UserError(
+            f"config.train.functions={count} must hold the {law.size} modes of {name}; set it to "
+            f"{law.size} or more"
         )
 
 

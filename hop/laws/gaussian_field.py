@@ -215,6 +215,22 @@ class GaussianField(Spectral):
         std = jnp.sqrt(jnp.asarray(self.spectrum))
         return self.field(std[None, :] * jax.random.normal(key, (n, *std.shape)))
 
+    def principal(self, n: int) -> Series:
+        """n functions over which the mean of any quadratic form is that over the law, exactly.
+
+        They are √(n λ_j) e_j, and 0 beyond the K of these.
+
+        Raises:
+          UserError: n is less than K, or the law has a mean.
+        """
+        if self.mean or n < self.size:
+            raise UserError(
+                f"the {self.size} modes of a law of mean 0 are {self.size} functions or more, not "
+                f"{n} of mean {self.mean:g}"
+            )
+        std = jnp.sqrt(n * jnp.asarray(self.spectrum))
+        return self.field(jnp.pad(jnp.diag(std), ((0, n - self.size), (0, 0))))
+
     def of_any_mean(self) -> "GaussianField":
         return dataclasses.replace(self, constant=True)
 

@@ -26,7 +26,7 @@ from hop import ambient
 from hop.derivatives import Jet, partials
 from hop.laws import Field, how_many
 from hop.problem import Lam, Problem
-from hop.references.newton import SMALL, Found, Guess, iterate
+from hop.references.newton import SMALL, Found, Guess, iterate, size_of
 
 _BATCH = 128
 
@@ -96,7 +96,7 @@ def newton(
         count, made = how_many(a), []
         line = ends[0] + (ends[1] - ends[0]) * (x.ravel() - x[0, 0]) / (x[-1, -1] - x[0, 0])
         start = np.tile(line, (count, 1)) if guess is None else guess(x.reshape(-1, 1))
-        size = np.ones(count) if guess is None else np.abs(start).max(axis=1)
+        size = np.ones(count) if guess is None else size_of(start)
         for first in range(0, count, _BATCH):
             chunk = slice(first, first + _BATCH)
             guesses = jnp.asarray(start[chunk]), jnp.asarray(small * size[chunk])
@@ -211,8 +211,8 @@ def _walk(
     x, last = jnp.asarray(points.ravel()), points.size - 1
     joints = range(n, last, n + 1)  # the last points of all parts but one
 
-    def rows(u: Array, a: Mapping[str, Array], place: Array) -> tuple[Array, Array]:
-        """The residual (N + 1,), and its Jacobian (N + 1, N + 1) by the chain rule."""
+    def equations(u: Array, a: Mapping[str, Array], place: Array) -> tuple[Array, Array]:
+        """The residual (P (N + 1),), and the step by its Jacobian, made by the chain rule."""
 
         def residual(jet: Jet) -> Array:
             lam = Lam(place[0], place[1])
@@ -230,11 +230,11 @@ def _walk(
                 jump = d[order, joint] - d[order, joint + 1]
                 h = h.at[joint + order].set(jump @ u)
                 jacobian = jacobian.at[joint + order].set(jump)
-        return h, jacobian
+        return h, jnp.linalg.solve(jacobian, h)
 
     def follow(u: Array, small: Array, a: Mapping[str, Array]) -> tuple[Array, Array, Array, Array]:
         def next_place(u, place):
-            u, *rest = iterate(lambda u: rows(u, a, place), u, small)
+            u, *rest = iterate(lambda u: equations(u, a, place), u, small)
             return u, rest
 
         u, (step, count, residual) = jax.lax.scan(next_place, u, places)

@@ -24,7 +24,7 @@ from hop.domain import Box
 from hop.laws import Field, how_many
 from hop.problem import Lam, Problem
 from hop.references import chebyshev
-from hop.references.newton import SMALL, Found, Guess, iterate
+from hop.references.newton import SMALL, Found, Guess, iterate, size_of
 
 _CHUNK = 2**16  # points interpolated at a time
 
@@ -90,7 +90,7 @@ def newton(
         if callable(start):
             inside = np.meshgrid(x[1 : m + 1], y[1 : m + 1], indexing="ij")
             guesses = start(np.stack([along.ravel() for along in inside], axis=1))
-            size = np.abs(guesses).max(axis=1)
+            size = size_of(guesses)
         else:
             guesses, size = np.full((how_many(a), m * m), start), np.ones(how_many(a))
         done = _newton(
@@ -153,8 +153,8 @@ def _newton(
         for label in problem.derivatives
     }
 
-    def rows(u: Array, a: Mapping[str, Jet]) -> tuple[Array, Array]:
-        """The residual (m²,), and its Jacobian (m², m²) by the chain rule."""
+    def equations(u: Array, a: Mapping[str, Jet]) -> tuple[Array, Array]:
+        """The residual (m²,), and the step by its Jacobian, made by the chain rule."""
 
         def residual(jet: Jet) -> Array:
             one = jax.tree.map(lambda v: v[None], a)
@@ -162,11 +162,12 @@ def _newton(
 
         jet = {label: (matrix @ u)[None, :] for label, matrix in d.items()}
         slopes = partials(residual, jet)
-        return residual(jet)[0], sum(slopes[k][0, :, None] * d[k] for k in d)  # type: ignore
+        h, jacobian = residual(jet)[0], sum(slopes[k][0, :, None] * d[k] for k in d)
+        return h, jnp.linalg.solve(jacobian, h)
 
     def one(given: tuple[Array, Array, Mapping[str, Jet]]) -> tuple[Array, ...]:
         guess, small, a = given
-        u, *rest = iterate(lambda u: rows(u, a), guess, small)
+        u, *rest = iterate(lambda u: equations(u, a), guess, small)
         return u.reshape(m, m), *rest
 
     labels = closure(problem.derivatives)

@@ -61,13 +61,20 @@ class Found:
         return self.solution
 
 
+def size_of(guess: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """The largest value of each, which a step is measured by; 1 where all are 0."""
+    size = np.abs(guess).max(axis=1)
+    return np.where(size > 0, size, 1.0)
+
+
 def iterate(
-    rows: Callable[[Array], tuple[Array, Array]], u: Array, small: Any = SMALL
+    equations: Callable[[Array], tuple[Array, Array]], u: Array, small: Any = SMALL
 ) -> tuple[Array, Array, Array, Array]:
     """Newton's method for one function, from u (k,).
 
     Args:
-      rows: gives the equations (k,) and their Jacobian (k, k).
+      equations: gives their values (k,), which should vanish, and the Jacobian's inverse times
+        these.
       u: the guess.
       small: ends it, once no unknown changes by more.
 
@@ -82,12 +89,12 @@ def iterate(
 
     def improve(carry: Any) -> Any:
         u, _, count = carry
-        h, jacobian = rows(u)
-        step = jnp.linalg.solve(jacobian, h)
+        _, step = equations(u)
         size = jnp.max(jnp.abs(step))
-        # Damping: no unknown moves by more than one, the size of the solution, in one step.
-        return u - step / jnp.maximum(1.0, size), size, count + 1
+        # Damping: no unknown moves in one step by more than the largest, or by more than one.
+        most = jnp.maximum(1.0, jnp.max(jnp.abs(u)))
+        return u - step / jnp.maximum(1.0, size / most), size, count + 1
 
     start = (u, jnp.asarray(jnp.inf, u.dtype), jnp.asarray(0))
     u, size, count = jax.lax.while_loop(unfinished, improve, start)
-    return u, size, count, jnp.max(jnp.abs(rows(u)[0]))
+    return u, size, count, jnp.max(jnp.abs(equations(u)[0]))

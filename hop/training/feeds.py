@@ -13,6 +13,7 @@ from hop.ansatz import Functions, Inputs
 from hop.config import Experiment
 from hop.errors import UserError
 from hop.laws import Law
+from hop.laws.gaussian_field import GaussianField
 from hop.sharding import FUNCTION, POINT, Layout, is_chief, wait_for_all
 from hop.training.program import real
 from hop.training.records import Reporter
@@ -44,6 +45,14 @@ def feed(experiment: Experiment, layout: Layout) -> Feed:
             return sample(np.int32(stage), taken.astype(np.int32)), None
 
         return from_law
+    if config.data.modes:
+        pool = layout.put(modes(laws, count))
+        every = np.tile(np.arange(count, dtype=np.int32), (config.train.dispatch, 1))
+
+        def always(stage: int, first: int, steps: int) -> tuple[Inputs, Array]:
+            return pool, layout.put(every[:steps], None, FUNCTION)
+
+        return always
     total = datasets.count_of(laws, "train")
     loaded = datasets.load_all(laws, "train", config.data.data_dir)
     inputs = {k: Functions(real(v["values"]), real(v["coefficients"])) for k, v in loaded.items()}
@@ -87,6 +96,16 @@ def fresh(laws: Mapping[str, Law], count: int, seed: int, stage: Any, steps: Arr
         return {name: drawn(laws[name], key) for name, key in zip(laws, keys, strict=True)}
 
     return jax.vmap(of)(steps)
+
+
+def modes(laws: Mapping[str, Law], count: int) -> Inputs:
+    """The modes of the one law, as `count` functions."""
+    ((name, law),) = laws.items()
+    assert isinstance(law, GaussianField)
+    with ambient.on_cpu():
+        found = law.principal(count)
+        values = law.values(found)
+    return {name: Functions(real(values), real(found.coefficients))}
 
 
 def draws(
@@ -139,7 +158,8 @@ def check_batch(experiment: Experiment, layout: Layout) -> None:
         return
     check("functions", train.functions, FUNCTION)
     available = datasets.count_of(problem.inputs, "train")
-    if train.functions > available and not experiment.config.data.fresh:
+    from_law = experiment.config.data.fresh or experiment.config.data.modes
+    if train.functions > available and not from_law:
         or_fresh = "" if experiment.config.data.samples else ", or config.data.fresh=True"
         raise UserError(
             f"config.train.functions={train.functions} exceeds the {available} "

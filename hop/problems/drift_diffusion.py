@@ -1,0 +1,138 @@
+"""The potential in a semiconductor at equilibrium, an interval, the operator C ↦ φ:
+
+    λ² φ″ = 2δ² sinh φ − C on [0, 1],  φ = asinh(C / 2δ²) at both ends,
+
+φ in thermal volts, λ the scaled Debye length, which is ε here, C the doping, in units of its
+largest, and δ² = 10⁻⁴ the intrinsic density in the same. Lengths are those of the device.
+
+As λ → 0 the charge vanishes where C does not, φ = asinh(C / 2δ²) ≈ ±log(|C| / δ²), and φ jumps
+where C changes its sign, by 18 thermal volts: the junction. There a layer of width about λ^⅔ is
+empty of carriers, φ″ = −C/λ², and in it that formula is no guide. With η = λ^⅔ the ansatz is
+
+    φ = B + (φ₀(0) − B(0)) E(x) + (φ₀(1) − B(1)) E(1 − x) + (1 − e^(−x/η)) (1 − e^(−(1−x)/η)) N,
+    B = C/m asinh(m / 2δ²),  m² = C² + ω²,  φ₀ = asinh(C / 2δ²),  E = (1 − x) e^(−x/3η):
+
+φ₀ with its jumps as wide as junctions are, ω = 10η + (10η)³, so that λ² B″ is never much more than
+the charge; at λ = 1 nothing is left of it, and φ is nearly the line between its ends.
+
+What φ is at a place depends on C near it, as far as some λ^⅔: the decoder sees C smoothed by
+Gaussians of several such widths. The residual is divided by |C| + η, about what 2δ² cosh φ and
+λ²/η² are: so an error of φ shows at its own size. Its inverse hyperbolic sine is taken, since that
+of a φ too large grows like e^φ.
+
+Source: Markowich, Ringhofer, Schmeiser, *Semiconductor Equations*, Springer 1990, chapters 2, 4.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hop.derivatives import Jet
+from hop.domain import Box
+from hop.laws import Field, Law
+from hop.laws.gaussian_field import GaussianField
+from hop.problem import Lam, Problem
+from hop.references import numerov
+from hop.references.newton import SMALL, Found, Guess
+
+__all__ = ["DriftDiffusion"]
+
+_BOX = Box((0.0,), (1.0,))
+_INTRINSIC = 2e-4  # 2δ²
+_WIDTHS = (0.3, 0.6, 1.2, 2.4)  # of the Gaussians, in λ^⅔
+_HERMITE = np.polynomial.hermite_e.hermegauss(9)
+
+
+@dataclasses.dataclass(frozen=True)
+class DriftDiffusion(Problem):
+    """λ² φ″ = 2δ² sinh φ − C, λ = ε. `Lam.s` is not used."""
+
+    domain: ClassVar[Box] = _BOX
+    unknowns: ClassVar[tuple[str, ...]] = ("phi",)
+    derivatives: ClassVar[tuple[str, ...]] = ("", "xx")
+    inputs: ClassVar[Mapping[str, Law]] = {
+        "C": GaussianField(_BOX, ends="free", length=0.2, std=2.0).map(jnp.tanh)
+    }
+
+    def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
+        C = a["C"][""]
+        charge = C - _INTRINSIC * jnp.sinh(u[""])
+        return jnp.arcsinh((lam.eps**2 * u["xx"] + charge) / (jnp.abs(C) + _layer(lam)))
+
+    def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
+        doping, eta = fields["C"], _layer(lam)
+        nodes, weights = (jnp.asarray(v, x.dtype) for v in _HERMITE)
+        weights = weights / jnp.sum(weights)
+
+        def smoothed(width: float) -> Array:
+            far = jnp.broadcast_to(jnp.reshape(width * eta, (-1, 1)), x.shape)
+            places = x + far * nodes[None, :]  # (q, 9)
+            return doping(places.reshape(-1)).reshape(-1, *places.shape) @ weights
+
+        found = {f"C{k}": smoothed(width) for k, width in enumerate(_WIDTHS)}
+        ends = doping(jnp.asarray([0.0, 1.0], x.dtype))
+        whole = jnp.ones((len(ends), len(x)), x.dtype)
+        return found | {f"C({k})": ends[:, k : k + 1] * whole for k in (0, 1)}
+
+    def shown(self, x: Array, a: Mapping[str, Array], lam: Lam) -> tuple[Array, ...]:
+        eta = _layer(lam)
+        near = [a[f"C{k}"] for k in range(len(_WIDTHS))]
+        fine = [
+            c / jnp.sqrt(c**2 + (width * eta) ** 2) for c, width in zip(near, _WIDTHS, strict=True)
+        ]
+        return (a["C"], *near, a["C"] / jnp.sqrt(a["C"] ** 2 + (eta / 10) ** 2), *fine)
+
+    def trunk_features(self, x: Array, lam: Lam) -> tuple[Array, ...]:
+        (x,), eta = x, _layer(lam)
+        return jnp.exp(-x / eta), jnp.exp(-(1 - x) / eta)
+
+    def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
+        (x,), eta = x, _layer(lam)
+        start, end = (_neutral(C) - _reduced(C, eta) for C in (a["C(0)"], a["C(1)"]))
+        inside = (1 - jnp.exp(-x / eta)) * (1 - jnp.exp(-(1 - x) / eta))
+        far = 3 * eta
+        walls = start * (1 - x) * jnp.exp(-x / far) + end * x * jnp.exp(-(1 - x) / far)
+        return _reduced(a["C"], eta) + walls + inside * network
+
+    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
+        return self.newton(a, lam).checked(lam)(x)
+
+    def newton(
+        self,
+        a: Mapping[str, Field],
+        lam: Lam,
+        guess: Guess | None = None,
+        small: float = SMALL,
+    ) -> Found:
+        def neutral(x: np.ndarray) -> np.ndarray:
+            return np.asarray(_neutral(a["C"](jnp.asarray(x))))
+
+        ends, nodes = neutral(self.domain.grid(2)), max(2000, math.ceil(10 / float(lam.eps)))
+        guess = guess or neutral
+        return numerov.newton(_curvature, self.domain, a, lam, ends, nodes, guess, small)
+
+
+def _curvature(phi: Array, a: Mapping[str, Array], lam: Lam) -> Array:
+    """φ″."""
+    return (_INTRINSIC * jnp.sinh(phi) - a["C"]) / lam.eps**2
+
+
+def _layer(lam: Lam) -> Any:
+    """η."""
+    return lam.eps ** (2 / 3)
+
+
+def _neutral(C: Array) -> Array:
+    """φ₀."""
+    return jnp.arcsinh(C / _INTRINSIC)
+
+
+def _reduced(C: Array, eta: Any) -> Array:
+    """B."""
+    m = jnp.sqrt(C**2 + (10 * eta + (10 * eta) ** 3) ** 2)
+    return C / m * jnp.arcsinh(m / _INTRINSIC)
