@@ -2,6 +2,7 @@
 
 cavity.py            an operator of the lid's velocity and of Re from 100 to 1,000
 cavity.py:wide       the same to Re = 3,200
+cavity.py:high       Re from 500 to 5,500, at a fifth of each Re first
 cavity.py:single     one function, a smooth lid, along Re = 100, 400, 1,000, 1,800, 3,200, 5,000
 cavity.py:unit       the same for the usual lid, U = 1, to Re = 3,200
 cavity.py:unit_wide  U = 1 for every Re from 50 to 1,000
@@ -12,8 +13,10 @@ from hop.errors import UserError
 
 
 def get_config(variant=""):
-    if variant not in ("", "wide", "single", "unit", "unit_wide"):
-        raise UserError(f"no variant {variant!r} of cavity.py; use wide, single, unit or unit_wide")
+    if variant not in ("", "wide", "high", "single", "unit", "unit_wide"):
+        raise UserError(
+            f"no variant {variant!r} of cavity.py; use wide, high, single, unit or unit_wide"
+        )
     if variant in ("single", "unit"):
         config = experiment(
             problem="cavity", network="mlp", strategy="curriculum", solver="levenberg_marquardt"
@@ -31,7 +34,8 @@ def get_config(variant=""):
         config.train.dispatch = 5
         config.train.patience = 100
         return config
-    config = experiment(problem="cavity", network="deeponet", strategy="curriculum")
+    strategy = "homotopy_loss" if variant == "high" else "curriculum"
+    config = experiment(problem="cavity", network="deeponet", strategy=strategy)
     config.problem.reynolds = (100.0, 1000.0)
     config.network.branch = (128, 128, 128)
     config.network.trunk = (64, 64, 64)
@@ -48,6 +52,12 @@ def get_config(variant=""):
     if variant == "wide":
         config.problem.reynolds = (100.0, 3200.0)
         config.train.tests = (32, 32)
+    if variant == "high":
+        config.problem.reynolds = (500.0, 5500.0)
+        config.network.trunk = (96, 96, 96)
+        config.path.s, config.path.eps = (0.8, 0.0), (1e-3, 1e-3)
+        config.strategy.tangent = 0.0
+        config.train.tests = (36, 36)
     if variant == "unit_wide":
         config.problem.lid = "unit"
         config.problem.reynolds = (50.0, 1000.0)

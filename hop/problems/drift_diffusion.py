@@ -65,27 +65,31 @@ class DriftDiffusion(Problem):
         return jnp.arcsinh((lam.eps**2 * u["xx"] + charge) / (jnp.abs(C) + _layer(lam)))
 
     def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
-        doping, eta = fields["C"], _layer(lam)
-        nodes, weights = (jnp.asarray(v, x.dtype) for v in _HERMITE)
+        doping, (z, weights) = fields["C"], (jnp.asarray(v, x.dtype) for v in _HERMITE)
         weights = weights / jnp.sum(weights)
 
-        def smoothed(width: float) -> Array:
-            far = jnp.broadcast_to(jnp.reshape(width * eta, (-1, 1)), x.shape)
-            places = x + far * nodes[None, :]  # (q, 9)
-            return doping(places.reshape(-1)).reshape(-1, *places.shape) @ weights
+        def near(width: float) -> tuple[Array, Array]:
+            """E[C] and E[z C] at x + width η z, z normal."""
+            far = jnp.broadcast_to(jnp.reshape(width * _layer(lam), (-1, 1)), x.shape)
+            places = x + far * z[None, :]  # (q, 9)
+            values = doping(places.reshape(-1)[:, None]).reshape(-1, *places.shape)
+            return values @ weights, values @ (weights * z)
 
-        found = {f"C{k}": smoothed(width) for k, width in enumerate(_WIDTHS)}
-        ends = doping(jnp.asarray([0.0, 1.0], x.dtype))
-        whole = jnp.ones((len(ends), len(x)), x.dtype)
-        return found | {f"C({k})": ends[:, k : k + 1] * whole for k in (0, 1)}
+        found = {}
+        for k, width in enumerate(_WIDTHS):
+            found[f"mean {k}"], found[f"slope {k}"] = near(width)
+        for k in (0, 1):
+            end = doping(jnp.full((1, 1), k, x.dtype))
+            found[f"C({k})"] = jnp.broadcast_to(end, (len(end), len(x)))
+        return found
 
     def shown(self, x: Array, a: Mapping[str, Array], lam: Lam) -> tuple[Array, ...]:
         eta = _layer(lam)
-        near = [a[f"C{k}"] for k in range(len(_WIDTHS))]
-        fine = [
-            c / jnp.sqrt(c**2 + (width * eta) ** 2) for c, width in zip(near, _WIDTHS, strict=True)
-        ]
-        return (a["C"], *near, a["C"] / jnp.sqrt(a["C"] ** 2 + (eta / 10) ** 2), *fine)
+        found = [a["C"], _sign(a["C"], eta / 10)]
+        for k, width in enumerate(_WIDTHS):
+            mean, slope = a[f"mean {k}"], a[f"slope {k}"]
+            found += [mean, slope, _sign(mean, width * eta), _sign(slope, width * eta)]
+        return tuple(found)
 
     def trunk_features(self, x: Array, lam: Lam) -> tuple[Array, ...]:
         (x,), eta = x, _layer(lam)
@@ -108,11 +112,17 @@ class DriftDiffusion(Problem):
         lam: Lam,
         guess: Guess | None = None,
         small: float = SMALL,
+        nodes: int = 0,
     ) -> Found:
+        """By so many steps; by default ten to a Debye length, and 2,000 or more."""
+
         def neutral(x: np.ndarray) -> np.ndarray:
             return np.asarray(_neutral(a["C"](jnp.asarray(x))))
 
-        ends, nodes = neutral(self.domain.grid(2)), max(2000, math.ceil(10 / float(lam.eps)))
+        ends, nodes = (
+            neutral(self.domain.grid(2)),
+            nodes or max(2000, math.ceil(10 / float(lam.eps))),
+        )
         guess = guess or neutral
         return numerov.newton(_curvature, self.domain, a, lam, ends, nodes, guess, small)
 
@@ -125,6 +135,11 @@ def _curvature(phi: Array, a: Mapping[str, Array], lam: Lam) -> Array:
 def _layer(lam: Lam) -> Any:
     """η."""
     return lam.eps ** (2 / 3)
+
+
+def _sign(C: Array, width: Any) -> Array:
+    """The sign of C, smoothed."""
+    return C / jnp.sqrt(C**2 + width**2)
 
 
 def _neutral(C: Array) -> Array:

@@ -238,6 +238,6 @@ def _walk(
             return u, rest
 
         u, (step, count, residual) = jax.lax.scan(next_place, u, places)
-        return u, step[-1], count[-1], residual[-1]
+        return u, step[-1], jnp.sum(count), residual[-1]
 
     return jax.vmap(follow)(start, small, inputs)

@@ -97,13 +97,15 @@ def newton(
             if guesses is not None:
                 lifted = _lifted(problem, ("",), one_of, jnp.asarray(grid.x), walk[0])[""]
                 z = grid.fit(guesses[i] - np.asarray(lifted)[0])
+            total = 0
             for lam in walk:
                 enough = small if lam == walk[-1] else _ON_THE_WAY
-                z, *rest = _newton(problem, one_of, lam, labels, grid, z, enough)
-            made.append((z, *rest))
-    z, step, iterations, residual = map(np.array, zip(*made, strict=True))
-    solution = Solution(problem, a, walk[-1], bases, z)
-    return Found(solution, iterations, step, residual, min(counts))
+                z, step, count, left = _newton(problem, one_of, lam, labels, grid, z, enough)
+                total += count
+            made.append((z, step, total, left))
+    zs, steps, iterations, residuals = map(np.array, zip(*made, strict=True))
+    solution = Solution(problem, a, walk[-1], bases, zs)
+    return Found(solution, iterations, steps, residuals, min(counts))
 
 
 def solve(

@@ -25,7 +25,7 @@ class Found:
 
     Attributes:
       solution: points (q, d) → values (n, q).
-      iterations: (n,), of the last place of a walk.
+      iterations: (n,), of the whole walk, where there is one.
       step: (n,), the last step of each, which estimates the error before it, beside the largest
         value of the guess.
       residual: (n,), the largest of the discretised equations at the end.

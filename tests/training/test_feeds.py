@@ -9,7 +9,7 @@ from hop import config as config_lib
 from hop.laws.named import NAMED
 from hop.sharding import Layout
 from hop.training import feed, train
-from hop.training.feeds import draws, fresh
+from hop.training.feeds import draws, fresh, modes
 
 
 @pytest.mark.devices
@@ -67,6 +67,61 @@ def test_training_on_fresh_functions_needs_no_more_than_the_law(tiny, tmp_path, 
     (record,) = train(tiny(**options), tmp_path / "w", listener())
     (again,) = train(tiny(**options), tmp_path / "again", listener())
     assert record["total"] == again["total"]
+
+
+def linear(**more):
+    skin = config_lib.experiment(problem="convection_diffusion", network="deeponet")
+    skin.network.update(linear=("f",), trunk=(8,), rank=6)
+    skin.path.eps, skin.train.functions, skin.train.points = (0.1,), 12, 16
+    skin.train.update(steps=4, dispatch=2, validation=2)
+    skin.strategy.tangent, skin.data.modes = 0.0, True
+    for key, value in more.items():
+        group, field = key.split("__")
+        skin[group][field] = value
+    return config_lib.parse(skin.to_dict())
+
+
+def test_the_loss_over_modes_is_its_mean_over_the_law():
+    """Of any linear map, here random; draws come near it as their number grows."""
+    law = config_lib.build(linear()).problem.inputs["f"]
+    kept = modes({"f": law}, 12)["f"]
+    assert kept.coefficients.shape == (12, 11)
+    np.testing.assert_array_equal(kept.coefficients[11], 0)
+    np.testing.assert_allclose(kept.values, law.values(law.field(kept.coefficients)), atol=1e-6)
+    rng = np.random.default_rng(0)
+    by_map = rng.normal(size=(11, 30)) @ np.diag(rng.random(30))
+    exact = np.trace(by_map.T @ np.diag(law.spectrum) @ by_map) / 30
+    assert np.mean((kept.coefficients @ by_map) ** 2) == pytest.approx(exact, rel=1e-6)
+    drawn = rng.normal(size=(40_000, 11)) * np.sqrt(law.spectrum)
+    assert np.mean((drawn @ by_map) ** 2) == pytest.approx(exact, rel=0.03)
+
+
+def test_modes_are_what_every_step_takes(tmp_path, listener):
+    experiment = config_lib.build(linear())
+    pool, drawn = feed(experiment, experiment.layout())(0, 2, 2)
+    assert np.asarray(drawn).tolist() == [list(range(12))] * 2
+    assert pool["f"].coefficients.shape == (12, 11)
+    (record,) = train(linear(), tmp_path / "w", listener())
+    assert np.isfinite(record["l2re"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"data__fresh": True}, "fresh and config.data.modes are both set"),
+        ({"network__linear": ()}, r"set config.network.linear=\('f',\)"),
+        ({"train__functions": 8}, "must hold the 11 modes of f; set it to 11 or more"),
+        ({"problem__name": "variable_convection"}, "this has GaussianField, Mapped"),
+        ({"problem__name": "allen_cahn_1d", "network__name": "mlp"}, "this has none"),
+    ],
+)
+def test_modes_that_stand_for_no_law_are_refused(change, said):
+    values = config_lib.to_json(linear())
+    for key, value in change.items():
+        group, field = key.split("__")
+        values[group] = {"name": value} if field == "name" else values[group] | {field: value}
+    with pytest.raises(hop.UserError, match=said):
+        config_lib.build(config_lib.parse(values))
 
 
 def test_draws_are_epochs_of_permutations():

@@ -1,0 +1,174 @@
+"""Newton's method started from an operator, beside the other ways to start it.
+
+python examples/warm_starts.py    # trains what runs/warm_starts lacks (50 minutes on one core),
+                                  # writes docs/results/warm_starts.md
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hop
+from hop import ambient, datasets, files, provenance
+from hop import config as config_lib
+from hop.config import files as config_files
+from hop.evaluation import Judge
+from hop.operators import Operator
+from hop.polishing import TOLERANCE
+from hop.problem import Lam
+from hop.references.newton import Found
+
+ROOT = Path(__file__).parents[1]
+LENGTHS = tuple(10 ** (-k / 2) for k in range(7))
+REYNOLDS = (1000.0, 3200.0, 5000.0)
+LIDS, FEW = 100, 10  # of the ways that fail, after 50 steps each, only a few are tried
+DEVICES = 200
+HEAD = """\
+# Warm starts
+
+`python examples/warm_starts.py` trains what it does not find and writes this page. An operator's
+answer is where Newton's method starts (`hop.polish`): what comes out is the solver's own solution,
+to a last step of 1e-8. It pays where cheaper ways to start fail. Where they do not it hardly does:
+Newton's method doubles its digits with each step, so a good guess saves only a few of them."""
+CAVITY = """\
+## Flow in a cavity
+
+Steady Navier–Stokes in the unit square under {lids} lids that training never saw
+(`hop/problems/cavity.py`), one operator for Re from 500 to 5,500, trained first at a fifth of each
+Re and then at Re itself: velocity L2RE {errors}. A step costs the same for all: the assembly and
+the factors of a dense matrix, of {size}² unknowns. Continuation goes up from Re = 0 by doubling it,
+to a last step of 1e-2 on the way; all its steps are counted. The two ways that fail are tried on
+{few} lids and given up after 50 steps. Steps are halved until the next one is shorter."""
+DRIFT = """\
+## A semiconductor at equilibrium
+
+λ²φ″ = 2δ² sinh φ − C, C the doping (`hop/problems/drift_diffusion.py`): one operator for every λ
+and, for the errors, a ladder of operators at single λ. L2RE are means over 100 devices, the worst
+beside. Newton steps are medians over {devices} devices; all converge from each start. Neutrality
+is φ = asinh(C / 2δ²), the field's own guess. Nested grids solve from there on a grid sixteen times
+coarser, then on one four times coarser, and only the steps on the last grid count. Against
+neutrality the operator saves {saved}: **it does not pay here**, where steps are cheap."""
+
+
+def start(a: Any, count: int) -> Any:
+    """The first of some functions."""
+    return jax.tree.map(lambda c: c[:count], a)
+
+
+def counted(found: Found) -> tuple[int, float, int]:
+    """How many converged, in how many steps in the median, and at most."""
+    steps = found.iterations[found.step <= TOLERANCE]
+    return len(steps), float(np.median(steps)) if len(steps) else np.nan, max(steps, default=0)
+
+
+def row(name: str, solve: Callable[[], Found], count: int) -> list[str]:
+    began = time.perf_counter()
+    done, median, most = counted(solve())
+    each = (time.perf_counter() - began) / count
+    steps = [f"{median:g}", str(most)] if done else ["–", "–"]
+    return [name, f"{done} of {count}", *steps, f"{each:.1f}"]
+
+
+def cavity() -> str:
+    workdir = trained("cavity:high")
+    op = hop.load(workdir)
+    problem, lam = op.ansatz.problem, Lam(0.0, op.eps)
+    U = datasets.examples(op.laws["U"], "test", 0, LIDS)["values"]
+    rows, errors = [], []
+    grid = problem.domain.grid(41, 41)
+    for number in REYNOLDS:
+        given = {"U": U, "Re": np.full(LIDS, number)}
+        a = op.fields(given)
+
+        def guess(x: np.ndarray, given: Any = given) -> np.ndarray:
+            return np.asarray(op(given, x), float)
+
+        def flat(x: np.ndarray, a: Any = a) -> np.ndarray:
+            values = {"U": np.asarray(a["U"](jnp.asarray(x)))}
+            at = x.T[:, None]
+            return np.asarray(problem.lift(0.0 * values["U"], at, values, lam))[:FEW]
+
+        with ambient.on_cpu():
+            by_continuation = problem.newton(a, lam, None, TOLERANCE)
+            speeds = [
+                (
+                    np.asarray(op.derivative(given, grid, label)),
+                    by_continuation.solution(grid, label),
+                )
+                for label in "xy"
+            ]
+            off = sum(np.sum((ours - r) ** 2, axis=1) for ours, r in speeds)
+            whole = sum(np.sum(r**2, axis=1) for _, r in speeds)
+            errors.append(f"{np.mean(np.sqrt(off / whole)):.1e} at {number:,.0f}")
+            stokes = problem.newton(start(a, FEW), Lam(1.0, op.eps), flat, TOLERANCE)
+            ways = {
+                "the operator": (lambda: problem.newton(a, lam, guess, TOLERANCE), LIDS),  # noqa: B023
+                "continuation in Re": (lambda: problem.newton(a, lam, None, TOLERANCE), LIDS),  # noqa: B023
+                "Stokes' flow": (
+                    lambda: problem.newton(start(a, FEW), lam, stokes.solution, TOLERANCE), FEW,  # noqa: B023
+                ),
+                "ψ = U(x) y²(y − 1)": (
+                    lambda: problem.newton(start(a, FEW), lam, flat, TOLERANCE), FEW,  # noqa: B023
+                ),
+            }  # fmt: skip
+            rows += [[f"{number:,.0f}", *row(name, *way)] for name, way in ways.items()]
+    columns = ["Re", "start", "converged", "steps", "most", "seconds a lid"]
+    said = CAVITY.format(lids=LIDS, few=FEW, size=by_continuation.size, errors=", ".join(errors))
+    return f"{said}\n\n{files.table(columns, rows)}"
+
+
+def drift_diffusion() -> str:
+    whole, ladder = (trained(name) for name in ("drift_diffusion", "drift_diffusion:ladder"))
+    config = config_lib.build(config_files.read("configs/drift_diffusion.py", ()))
+    judge, rows, saved = Judge.of(config, "test", 100), [], []
+    C = datasets.examples(judge.problem.inputs["C"], "test", 0, DEVICES)["values"]
+    for length in LENGTHS:
+        op, own = hop.load(whole, eps=length), hop.load(ladder, eps=length)
+        errors = [
+            e for op_ in (op, own) for e in (judge.errors(op_).mean(), judge.errors(op_).max())
+        ]
+        ours = hop.polish(op, C)
+        with ambient.on_cpu():
+            a, lam = op.fields(C), Lam(0.0, length)
+            neutral = judge.problem.newton(a, lam, None, TOLERANCE)
+            nested = on_nested_grids(op, a, lam, neutral.size)
+        steps = [float(np.median(found.iterations)) for found in (neutral, nested, ours)]
+        assert min(
+            map(np.min, (neutral.step <= TOLERANCE, nested.step <= TOLERANCE, ours.converged))
+        )
+        saved.append(steps[0] - steps[2])
+        rows.append([f"{length**2:.0e}", *(f"{e:.1e}" for e in errors), *(f"{s:g}" for s in steps)])
+    columns = ["λ²", "one network", "worst", "ladder", "worst", "neutrality", "nested", "operator"]
+    said = DRIFT.format(devices=DEVICES, saved=f"{min(saved):g} to {max(saved):g} steps")
+    return f"{said}\n\n{files.table(columns, rows)}"
+
+
+def on_nested_grids(op: Operator, a: Any, lam: Lam, nodes: int) -> Found:
+    """From neutrality on a coarse grid to a finer, and then to the reference's."""
+    found, guess = None, None
+    for coarser in (16, 4, 1):
+        found = op.ansatz.problem.newton(a, lam, guess, TOLERANCE, nodes // coarser)
+        guess = found.solution
+    return found
+
+
+def trained(name: str) -> Path:
+    """The workdir of a config, trained unless it is there."""
+    workdir = ROOT / "runs" / "warm_starts" / name.replace(":", "_")
+    if not (workdir / "stages").exists():
+        file, _, variant = name.partition(":")
+        path = f"configs/{file}.py" + (f":{variant}" if variant else "")
+        hop.train(config_files.read(path, ()), workdir)
+    return workdir
+
+
+if __name__ == "__main__":
+    page = [HEAD, cavity(), drift_diffusion(), provenance.credit("python examples/warm_starts.py")]
+    target = ROOT / "docs" / "results" / "warm_starts.md"
+    target.write_text("\n\n".join(page) + "\n", encoding="utf-8")
+    print(target)
