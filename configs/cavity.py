@@ -2,7 +2,7 @@
 
 cavity.py            an operator of the lid's velocity and of Re from 100 to 1,000
 cavity.py:wide       the same to Re = 3,200
-cavity.py:high       Re from 500 to 5,500, at a fifth of each Re first
+cavity.py:high       Re from 500 to 5,000, at a fifth of each Re first
 cavity.py:single     one function, a smooth lid, along Re = 100, 400, 1,000, 1,800, 3,200, 5,000
 cavity.py:unit       the same for the usual lid, U = 1, to Re = 3,200
 cavity.py:unit_wide  U = 1 for every Re from 50 to 1,000
@@ -53,11 +53,12 @@ def get_config(variant=""):
         config.problem.reynolds = (100.0, 3200.0)
         config.train.tests = (32, 32)
     if variant == "high":
-        config.problem.reynolds = (500.0, 5500.0)
+        config.problem.reynolds = (500.0, 5000.0)
         config.network.trunk = (96, 96, 96)
         config.path.s, config.path.eps = (0.8, 0.0), (1e-3, 1e-3)
         config.strategy.tangent = 0.0
         config.train.tests = (36, 36)
+        config.train.steps = 12_000
     if variant == "unit_wide":
         config.problem.lid = "unit"
         config.problem.reynolds = (50.0, 1000.0)

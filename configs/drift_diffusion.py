@@ -28,5 +28,5 @@ def get_config(variant=""):
         return config
     config.ansatz.eps = (1e-3, 1.0)
     config.path.eps = (1e-3,)
-    config.train.steps = 15_000
+    config.train.steps = 25_000
     return config

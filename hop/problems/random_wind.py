@@ -35,6 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from hop import ambient
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet
 from hop.domain import Box
 from hop.errors import UserError
@@ -136,8 +137,9 @@ class RandomWind(Problem):
         """The reference, by so many nodes along an axis."""
         box, eps = self.domain, float(lam.eps)
         nodes = nodes or 4 + math.ceil(3.5 / math.sqrt(eps))
-        at = jnp.asarray(chebyshev_tensor.points(box, nodes).T[:, None])
-        wind = np.asarray(self.wind(jnp.asarray(a["wind"].coefficients, float), at))
+        with ambient.on_cpu():
+            at = jnp.asarray(chebyshev_tensor.points(box, nodes).T[:, None])
+            wind = np.asarray(self.wind(jnp.asarray(a["wind"].coefficients, float), at))
         return chebyshev_tensor.solve(box, nodes, eps, wind)
 
 

@@ -143,12 +143,9 @@ def _newton(
 
     (rows, slopes), step, count = linearised(z), np.inf, 0
     while step > small and count < STEPS:
-        matrix = np.zeros((grid.size, grid.size))
-        for label, jets in slopes.items():
-            for other, slope in jets.items():
-                if np.any(slope):
-                    matrix += grid.matrix(np.asarray(slope[0]), label, other)
-        factors = lu_factor(matrix, overwrite_a=True, check_finite=False)
+        kept = {(label, other): np.asarray(slope[0]) for label, jets in slopes.items()
+                for other, slope in jets.items() if np.any(slope)}  # fmt: skip
+        factors = lu_factor(grid.matrix(kept), overwrite_a=True, check_finite=False)
         delta, share = lu_solve(factors, rows, check_finite=False), 1.0
         step, count = np.abs(delta).max() / max(np.abs(z).max(), _TINY), count + 1
         rows, slopes = linearised(z - delta)
@@ -227,15 +224,18 @@ class _Grid:
             inverses.append(np.linalg.pinv((along * root).T) * root)
         return self._through(inverses, u)
 
-    def matrix(self, c: np.ndarray, label: str, other: str) -> Float[np.ndarray, "T T"]:
-        """∫ c Dφ_i D′φ_j."""
-        pairs = [
-            ((left * w)[:, None, :] * right[None, :, :]).reshape(-1, len(w))
-            for left, right, w in zip(self._along(label), self._along(other), self._w, strict=True)
-        ]
+    def matrix(self, slopes: Mapping[tuple[str, str], np.ndarray]) -> Float[np.ndarray, "T T"]:
+        """Σ ∫ c Dφ_i D′φ_j over some (D, D′) with a c (q,) each."""
         counts = [basis.count for basis in reversed(self._bases)]
-        split = self._through(pairs, c).reshape([n for count in counts for n in (count, count)])
-        d = len(counts)
+        total, d = np.zeros([n * n for n in counts]), len(counts)
+        for (label, other), c in slopes.items():
+            axes = zip(self._along(label), self._along(other), self._w, strict=True)
+            pairs = [
+                ((left * w)[:, None, :] * right[None, :, :]).reshape(-1, len(w))
+                for left, right, w in axes
+            ]
+            total += self._through(pairs, c).reshape(total.shape)
+        split = total.reshape([n for count in counts for n in (count, count)])
         return split.transpose([*range(0, 2 * d, 2), *range(1, 2 * d, 2)]).reshape(self.size, -1)
 
     def _along(self, label: str) -> list[np.ndarray]:
