@@ -1,6 +1,6 @@
 """The reference of `drift_diffusion` beside that of an independent simulator, DEVSIM.
 
-python benchmarks/devsim_equilibrium.py PYTHON    # one that has devsim and mkl, and need not have hop
+python benchmarks/devsim_equilibrium.py PYTHON    # a Python that has devsim and mkl
 
 Both have the same devices on grids of their own: ours by Numerov's differences of fourth order,
 DEVSIM's by finite volumes of second order. So the difference falls by four when DEVSIM's grid is

@@ -13,10 +13,10 @@ def get_config(variant=""):
         raise UserError(f"no variant {variant!r} of convection_diffusion.py; use ladder")
     config = experiment(problem="convection_diffusion", network="deeponet")
     config.network.update(linear=("f",), trunk=(64, 64, 64), rank=64, activation="swish")
-    config.train.functions = 12  # the law has 11 modes; a mesh may want more, which are zero
-    config.train.points = 256
-    config.data.modes = True
     if variant == "ladder":
+        config.train.functions = 16
+        config.train.points = 256
+        config.data.fresh = True
         config.path.eps = (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
         config.train.steps = 10_000
         return config
@@ -24,7 +24,9 @@ def get_config(variant=""):
     config.path.eps = (1e-6,)
     config.strategy.tangent = 0.0
     config.solver.anneal = 1.0
+    config.data.modes = True
+    config.train.functions = 12  # the law has 11 modes; a mesh may want more, which are zero
     config.train.points = 128
-    config.train.steps = 200_000
+    config.train.steps = 290_000
     config.train.patience = 100_000
     return config

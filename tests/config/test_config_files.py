@@ -37,7 +37,7 @@ def test_every_config_builds_and_traces_a_step(
     get_config = runpy.run_path(str(path))["get_config"]
     skin = get_config(variant) if variant else get_config()
     skin.data.data_dir = data_dir
-    skin.train.update(steps=1, functions=8, points=16, validation=1, dispatch=1)
+    skin.train.update(steps=1, functions=12, points=16, validation=1, dispatch=1)
     config = config_lib.parse(skin.to_dict())
     assert config_lib.parse(config_lib.to_json(config)) == config
     with pytest.raises(Traced) as traced:

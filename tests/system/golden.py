@@ -38,6 +38,7 @@ APART = (
     "burgers_2d",
     "cavity",
     "convection_diffusion",
+    "drift_diffusion",
     "exit_time",
     "hamilton_jacobi",
     "kdv",
