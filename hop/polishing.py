@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from hop import ambient
 from hop.errors import UserError
+from hop.laws import how_many
 from hop.operators import Operator, checked_points
 from hop.problem import Lam, Problem, Solvable
 
@@ -27,7 +28,7 @@ class Polished:
       converged: whether the last step was within the tolerance, (n,). Where it was not, the values
         are those of the last iterate, and no solution.
       iterations: Newton steps, (n,).
-      step: the last one beside the largest value of the guess, (n,).
+      step: the last one beside the size of the guess or of the solution, (n,).
       residual: the largest of the discretised equations at the end, (n,).
     """
 
@@ -90,6 +91,8 @@ def polish(
     if not (isinstance(tol, int | float) and 0 < tol < 1):
         raise UserError(f"tol={tol!r} must be a number between 0 and 1")
     fields = op.fields(u0, sensors)
+    if not how_many(fields):
+        raise UserError("there are no functions to polish; give one or more")
 
     def guess(x: np.ndarray) -> np.ndarray:
         made = op(u0, x, sensors=sensors) if op.laws else op(x)[None]

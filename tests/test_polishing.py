@@ -92,6 +92,8 @@ def test_what_it_cannot_do_is_refused(op, u0):
         hop.polish(op, u0, 0)
     with pytest.raises(hop.UserError, match="u0 has shape .* must be \\(n, 128\\)"):
         hop.polish(op, u0[:, 1:])
+    with pytest.raises(hop.UserError, match="no functions to polish"):
+        hop.polish(op, u0[:0])
     with pytest.raises(hop.UserError, match="this operator needs input functions"):
         hop.polish(op)
 

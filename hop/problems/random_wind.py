@@ -1,16 +1,17 @@
-"""Convection–diffusion in a random wind, in the square and the cube, the operator b ↦ u:
+"""Convection, diffusion and reaction in a random wind, in the square and the cube, b ↦ u:
 
-    −ε Δu + b·∇u = 1 in [0, 1]^d,  u = 0 on the boundary,  ∇·b = 0:
+    −ε Δu + b·∇u + c u = 1 in [0, 1]^d,  u = 0 on the boundary,  ∇·b = 0,  c ≥ 0:
 
-u is the mean age of the air at a point, the time since it entered the box or met a wall. The wind
+for c = 0 u is the mean age of the air at a point, the time since it entered the box or met a wall;
+c is the rate at which it is renewed everywhere, and where that rules, u is near 1/c. The wind
 is (1, 0) + curl ψ, or (1, 0, 0) + m/5 + curl Ψ: the potential ψ, or each of the three of Ψ, is a
 sum of the 16 lowest cosines, whose parts of the wind fall like |k|⁻² (an energy spectrum of k⁻³ in
 the plane, k⁻² in space), and the curl has rms 1/2. Their amplitudes, and m, are independent
 standard normal numbers: 16, or 51.
 
 At a wall with the wind β = b·n out of the box, u rises from 0 within about 1/μ, μ the positive root
-of ε μ² − β μ = 1: in a layer of width ε/β where the wind leaves, √ε where it runs along the wall,
-and over the length |β| where it enters. So, with the distances d_w from the 2d walls,
+of ε μ² − β μ = 1 + c: for c = 0 in a layer of width ε/β where the wind leaves, √ε where it runs
+along the wall, and over the length |β| where it enters. So, with the distances d_w from the walls,
 
     u = φ e^(N − 1),  φ = Π_w (1 − e^(−μ_w d_w)),
 
@@ -38,7 +39,7 @@ from jax import Array
 from hop import ambient
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet
 from hop.domain import Box
-from hop.errors import UserError
+from hop.errors import UserError, check_range
 from hop.laws import Field, Law
 from hop.laws.normal import Normal
 from hop.problem import Lam, Layer, Problem
@@ -54,17 +55,20 @@ _NEAR = 1e-6  # a wall
 
 @dataclasses.dataclass(frozen=True)
 class RandomWind(Problem):
-    """−ε Δu + b·∇u = 1. `Lam.s` is not used.
+    """−ε Δu + b·∇u + c u = 1. `Lam.s` is not used.
 
     Attributes:
       dim: d, 2 or 3.
+      reaction: c.
     """
 
     dim: int = 2
+    reaction: float = 0.0
 
     def __post_init__(self):
         if self.dim not in (2, 3):
             raise UserError(f"config.problem.dim={self.dim} must be 2 or 3")
+        check_range("config.problem", "not be negative", reaction=self.reaction)
 
     @property
     def domain(self) -> Box:
@@ -85,12 +89,13 @@ class RandomWind(Problem):
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         u = jnp.exp(network - 1)
         for at, beta, end in _walls(x):
-            u = u * -jnp.expm1(-_rate(beta, lam.eps) * jnp.abs(at - end))
+            u = u * -jnp.expm1(-self._rate(beta, lam.eps) * jnp.abs(at - end))
         return u
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         b = self.wind(a["wind"][""][..., 0].T, x)
-        return -lam.eps * u[LAPLACIAN] + jnp.sum(b * u[GRADIENT], axis=0) - 1
+        carried = jnp.sum(b * u[GRADIENT], axis=0)
+        return -lam.eps * u[LAPLACIAN] + carried + self.reaction * u[""] - 1
 
     def reduced_residual(self, N: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         numbers, eps = a["wind"][""][..., 0].T, lam.eps
@@ -98,7 +103,7 @@ class RandomWind(Problem):
         phi = inside = jnp.ones((), x.dtype)
         slopes, bend = [], jnp.zeros((), x.dtype)
         for at, beta, end in _walls(x):
-            mu, far = _rate(beta, eps), jnp.abs(at - end)
+            mu, far = self._rate(beta, eps), jnp.abs(at - end)
             rise = 1 / jnp.expm1(mu * far)  # (log(1 − e^(−z)))′ at z = μ d
             phi = phi * -jnp.expm1(-mu * far)
             slopes.append((1 - 2 * end) * mu * rise)
@@ -109,7 +114,12 @@ class RandomWind(Problem):
         bend = N[LAPLACIAN] + bend + jnp.sum(slope**2, axis=0)
         carried = jnp.sum(self.wind(numbers, x) * slope, axis=0)
         omega = eps + (1 - eps) * inside
-        return jnp.sqrt(omega) * (phi * jnp.exp(N[""] - 1) * (carried - eps * bend) - 1)
+        lost = carried - eps * bend + self.reaction
+        return jnp.sqrt(omega) * (phi * jnp.exp(N[""] - 1) * lost - 1)
+
+    def _rate(self, beta: float, eps: Any) -> Any:
+        """μ."""
+        return (beta + jnp.sqrt(beta**2 + 4 * (1 + self.reaction) * eps)) / (2 * eps)
 
     def _along(self, numbers: Array, x: Sequence[Array], axis: int) -> Array:
         """A component of b, (n, q), at coordinates (1, q) each."""
@@ -140,7 +150,7 @@ class RandomWind(Problem):
         with ambient.on_cpu():
             at = jnp.asarray(chebyshev_tensor.points(box, nodes).T[:, None])
             wind = np.asarray(self.wind(jnp.asarray(a["wind"].coefficients, float), at))
-        return chebyshev_tensor.solve(box, nodes, eps, wind)
+        return chebyshev_tensor.solve(box, nodes, eps, wind, reaction=self.reaction)
 
 
 def _walls(x: Array) -> Iterator[tuple[Array, float, float]]:
@@ -148,11 +158,6 @@ def _walls(x: Array) -> Iterator[tuple[Array, float, float]]:
     for axis, at in enumerate(x):
         for end in (0.0, 1.0):
             yield at, float(axis == 0) * (2 * end - 1), end
-
-
-def _rate(beta: float, eps: Any) -> Any:
-    """μ."""
-    return (beta + jnp.sqrt(beta**2 + 4 * eps)) / (2 * eps)
 
 
 def _slopes(x: Sequence[Array], axis: int) -> Array:

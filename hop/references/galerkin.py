@@ -79,7 +79,7 @@ def newton(
       walk: places (s, ε); Newton's method starts at the first from the guess.
       counts: the number of polynomials along each axis.
       guess: by default u_0.
-      small: ends the iteration, once a step is so small beside the solution.
+      small: ends the iteration, once a step is so small beside the largest z so far.
 
     Returns:
       Among the rest, the `Solution`; the residual is the largest |∫ Σ_D c_D Dφ_i|.
@@ -141,13 +141,14 @@ def _newton(
         rows = [grid.rows(np.asarray(value[0]), label) for label, value in c.items()]
         return np.sum(rows, axis=0), slopes
 
-    (rows, slopes), step, count = linearised(z), np.inf, 0
+    (rows, slopes), step, count, size = linearised(z), np.inf, 0, _TINY
     while step > small and count < STEPS:
         kept = {(label, other): np.asarray(slope[0]) for label, jets in slopes.items()
                 for other, slope in jets.items() if np.any(slope)}  # fmt: skip
         factors = lu_factor(grid.matrix(kept), overwrite_a=True, check_finite=False)
         delta, share = lu_solve(factors, rows, check_finite=False), 1.0
-        step, count = np.abs(delta).max() / max(np.abs(z).max(), _TINY), count + 1
+        size, count = max(size, np.abs(z).max()), count + 1
+        step = np.abs(delta).max() / size
         rows, slopes = linearised(z - delta)
         while step > small and share > _LEAST:
             after = lu_solve(factors, rows, check_finite=False)

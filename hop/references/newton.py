@@ -26,8 +26,8 @@ class Found:
     Attributes:
       solution: points (q, d) → values (n, q).
       iterations: (n,), of the whole walk, where there is one.
-      step: (n,), the last step of each, which estimates the error before it, beside the largest
-        value of the guess.
+      step: (n,), the last step of each, which estimates the error before it, beside the size of
+        the guess or of the solution.
       residual: (n,), the largest of the discretised equations at the end.
       size: N or T, what the discretisation is measured by.
     """

@@ -75,7 +75,7 @@ def test_any_network_has_the_values_at_the_contacts(doping, span):
         inputs = ansatz.inputs({"C": law.values(law.field(jnp.asarray(doping["C"].coefficients)))})
         x = jnp.array([[0.0], [0.4], [1.0]])
         eps = jnp.array([[0.01, 0.1, 0.5]]) if span else 0.01
-        u = ansatz.jet(params, inputs, x, Lam(0.0, eps))
+        u = ansatz.jet(params, inputs, x, Lam(0.0, eps), ("",))
     # At one wall the layer of the other is left, e^(−1/3η).
     np.testing.assert_allclose(u[""][:, [0, 2]], np.arcsinh(at(doping, ENDS) / 2e-4), atol=1e-9)
 

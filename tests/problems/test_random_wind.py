@@ -42,7 +42,7 @@ def test_the_wind_is_free_of_divergence_and_of_the_size_it_says(dim):
 
 
 def test_the_reduced_residual_is_the_weighted_one_of_the_lift():
-    problem, lam = RandomWind(dim=3), Lam(0.0, 0.03)
+    problem, lam = RandomWind(dim=3, reaction=2.0), Lam(0.0, 0.03)
     ansatz, law = Ansatz(problem, SMALL), problem.inputs["wind"]
     params = ansatz.init(jax.random.key(1))
     inputs = ansatz.inputs({"wind": drawn(problem, 3).coefficients})
@@ -84,7 +84,7 @@ def test_the_lift_rises_over_the_widths_of_the_mean_wind_s_layers(dim):
 @EACH
 def test_the_reference_solves_the_problem_s_own_equation(dim):
     """Of a u that is known, H(u) + 1 is the source of which the reference finds it."""
-    problem, lam, nodes = RandomWind(dim=dim), Lam(0.0, 0.05), 20
+    problem, lam, nodes = RandomWind(dim=dim, reaction=dim - 2.0), Lam(0.0, 0.05), 20
     x, numbers = chebyshev_tensor.points(problem.domain, nodes), drawn(problem, 2).coefficients
 
     def known(x):
@@ -96,7 +96,8 @@ def test_the_reference_solves_the_problem_s_own_equation(dim):
     at = jnp.asarray(x).T[:, None]
     source = np.asarray(problem.residual(u, at, a, lam)) + 1
     wind = np.asarray(problem.wind(numbers, at))
-    found = chebyshev_tensor.solve(problem.domain, nodes, lam.eps, wind, source)
+    c = problem.reaction
+    found = chebyshev_tensor.solve(problem.domain, nodes, lam.eps, wind, source, c)
     some = np.random.default_rng(0).random((50, dim))
     np.testing.assert_allclose(found(some), np.tile(known(jnp.asarray(some)), (2, 1)), atol=1e-7)
 
@@ -115,6 +116,8 @@ def test_the_reference_converges():
     errors = [np.abs(u - finest).max() / np.abs(finest).max() for u in (at(nodes // 2), shipped)]
     assert errors[1] < 1e-4
     assert errors[1] < errors[0] / 10
+    lost = RandomWind(reaction=10.0).reference({"wind": field}, x, Lam(0.0, eps))
+    assert 0.05 < lost.max() < 0.1 < shipped.max()  # of a u that is at most 1/c
 
 
 def test_an_operator_takes_the_numbers_of_every_wind():

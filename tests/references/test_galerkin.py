@@ -1,12 +1,16 @@
 """Galerkin's method: it converges, and what it converges to solves the strong equation."""
 
+import dataclasses
+from typing import ClassVar
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hop import ambient
 from hop.derivatives import closure
-from hop.problem import Lam
+from hop.domain import Box
+from hop.problem import Lam, Problem
 from hop.problems.burgers_steady import BurgersSteady
 from hop.problems.cavity import Cavity
 from hop.references import galerkin
@@ -82,3 +86,41 @@ def test_by_default_the_unit_lid_is_resolved():
     x = np.random.default_rng(0).uniform(0.05, 0.95, (200, 2))
     usual, fine = (problem.solution({}, lam, n)(x, "y") for n in (0, 36))
     assert np.linalg.norm(usual - fine) < 5e-4 * np.linalg.norm(fine)
+
+
+@dataclasses.dataclass(frozen=True)
+class Saturated(Problem):
+    """atan u = 10⁻⁴ u″, u = 0: a full Newton step from |u| > 1.4 leads further away."""
+
+    domain: ClassVar[Box] = Box((0.0,), (1.0,))
+    derivatives: ClassVar[tuple[str, ...]] = ("", "xx")
+    weak_derivatives: ClassVar[tuple[str, ...]] = ("", "x")
+
+    def residual(self, u, x, a, lam):
+        return jnp.arctan(u[""]) - 1e-4 * u["xx"]
+
+    def weak(self, u, x, a, lam):
+        return {"": jnp.arctan(u[""]), "x": 1e-4 * u["x"]}
+
+    def energy(self, a, lam):
+        return {"": 1.0, "x": 1e-4}
+
+    def lift(self, network, x, a, lam):
+        return x[0] * (1 - x[0]) * network
+
+
+def test_steps_are_halved_where_they_lead_away():
+    lam, x = Lam(0.0, 1.0), Saturated.domain.grid(41)
+    found = galerkin.newton(Saturated(), {}, [lam], (16,), lambda x: 20 * (x * (1 - x)).T)
+    assert found.step[0] < 1e-10
+    assert found.iterations[0] < 20
+    np.testing.assert_allclose(found.solution(x), 0, atol=1e-9)
+
+
+def test_a_guess_is_where_it_starts():
+    """The solution itself is found at once, and what walks there from u₀ takes more steps."""
+    problem, lam = Cavity(lid="regular"), Lam(0.0, 1 / 400)
+    whole = problem.newton({}, lam, polynomials=12)
+    again = problem.newton({}, lam, whole.solution, polynomials=12)
+    assert again.iterations[0] == 1 < whole.iterations[0]
+    np.testing.assert_allclose(again.solution(GRID), whole.solution(GRID), atol=1e-12)

@@ -412,6 +412,20 @@ MUTATIONS = {
     "second differences of half the middle": Mutation(
         "kernels.py", "(one - 2 * np.eye(n) + one.T)", "(one - np.eye(n) + one.T)",
         "kernels::test_k_is_d_s_d_to_second_order_and_spectrally"),
+    "a stencil of second order": Mutation(
+        "references/numerov.py", "(F[:-2] + 10 * F[1:-1] + F[2:]) / 12", "F[1:-1]",
+        "numerov::test_errors_are_of_fourth_order"),
+    "Newton's steps always whole": Mutation(
+        "references/galerkin.py", "share > _LEAST", "False",
+        "galerkin::test_steps_are_halved_where_they_lead_away"),
+    "a guess that is not looked at": Mutation(
+        "references/chebyshev.py", "if guess is None else guess(x.reshape(-1, 1))",
+        "if True else guess(x.reshape(-1, 1))",
+        "polishing::test_it_ends_at_the_reference_sooner_than_from_nothing"),
+    "modes of half their size": Mutation(
+        "laws/gaussian_field.py", "std = jnp.sqrt(n * jnp.asarray(self.spectrum))",
+        "std = jnp.sqrt(n * jnp.asarray(self.spectrum)) / 2",
+        "feeds::test_the_loss_over_modes_is_its_mean_over_the_law"),
     "parameters split by their first axis": Mutation(
         "sharding.py", "leaf.shape[-1] % size", "leaf.shape[0] % size",
         "program::test_parameters_lie_along_the_model_axis_by_their_last_axis"),
