@@ -17,8 +17,8 @@ the charge; at λ = 1 nothing is left of it, and φ is nearly the line between i
 
 What φ is at a place depends on C near it, as far as some λ^⅔: the decoder sees C smoothed by
 Gaussians of several such widths. The residual is divided by |C| + η, about what 2δ² cosh φ and
-λ²/η² are: so an error of φ shows at its own size. Its inverse hyperbolic sine is taken, since that
-of a φ too large grows like e^φ.
+λ²/η² are, so that an error of φ shows at its own size. Where φ is far too large the residual grows
+like e^φ: so its inverse hyperbolic sine is taken.
 
 Source: Markowich, Ringhofer, Schmeiser, *Semiconductor Equations*, Springer 1990, chapters 2, 4.
 """
@@ -119,12 +119,10 @@ class DriftDiffusion(Problem):
         def neutral(x: np.ndarray) -> np.ndarray:
             return np.asarray(_neutral(a["C"](jnp.asarray(x))))
 
-        ends, nodes = (
-            neutral(self.domain.grid(2)),
-            nodes or max(2000, math.ceil(10 / float(lam.eps))),
-        )
-        guess = guess or neutral
-        return numerov.newton(_curvature, self.domain, a, lam, ends, nodes, guess, small)
+        box, guess = self.domain, guess or neutral
+        nodes = nodes or max(2000, math.ceil(10 / float(lam.eps)))
+        ends = neutral(box.grid(2))
+        return numerov.newton(_curvature, box, a, lam, ends, nodes, guess, small)
 
 
 def _curvature(phi: Array, a: Mapping[str, Array], lam: Lam) -> Array:

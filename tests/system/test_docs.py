@@ -180,6 +180,7 @@ class Reader:
             exec(body, self.names)
 
 
+@pytest.mark.slow
 def test_the_tutorial_says_what_happens(tmp_path, monkeypatch, capsys, listener):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

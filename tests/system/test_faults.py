@@ -325,6 +325,7 @@ def test_killed_five_times_at_random(tmp_path, data_dir, processes):
     same_networks(job.finish("w", processes), whole)
 
 
+@pytest.mark.slow
 def test_a_hang_is_ended_by_the_watchdog(tmp_path, data_dir):
     """A peer that is stopped hangs the other in its next sum; the watchdog ends that one."""
     job = Job(tmp_path, data_dir, 100_000)
