@@ -66,22 +66,31 @@ def told(counts: Int[np.ndarray, " n"]) -> str:
 
 
 def polish(
-    op: Operator, u0: Any = None, tol: float = TOLERANCE, *, sensors: Any = None
+    op: Operator,
+    u0: Any = None,
+    tol: float = TOLERANCE,
+    *,
+    sensors: Any = None,
+    eps: float | None = None,
 ) -> Polished:
     """Solutions of the discretised problem by Newton's method, started from an operator's answer.
 
-    The discretisation is that of the problem's reference. `op.at(eps)` chooses ε where it is an
-    input.
+    The discretisation is that of the problem's reference. NumPy only: JAX does not differentiate
+    through it.
 
     Args:
       op: the operator of a stage.
       u0, sensors: inputs as in a call of the operator; None for a problem without them.
       tol: a function is solved once a step is so small beside its solution; the error is then
         smaller still, as Newton's method converges quadratically.
+      eps: where ε is an input, a number; by default `op.eps`.
 
     Raises:
-      UserError: a problem that has no Newton's method of its own, or a wrong u0 or tolerance.
+      UserError: a problem that has no Newton's method of its own, or a wrong u0, tolerance or ε.
     """
+    if not isinstance(op, Operator):
+        raise UserError(f"op is a {type(op).__name__}; give an operator, as hop.load gives it")
+    op = op if eps is None else op.at(eps)
     problem = op.ansatz.problem
     if not isinstance(problem, Solvable):
         raise UserError(

@@ -66,7 +66,7 @@ def test_what_does_not_converge_is_said(op, u0, monkeypatch, tmp_path):
     said = inference.infer(
         op, input=str(tmp_path / "u0.npy"), output=str(tmp_path / "u.npy"), points=9, polish=True
     )
-    assert said.endswith("; of the others, 1, 3, the output holds NaN")
+    assert said.endswith("; the others are NaN in the output, from 0 counted: 1, 3")
     u = np.load(tmp_path / "u.npy")
     assert np.isnan(u).all(axis=1).tolist() == [False, True, False, True]
 
@@ -92,6 +92,10 @@ def test_what_it_cannot_do_is_refused(op, u0):
         hop.polish(op, u0, 0)
     with pytest.raises(hop.UserError, match="u0 has shape .* must be \\(n, 128\\)"):
         hop.polish(op, u0[:, 1:])
+    with pytest.raises(hop.UserError, match="op is a str; give an operator"):
+        hop.polish("cavity")
+    with pytest.raises(hop.UserError, match="is of eps=0.5 alone"):
+        hop.polish(op, u0, eps=0.1)
     with pytest.raises(hop.UserError, match="no functions to polish"):
         hop.polish(op, u0[:0])
     with pytest.raises(hop.UserError, match="this operator needs input functions"):

@@ -295,10 +295,6 @@ def _check_modes(made: Experiment) -> None:
     """Refuses the modes of a law in place of draws, where they do not stand for these."""
     laws, count = made.problem.inputs, made.config.train.functions
     kinds = ", ".join(type(law).__name__ for law in laws.values())
-    if made.config.data.fresh:
-        raise UserError(
-            "config.data.fresh and config.data.modes are both set; leave one of them out"
-        )
     if len(laws) != 1 or not all(
         isinstance(law, GaussianField) and not law.mean for law in laws.values()
     ):
@@ -311,6 +307,10 @@ def _check_modes(made: Experiment) -> None:
         raise UserError(
             f"config.data.modes is for networks that are linear in {name}; set "
             f"config.network.linear=('{name}',), or config.data.fresh=True instead"
+        )
+    if made.config.data.fresh:
+        raise UserError(
+            "config.data.fresh and config.data.modes are both set; leave one of them out"
         )
     if count < law.size:
         raise UserError(

@@ -228,9 +228,9 @@ class DataConfig:
     Attributes:
       fresh: every step draws new functions from their law, instead of some of the dataset's
         training split.
-      modes: every step takes the modes √λ_j e_j of the law of the one input, in place of draws, and
-        zeros beyond their number. For a network that is linear in its input (`network.linear`) the
-        loss is then its mean over the law.
+      modes: every step takes the K modes √λ_j e_j of the law of the one input, in place of draws.
+        For a network that is linear in its input (`network.linear`) the loss is then its mean over
+        the law. `train.functions` is K or more; those beyond K are zero.
       samples: the inputs that take functions of one's own, {"u0": "mine"}, by the name that
         `hop data import` gave them. Training adds to it what they are, "mine@3f29c07d51ab".
       data_dir: the datasets' folder; empty for TensorFlow Datasets' own (~/tensorflow_datasets).
