@@ -258,7 +258,7 @@ def test_shipped_models(name, monkeypatch):
     module = importlib.import_module(type(op.ansatz.problem).__module__)
     monkeypatch.setattr(module, "__doc__", None)  # as where Python leaves docstrings out
     assert publishing.card(name, store) == (store.root / "README.md").read_text(encoding="utf-8")
-    assert info.metadata["test"]["l2re"] < 0.02  # the largest is that of Burgers at ν = 1e-3
+    assert info.metadata["test"]["l2re"] < 0.03  # the largest is that of drift–diffusion
 
 
 @pytest.mark.parametrize("name", checkpoints.pretrained_names())
@@ -363,5 +363,6 @@ def test_the_nearest_stage_is_before_its_refinement():
 
 def test_what_ships():
     burgers = {"burgers-steady", "burgers-steady-unit", "burgers-time"}
-    others = {"burgers-2d", "cavity", "convection-diffusion", "exit-time-8d", "hamilton-jacobi-20d"}
+    others = {"burgers-2d", "cavity", "convection-diffusion", "drift-diffusion"}
+    others |= {"exit-time-8d", "hamilton-jacobi-20d"}
     assert burgers | others == set(checkpoints.pretrained_names())
