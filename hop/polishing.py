@@ -66,7 +66,7 @@ def told(counts: Int[np.ndarray, " n"]) -> str:
 
 
 def polish(
-    op: Operator,
+    op: Operator | Any,
     u0: Any = None,
     tol: float = TOLERANCE,
     *,

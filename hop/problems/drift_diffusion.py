@@ -32,6 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from hop import ambient
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.laws import Field, Law
@@ -121,8 +122,9 @@ class DriftDiffusion(Problem):
 
         box, guess = self.domain, guess or neutral
         nodes = nodes or max(2000, math.ceil(10 / float(lam.eps)))
-        ends = neutral(box.grid(2))
-        return numerov.newton(_curvature, box, a, lam, ends, nodes, guess, small)
+        with ambient.on_cpu():
+            ends = neutral(box.grid(2))
+            return numerov.newton(_curvature, box, a, lam, ends, nodes, guess, small)
 
 
 def _curvature(phi: Array, a: Mapping[str, Array], lam: Lam) -> Array:

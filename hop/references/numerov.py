@@ -68,7 +68,7 @@ def newton(
       Among the rest, the `Solution`.
     """
     x = interval.grid(nodes + 1)
-    start = np.array(guess(x))
+    start = np.array(guess(x), np.float64)
     start[:, 0], start[:, -1] = ends.T
     size, made, h = size_of(start), [], float(x[1, 0] - x[0, 0])
     with ambient.on_cpu():
