@@ -57,8 +57,8 @@ of the λ here, trained for {ladder:.0f} s in all. L2RE over 100 devices:
 
 {errors}
 
-The one network is better than the ladder nearly everywhere: it was trained longer on all λ than
-the ladder on any. Newton steps, medians over {devices} devices, which all converge:
+The one network is better than the ladder at most λ: it was trained longer on all of them than the
+ladder on any. Newton steps, medians over {devices} devices, which all converge:
 
 {steps}
 
