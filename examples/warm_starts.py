@@ -40,8 +40,8 @@ CAVITY = """\
 
 Steady Navier–Stokes in the unit square under {lids} lids that training never saw
 (`hop/problems/cavity.py`). One operator, shipped as `cavity-high`, serves every Re from 500 to
-5,000. It was trained for {trained:.0f} s, first on the equation with Re/5 in place of Re, then with Re. Its
-velocities have a mean L2RE of {errors}.
+5,000. It was trained for {trained:.0f} s, first on the equation with Re/5 in place of Re, then with
+Re. Its velocities have a mean L2RE of {errors}.
 
 Every Newton step costs the same: a dense matrix for {size}² unknowns is assembled and factored. A
 step is halved, and halved again, until the next one is shorter. Continuation solves for Re/2^k,
