@@ -119,7 +119,7 @@ def _told(steps: Steps) -> str:
     if not failed:
         return said
     which = ", ".join(map(str, failed[:_SHOWN])) + ", …" * (len(failed) > _SHOWN)
-    return f"{said}; the others are NaN in the output, from 0 counted: {which}"
+    return f"{said}; NaN in the output: rows {which}, counted from 0"
 
 
 def _inputs(laws: Mapping[str, Law], input: str) -> Arrays:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import hop
-from hop import datasets, inference, polishing
+from hop import ambient, datasets, inference, polishing
 from hop.problem import Lam
+from hop.problems.allen_cahn_1d import AllenCahn1D
+from hop.problems.allen_cahn_2d import AllenCahn2D
 from hop.problems.burgers_steady import BurgersSteady
 from hop.references.newton import Found
 
@@ -49,6 +51,23 @@ def test_it_is_of_the_flow_in_a_cavity_too():
     assert off(found(x), r) < 1e-8 < 1e-5 < off(op(numbers, x), r)
 
 
+@pytest.mark.parametrize(
+    ("problem", "eps"),
+    [(AllenCahn1D(), 0.1), (AllenCahn1D(left=-2.0, right=1.1), 0.2), (AllenCahn2D(), 0.15)],
+    ids=["odd", "not odd", "plane"],
+)
+def test_a_solution_is_a_guess_that_one_step_confirms(problem, eps):
+    """And one that is a little off takes few more."""
+    lam, x = Lam(0.0, eps), problem.domain.grid(*(11,) * problem.domain.dim)
+    with ambient.on_cpu():
+        cold = problem.newton({}, lam)
+        warm = problem.newton({}, lam, cold.solution, 1e-8)
+        near = problem.newton({}, lam, lambda x: 1.01 * cold.solution(x), 1e-8)
+    assert warm.iterations[0] == 1 < near.iterations[0] < cold.iterations[0]
+    for found in (warm, near):
+        np.testing.assert_allclose(found.solution(x), problem.reference({}, x, lam), atol=1e-6)
+
+
 def test_what_does_not_converge_is_said(op, u0, monkeypatch, tmp_path):
     """And of the output of a file it is NaN."""
     solve = BurgersSteady.newton
@@ -66,7 +85,7 @@ def test_what_does_not_converge_is_said(op, u0, monkeypatch, tmp_path):
     said = inference.infer(
         op, input=str(tmp_path / "u0.npy"), output=str(tmp_path / "u.npy"), points=9, polish=True
     )
-    assert said.endswith("; the others are NaN in the output, from 0 counted: 1, 3")
+    assert said.endswith("; NaN in the output: rows 1, 3, counted from 0")
     u = np.load(tmp_path / "u.npy")
     assert np.isnan(u).all(axis=1).tolist() == [False, True, False, True]
 

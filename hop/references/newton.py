@@ -29,7 +29,7 @@ class Found:
       step: (n,), the last step of each, which estimates the error before it, beside the size of
         the guess or of the solution.
       residual: (n,), the largest of the discretised equations at the end.
-      size: N or T, what the discretisation is measured by.
+      size: N, of the discretisation.
     """
 
     solution: Callable[[np.ndarray], np.ndarray]
