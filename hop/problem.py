@@ -72,6 +72,8 @@ class Problem(abc.ABC):
       derivatives: those that the residual reads, e.g. ("", "x", "xx"), or ("", LAPLACIAN).
       inputs: the law of every input by its name, as {"u0": law}.
       weights: of the equations in the loss, one each; () for 1.
+      pointwise: whether the residual at a point reads u there alone. If not, as where it holds
+        integrals of u, it is given all points of a step together, in any order.
       odd: the coordinates, e.g. ("x",), about whose middle the network's output is made odd: it is
         replaced by ½(N(x) − N(Rx)) before `lift` sees it.
     """
@@ -99,6 +101,10 @@ class Problem(abc.ABC):
     @property
     def weights(self) -> tuple[float, ...]:
         return ()
+
+    @property
+    def pointwise(self) -> bool:
+        return True
 
     @property
     def odd(self) -> tuple[str, ...]:

@@ -55,8 +55,7 @@ class Experiment:
 
     @property
     def plan(self) -> Plan:
-        plan, tests = self.strategy.plan(), self.config.train.tests
-        return plan.tested(tests) if tests else plan
+        return self.strategy.plan().fitted(self.problem, self.config.train.tests)
 
     def layout(self) -> Layout:
         """The mesh of this job's devices."""

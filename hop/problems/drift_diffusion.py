@@ -44,7 +44,7 @@ from hop.references.newton import SMALL, Found, Guess
 __all__ = ["DriftDiffusion"]
 
 _BOX = Box((0.0,), (1.0,))
-_INTRINSIC = 2e-4  # 2δ²
+INTRINSIC = 2e-4  # 2δ²
 _WIDTHS = (0.3, 0.6, 1.2, 2.4)  # of the Gaussians, in λ^⅔
 _HERMITE = np.polynomial.hermite_e.hermegauss(9)
 
@@ -62,8 +62,8 @@ class DriftDiffusion(Problem):
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         C = a["C"][""]
-        charge = C - _INTRINSIC * jnp.sinh(u[""])
-        return jnp.arcsinh((lam.eps**2 * u["xx"] + charge) / (jnp.abs(C) + _layer(lam)))
+        charge = C - INTRINSIC * jnp.sinh(u[""])
+        return jnp.arcsinh((lam.eps**2 * u["xx"] + charge) / (jnp.abs(C) + layer(lam)))
 
     def known(self, fields: Mapping[str, Field], x: Array, lam: Lam) -> Mapping[str, Array]:
         doping, (z, weights) = fields["C"], (jnp.asarray(v, x.dtype) for v in _HERMITE)
@@ -71,7 +71,7 @@ class DriftDiffusion(Problem):
 
         def near(width: float) -> tuple[Array, Array]:
             """E[C] and E[z C] at x + width η z, z normal."""
-            far = jnp.broadcast_to(jnp.reshape(width * _layer(lam), (-1, 1)), x.shape)
+            far = jnp.broadcast_to(jnp.reshape(width * layer(lam), (-1, 1)), x.shape)
             places = x + far * z[None, :]  # (q, 9)
             values = doping(places.reshape(-1)[:, None]).reshape(-1, *places.shape)
             return values @ weights, values @ (weights * z)
@@ -85,24 +85,29 @@ class DriftDiffusion(Problem):
         return found
 
     def shown(self, x: Array, a: Mapping[str, Array], lam: Lam) -> tuple[Array, ...]:
-        eta = _layer(lam)
-        found = [a["C"], _sign(a["C"], eta / 10)]
+        eta = layer(lam)
+        found = [a["C"], smoothed_sign(a["C"], eta / 10)]
         for k, width in enumerate(_WIDTHS):
             mean, slope = a[f"mean {k}"], a[f"slope {k}"]
-            found += [mean, slope, _sign(mean, width * eta), _sign(slope, width * eta)]
+            found += [
+                mean,
+                slope,
+                smoothed_sign(mean, width * eta),
+                smoothed_sign(slope, width * eta),
+            ]
         return tuple(found)
 
     def trunk_features(self, x: Array, lam: Lam) -> tuple[Array, ...]:
-        (x,), eta = x, _layer(lam)
+        (x,), eta = x, layer(lam)
         return jnp.exp(-x / eta), jnp.exp(-(1 - x) / eta)
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
-        (x,), eta = x, _layer(lam)
-        start, end = (_neutral(C) - _reduced(C, eta) for C in (a["C(0)"], a["C(1)"]))
+        (x,), eta = x, layer(lam)
+        start, end = (neutral(C) - reduced(C, eta) for C in (a["C(0)"], a["C(1)"]))
         inside = (1 - jnp.exp(-x / eta)) * (1 - jnp.exp(-(1 - x) / eta))
         far = 3 * eta
         walls = start * (1 - x) * jnp.exp(-x / far) + end * x * jnp.exp(-(1 - x) / far)
-        return _reduced(a["C"], eta) + walls + inside * network
+        return reduced(a["C"], eta) + walls + inside * network
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         return self.newton(a, lam).checked(lam)(x)
@@ -117,37 +122,37 @@ class DriftDiffusion(Problem):
     ) -> Found:
         """By so many steps; by default ten to a Debye length, and 2,000 or more."""
 
-        def neutral(x: np.ndarray) -> np.ndarray:
-            return np.asarray(_neutral(a["C"](jnp.asarray(x))))
+        def uncharged(x: np.ndarray) -> np.ndarray:
+            return np.asarray(neutral(a["C"](jnp.asarray(x))))
 
-        box, guess = self.domain, guess or neutral
+        box, guess = self.domain, guess or uncharged
         nodes = nodes or max(2000, math.ceil(10 / float(lam.eps)))
         with ambient.on_cpu():
-            ends = neutral(box.grid(2))
+            ends = uncharged(box.grid(2))
             return numerov.newton(_curvature, box, a, lam, ends, nodes, guess, small)
 
 
 def _curvature(phi: Array, a: Mapping[str, Array], lam: Lam) -> Array:
     """φ″."""
-    return (_INTRINSIC * jnp.sinh(phi) - a["C"]) / lam.eps**2
+    return (INTRINSIC * jnp.sinh(phi) - a["C"]) / lam.eps**2
 
 
-def _layer(lam: Lam) -> Any:
+def layer(lam: Lam) -> Any:
     """η."""
     return lam.eps ** (2 / 3)
 
 
-def _sign(C: Array, width: Any) -> Array:
+def smoothed_sign(C: Array, width: Any) -> Array:
     """The sign of C, smoothed."""
     return C / jnp.sqrt(C**2 + width**2)
 
 
-def _neutral(C: Array) -> Array:
+def neutral(C: Array) -> Array:
     """φ₀."""
-    return jnp.arcsinh(C / _INTRINSIC)
+    return jnp.arcsinh(C / INTRINSIC)
 
 
-def _reduced(C: Array, eta: Any) -> Array:
+def reduced(C: Array, eta: Any) -> Array:
     """B."""
     m = jnp.sqrt(C**2 + (10 * eta + (10 * eta) ** 3) ** 2)
-    return C / m * jnp.arcsinh(m / _INTRINSIC)
+    return C / m * jnp.arcsinh(m / INTRINSIC)

@@ -38,8 +38,12 @@ class Solution:
     values: Float[np.ndarray, "n k"]
 
     def __call__(self, x: Float[np.ndarray, "q 1"]) -> Float[np.ndarray, "n q"]:
-        """Values at points."""
-        return CubicSpline(self.places, self.values, axis=1)(x[:, 0])
+        """Values at points; NaN of a function that has one."""
+        found = np.full((len(self.values), len(x)), np.nan)
+        known = np.isfinite(self.values).all(axis=1)
+        if known.any():
+            found[known] = CubicSpline(self.places, self.values[known], axis=1)(x[:, 0])
+        return found
 
 
 def newton(

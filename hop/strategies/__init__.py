@@ -11,8 +11,9 @@ from hop.homotopy.path import Path
 from hop.homotopy.predictors import EulerStep
 from hop.homotopy.terms import Term
 from hop.homotopy.terms.condition import Condition
-from hop.homotopy.terms.residual import Residual
+from hop.homotopy.terms.residual import Residual, WholeResidual
 from hop.homotopy.terms.weak import WeakResidual
+from hop.problem import Problem
 from hop.samplers import Sampler
 
 
@@ -38,13 +39,17 @@ class Plan:
         """Whether L is the mean of that of parts of the collocation points."""
         return all(term.in_parts for term in self.terms)
 
-    def tested(self, tests: tuple[int, ...]) -> "Plan":
-        """The same with the residual in its weak form."""
+    def fitted(self, problem: Problem, tests: tuple[int, ...]) -> "Plan":
+        """The same with the residual tested, in its weak form, or whole where it must be."""
 
-        def weak(term: Term) -> Term:
-            return WeakResidual(term.w, tests) if isinstance(term, Residual) else term
+        def fitting(term: Term) -> Term:
+            if not isinstance(term, Residual):
+                return term
+            if tests:
+                return WeakResidual(term.w, tests)
+            return term if problem.pointwise else WholeResidual(term.w)
 
-        return dataclasses.replace(self, terms=tuple(map(weak, self.terms)))
+        return dataclasses.replace(self, terms=tuple(map(fitting, self.terms)))
 
 
 @runtime_checkable

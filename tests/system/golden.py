@@ -35,6 +35,7 @@ Case = dict[str, Any]
 # dimensions and time a program takes long to compile.
 APART = (
     "allen_cahn_time",
+    "biased_drift_diffusion",
     "burgers_2d",
     "cavity",
     "convection_diffusion",

@@ -1,10 +1,11 @@
 """The equation itself, H(u, λ_k). Where a stage is pinned, less its part along ψ."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
+from hop.errors import UserError
 from hop.homotopy import pin
 from hop.homotopy.terms import Term, View
 
@@ -23,3 +24,16 @@ class Residual(Term):
             return rows
         points = jnp.asarray(pin.grid(view.ansatz.problem), view.x.dtype)
         return view.stage.pin.project(rows, view.x, points)
+
+
+class WholeResidual(Residual):
+    """The same of an equation that is not pointwise, as one with integrals of u."""
+
+    pointwise: ClassVar[bool] = False
+
+    def check(self, experiment: Any) -> None:
+        if experiment.ansatz.eps:
+            raise UserError(
+                f"the residual of {type(experiment.problem).__name__} takes all points of a step "
+                "together, so they must share one eps; set config.ansatz.eps=()"
+            )
