@@ -89,7 +89,7 @@ class AllenCahnForced(Problem):
             weights = jnp.asarray(_WEIGHTS, f.dtype)
             balance = _balance(u["x"], f, weights, lam.eps) / jnp.sqrt(lam.eps)
             height = _energy(u, f, weights, lam.eps) + 0.5 + f**2 @ weights  # 3/16 or more
-            return jnp.stack([balance, jnp.sqrt(self.downhill * height)])
+            return jnp.stack([balance, math.sqrt(self.downhill) * jnp.sqrt(height)])
 
         return (Condition((_NODES,), ("", "x"), rows),)
 
