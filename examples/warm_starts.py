@@ -110,11 +110,12 @@ from the line, which are not counted.
 VERDICT = """\
 The operator finds the branch more often than any start that is made at this ε alone by hand, and
 Newton's method from it takes a twenty-fifth of the time of continuation, whose strides are short to
-be safe. But the tracked zero misses one function in 200, takes as many steps, and needs no training: where the front is one number, and the
-field knows what moves it, **an operator does not pay**. Nor does the path: trained at this ε alone
-the operator is as good. Both have the energy of the solution in their loss, and go downhill from a
-front at the middle. Without it (`problem.downhill=0`, 7,000 steps, one run) the one trained at this
-ε alone is off by more than 10 % for 148 of 200. One seed each."""
+be safe. But the tracked zero misses one function in 200, takes as many steps, and needs no
+training: where the front is one number, and the field knows what moves it, **an operator does not
+pay**. Nor does the path: trained at this ε alone the operator is as good. Both have the energy of
+the solution in their loss, and go downhill from a front at the middle. Without it
+(`problem.downhill=0`, 7,000 steps, one run) the one trained at this ε alone is off by more than
+10 % for 148 of 200. One seed each."""
 
 
 def start(a: Any, count: int) -> Any:
