@@ -31,9 +31,10 @@ PRETRAINED = Path(hop.__file__).parents[1] / "pretrained"
 Case = dict[str, Any]
 # Linear problems with their layers in the ansatz, or more: one case stands for all. The residual of
 # the cavity at points is of fourth order: its weak form has tests of its own. Burgers in the plane
-# has 8,192 sensor values. Of the problems on a line in time, Burgers stands for all. In many
-# dimensions and time a program takes long to compile.
+# has 8,192 sensor values. Of the problems on a line in time, Burgers stands for all, and Allen–Cahn
+# without a force for the one with. In many dimensions and time a program takes long to compile.
 APART = (
+    "allen_cahn_forced",
     "allen_cahn_time",
     "biased_drift_diffusion",
     "burgers_2d",
