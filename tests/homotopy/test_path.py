@@ -12,8 +12,9 @@ from hop.errors import RunError, UserError
 from hop.homotopy.path import Path
 from hop.problem import Lam
 
-PLACES = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=5, unique=True).map(
-    lambda values: tuple(Lam(0.0, eps) for eps in sorted(values, reverse=True))
+# Millionths: places that only rounding tells apart have none between them.
+PLACES = st.lists(st.integers(10**4, 10**6), min_size=2, max_size=5, unique=True).map(
+    lambda values: tuple(Lam(0.0, n / 1e6) for n in sorted(values, reverse=True))
 )
 
 
