@@ -237,7 +237,7 @@ class ReducedWind:
         at = jnp.asarray(chebyshev_tensor.points(box, nodes).T[:, None])
         with ambient.on_cpu():
             numbers = np.concatenate([np.zeros((1, law.width)), np.eye(law.width)])
-            winds = np.asarray(problem.wind(jnp.asarray(numbers), at))  # type: ignore[attr-defined]
+            winds = np.array(problem.wind(jnp.asarray(numbers), at))  # type: ignore[attr-defined]
         winds[:, 1:] -= winds[:, :1]
 
         def carried(k: int) -> np.ndarray:
@@ -283,19 +283,31 @@ def in_wind(sizes: tuple[int, ...], snapshots: int, counts: tuple[int, ...]) -> 
     return rivals
 
 
-def by_newton(keyword: str, sizes: tuple[int, ...], kind: str, **more: Any) -> Rivals:
-    """The problem's own Newton's method on few unknowns, from its own start."""
+def by_galerkin(judge: Judge, lam: Lam, x: np.ndarray) -> Iterator[Rival]:
+    """Continuation in Re with few polynomials, or with fewer, then Newton's method with few."""
+    problem: Any = judge.problem
+    for count in (8, 10, 12, 14, 16, 20):
+        for kind, coarse in (("Galerkin", 0), ("nested Galerkin", 6), ("nested Galerkin", 8)):
 
-    def rivals(judge: Judge, lam: Lam, x: np.ndarray) -> Iterator[Rival]:
-        for size in sizes:
+            def solve(count: int = count, coarse: int = coarse) -> Values:
+                a, guess = judge.fields, None
+                if coarse:
+                    guess = problem.newton(a, lam, None, HASTE, coarse).solution
+                return problem.newton(a, lam, guess, HASTE, count).solution(x)
 
-            def solve(size: int = size) -> Values:
-                a, how = judge.fields, {keyword: size}
-                return judge.problem.newton(a, lam, None, HASTE, **how, **more).solution(x)  # type: ignore[attr-defined]
+            size = f"N = {coarse}², {count}²" if coarse else f"N = {count}²"
+            yield Rival(kind, size, 0.0, solve)
 
-            yield Rival(kind, f"N = {size}", 0.0, solve)
 
-    return rivals
+def by_differences(judge: Judge, lam: Lam, x: np.ndarray) -> Iterator[Rival]:
+    """Numerov's, from neutrality, on few nodes."""
+    problem: Any = judge.problem
+    for nodes in (50, 100, 200, 400, 800):
+
+        def solve(nodes: int = nodes) -> Values:
+            return problem.newton(judge.fields, lam, None, HASTE, nodes).solution(x)
+
+        yield Rival("Numerov's differences", f"N = {nodes}", 0.0, solve)
 
 
 def a_branch(judge: Judge, lam: Lam, x: np.ndarray) -> Iterator[Rival]:
@@ -415,16 +427,14 @@ ROWS = {
         "configs/allen_cahn_forced.py", None, 100, a_branch, "a function"
     ),
     "Flow in a cavity, Re from 500 to 5,000": Row(
-        "cavity-high", None, 20, by_newton("polynomials", (8, 10, 12, 14, 16, 20), "Galerkin"),
-        "a function, Re",
+        "cavity-high", None, 20, by_galerkin, "a function, Re"
     ),
     "Flow in a cavity, Re from 100 to 1,000": Row(
-        "cavity", None, 20, by_newton("polynomials", (6, 8, 10, 12, 16, 20), "Galerkin"),
-        "a function, Re",
+        "cavity", None, 20, by_galerkin, "a function, Re"
     ),
     "A semiconductor at equilibrium, λ = 10⁻³": Row(
         "drift-diffusion", 1e-3, 100,
-        by_newton("nodes", (50, 100, 200, 400, 800), "Numerov's differences"), "a function, λ",
+        by_differences, "a function, λ",
     ),
     "A semiconductor under voltage, λ = 0.01": Row(
         "biased-drift-diffusion", None, 100, gummel, "a function, V"
