@@ -605,7 +605,9 @@ ALONE = """\
 Problems without an input have one solution, and one solve replaces the training: steady Burgers at
 s = 0, whose solution does not depend on u₀, Allen–Cahn on the line and in the plane, the single
 functions of Burgers, Allen–Cahn and Korteweg–de Vries, Helmholtz and `high_frequency`, which have
-closed forms. They are there to study the method."""
+closed forms. They are there to study the method. The solver of Hamilton–Jacobi knows that this
+family of costs splits into integrals on a line; [its page](hamilton_jacobi.md) has Monte Carlo,
+which does not. That of the [exit time](exit_time.md) has more solvers too."""
 
 
 def number(value: float) -> str:

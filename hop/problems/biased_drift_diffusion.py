@@ -123,7 +123,7 @@ class Device:
         return self.length, 1 / (self.C.shape[1] - 1)
 
     def start(self) -> np.ndarray:
-        """φ of a device without charge, with the voltage laid over it evenly."""
+        """φ where nothing is charged, and the voltage laid over it evenly."""
         return np.arcsinh(self.C / INTRINSIC) + np.linspace(0, self.V, self.C.shape[1], axis=1)
 
     def at(self, share: float) -> "Device":
@@ -155,16 +155,14 @@ class Device:
 
     def ramped(self, steps: int = _RAMP) -> tuple[np.ndarray, np.ndarray]:
         """A guess at V from the solutions at V / steps, 2V / steps, …, and its Newton steps."""
-        still = self.at(0.0)
+        still, enough = self.at(0.0), np.full(len(self.C), _ON_THE_WAY)
         w, total = still.swept(still.start()), np.zeros(len(self.C), int)
-        enough = np.full(len(w), _ON_THE_WAY)
-        for k in range(1, steps):
-            w[:, -1, 0] += self.V / steps
-            w[:, -1, 1:] = self.at(k / steps).V[:, None]
-            w, _, count, _ = self.solve(w, enough)
-            total = total + count
-        w[:, -1, 0] += self.V / steps
-        w[:, -1, 1:] = self.V[:, None]
+        for k in range(1, steps + 1):
+            some = self.at(k / steps)
+            w[:, -1] = np.stack([some.within(w[:, :, 0])[:, -1], some.V, some.V], axis=1)
+            if k < steps:
+                w, _, count, _ = some.solve(w, enough)
+                total = total + count
         return w, total
 
 
