@@ -39,7 +39,7 @@ from jax import Array
 
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet
 from hop.domain import Box
-from hop.errors import UserError
+from hop.errors import RunError, UserError
 from hop.laws import Field, Law
 from hop.laws.normal import Normal
 from hop.problem import Lam, Problem
@@ -49,6 +49,7 @@ __all__ = ["ExitTime"]
 
 _RMS = 0.5  # of a component of b
 _NEAR = 1e-6  # a wall
+_TENSOR = 9  # dimensions: 7 ** 9 numbers are 160 MB, and the solver keeps dozens of such
 _WAVES = 60  # of S
 _FIRST, _LAST, _STEP = math.log(1e-4), math.log(3.0), 0.5  # of log t
 
@@ -70,7 +71,7 @@ class ExitTime(Problem):
     """−ε Δu + b·∇u = 1. `Lam.s` is not used.
 
     Attributes:
-      dim: d, 2 or more.
+      dim: d, 2 or more; above 9 there is no reference.
     """
 
     dim: int = 8
@@ -113,6 +114,10 @@ class ExitTime(Problem):
         return jnp.sqrt(phi) * (phi * jnp.exp(N[""]) * (carried / lam.eps - bend) - 1)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
+        if self.dim > _TENSOR:
+            raise RunError(
+                f"no reference in d = {self.dim}: its grid fits in memory to d = {_TENSOR}"
+            )
         nodes = math.ceil(max(8, 16 - self.dim) * max(1.0, math.sqrt(0.1 / float(lam.eps))))
         numbers, law = a["drift"].coefficients, self.inputs["drift"]
 

@@ -1,17 +1,20 @@
 """The mean exit time: the drift, the answer without it, the lift, the points and the reference."""
 
+import importlib
 import itertools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import hop
 from hop.ansatz import Ansatz
 from hop.derivatives import GRADIENT, LAPLACIAN, jet
-from hop.errors import UserError
+from hop.errors import RunError, UserError
 from hop.networks.deeponet import DeepONet
-from hop.problem import Lam
+from hop.problem import Lam, reference
 from hop.problems.exit_time import ExitTime
 from hop.references import chebyshev_tensor
 
@@ -160,3 +163,60 @@ def test_mirrored_drifts_have_mirrored_times():
 def test_one_dimension_is_refused():
     with pytest.raises(UserError, match=r"config.problem.dim=1 must be at least 2"):
         ExitTime(1)
+
+
+def test_where_no_grid_fits_the_reference_says_so():
+    problem = ExitTime(16)
+    drift, x = {"drift": drawn(problem, 1)}, points(problem, 3)
+    with pytest.raises(RunError, match=r"no reference in d = 16: its grid fits in memory to d = 9"):
+        reference(problem, drift, x, LAM)
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """The example of many dimensions."""
+    monkeypatch.syspath_prepend(Path(hop.__file__).parents[1] / "examples")
+    with jax.numpy_rank_promotion("allow"):
+        yield importlib.import_module("exit_time_many")
+
+
+def test_the_network_of_pairs_knows_its_derivatives_and_the_symmetries(many):
+    dim, labels = 4, ("", GRADIENT, LAPLACIAN)
+    network, rng = many.Pairs(3, (8,), (8,)), np.random.default_rng(0)
+    params = network.init(jax.random.key(0), dim, {"drift": dim**2})
+    square, y = rng.standard_normal((2, dim, dim)), jnp.asarray(rng.uniform(0, 1, (3, dim)))
+
+    def of(square, y, labels=("",)):
+        values = {"drift": square.reshape(2, -1)}
+        return network.features(params, values, y, labels, lambda x: 2 * x - 1)
+
+    def alone(z):
+        return of(square, z[None])[""][0, :, 0]
+
+    slope, bend = jax.jit(jax.jacfwd(alone)), jax.jit(jax.hessian(alone))
+    made = jax.jit(lambda y: of(square, y, labels))(y)
+    for k, at in enumerate(y):
+        np.testing.assert_allclose(made[""][0, :, k], alone(at), rtol=1e-12)
+        np.testing.assert_allclose(made[GRADIENT][:, 0, :, k], slope(at).T, rtol=1e-9)
+        straight = jnp.trace(bend(at), axis1=1, axis2=2)
+        np.testing.assert_allclose(made[LAPLACIAN][0, :, k], straight, rtol=1e-9)
+    order = np.array([2, 0, 3, 1])
+    turned = of(square[:, order][:, :, order], y[:, order])[""]
+    np.testing.assert_allclose(turned, made[""], rtol=1e-12)
+    signs = np.ones((dim, dim))
+    signs[0, 1:] = signs[1:, 0] = signs[0, 0] = -1
+    mirrored = of(square * signs, y.at[:, 0].set(1 - y[:, 0]))[""]
+    np.testing.assert_allclose(mirrored, made[""], rtol=1e-12)
+
+
+def test_the_rivals_in_many_dimensions_agree_with_the_reference(many):
+    problem = ExitTime(3)
+    x, numbers = points(problem, 200), 0.5 * np.asarray(drawn(problem, 1).coefficients)
+    exact = problem.solution({"drift": problem.inputs["drift"].field(numbers)}, LAM, 20)(x)[0]
+    still = np.asarray(problem.lift(jnp.zeros((1, 200)), jnp.asarray(x).T[:, None], {}, LAM))[0]
+    formula = many.Cumulants(problem, LAM, x, 4).solve(numbers[0])
+    sparse = many.Galerkin(problem, LAM, many.AxisModes(3), 8)
+    solved = still + sparse.values(sparse.solve(numbers[0])[None], x)[0]
+    for u, close in ((still, 0.1), (formula, 0.01), (solved, 3e-3)):
+        assert np.linalg.norm(u - exact) < close * np.linalg.norm(exact)
+    assert np.linalg.norm(still - exact) > 0.03 * np.linalg.norm(exact)
