@@ -1,7 +1,8 @@
 """The potential in a semiconductor under up to 20 thermal volts, (C, V) ↦ φ, straight at λ = 0.01.
 
-biased_drift_diffusion.py         some minutes of a core
-biased_drift_diffusion.py:ladder  a stage for each of λ = 1, 0.1, 0.03 and 0.01, as many steps in all
+biased_drift_diffusion.py         seven minutes of a core
+biased_drift_diffusion.py:ladder  a stage for each of λ = 1, 0.1, 0.03, 0.01, as many steps in all:
+                                  no better
 """
 
 from hop.config import experiment

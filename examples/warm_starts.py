@@ -90,7 +90,7 @@ BIASED = """\
 
 20 thermal volts between the contacts (`hop/problems/biased_drift_diffusion.py`), λ = 0.01. The
 operator knows C and every V up to 20; its φ alone decides on the densities of the carriers. It was
-trained for {trained:.0f} s. L2RE over {devices} devices, {errors}.
+trained for {trained:.0f} s. L2RE over {devices} devices: {errors}.
 
 Newton's method is for φ and both quasi-Fermi potentials at once. From the operator, and from
 Gummel's sweeps, it starts after a sweep more: φ_n and φ_p by quadrature, then Poisson's equation
@@ -100,8 +100,9 @@ evenly over the device. A ramp raises the voltage by equal steps, and all its Ne
 
 {steps}
 
-A few of Gummel's sweeps do what the operator does: **it does not pay** here either. Without
-recombination the sweeps are at their best."""
+The operator leads more devices to their solutions than three of Gummel's sweeps, in less time than
+they or a ramp take. But a device takes some hundredths of a second by a ramp, so that training is
+repaid only by [tens of thousands](when_it_pays.md#to-start-a-solver), and a ramp misses none."""
 BRANCHES = """\
 ## A front that can stand at several places
 

@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hop import compiler
+
 if TYPE_CHECKING:
     from hop.domain import Box, WholeSpace
     from hop.errors import RunError, UserError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from hop.problem import Condition, Problem
     from hop.running import train
     from hop.trust import Gauge, gauge
+
+compiler.sum_rightly()  # before JAX is used
 
 _HOMES = {
     "Box": "domain",

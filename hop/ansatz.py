@@ -153,6 +153,11 @@ class Ansatz:
 
     def _check_range(self, experiment: Any) -> None:
         plan, config, low = experiment.plan, experiment.config, experiment.path.places[0].eps
+        if not self.problem.pointwise:
+            raise UserError(
+                f"the residual of {type(self.problem).__name__} takes all points of a step "
+                "together, so they must share one eps; set config.ansatz.eps=()"
+            )
         if low > self.eps[1]:
             raise UserError(
                 f"config.path starts at eps={low:g}, above config.ansatz.eps={self.eps}; start at "

@@ -91,7 +91,8 @@ def look(problem: Problem, lam: Lam) -> Iterator[Finding]:
     else:
         yield Finding(
             "gauge",
-            "none: that needs one unknown of second order on an interval, fixed at both ends",
+            "none: that needs one unknown of second order on an interval, fixed at both ends, in a "
+            "pointwise equation",
         )
 
 

@@ -172,7 +172,8 @@ class Operator:
         """H(u_θ; s, ε) at the stage's own (s, ε), zero for an exact solution: `op.residual(u0, x)`.
 
         It tells errors without a reference, but for those along a slow mode, which leave next to
-        none: `hop.gauge` says how far it can be trusted.
+        none: `hop.gauge` says how far it can be trusted. Of an equation that is not pointwise
+        (`hop.Problem.pointwise`) the points are the quadrature: give many, evenly.
 
         Args:
           u0, x, sensors, eps: as in a call of the operator.
@@ -187,7 +188,8 @@ class Operator:
         def program(params: Params, values: Values, x: Array, lam: Lam) -> Array:
             return _residual(self.ansatz, params, values, x, lam)
 
-        return self._evaluate(program, args, x, sensors, eps)
+        whole = not self.ansatz.problem.pointwise
+        return self._evaluate(program, args, x, sensors, eps, whole)
 
     def _lam(self, eps: Any = None) -> Lam:
         """λ in the operator's float type, at the ε of a call, which is checked."""
@@ -246,9 +248,15 @@ class Operator:
         return dict(zip(names, u if u.size else [u] * len(names), strict=True))
 
     def _evaluate(
-        self, program: Program, args: tuple[Any, ...], x: Any, sensors: Any, eps: Any
+        self,
+        program: Program,
+        args: tuple[Any, ...],
+        x: Any,
+        sensors: Any,
+        eps: Any,
+        whole: bool = False,
     ) -> Any:
-        """What a program makes of the arguments of a call."""
+        """What a program makes of the arguments of a call; `whole`: of all points at once."""
         takes = 1 + bool(self.laws)
         if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
             raise UserError(f"call op({'x' if takes == 1 else 'u0, x'})")
@@ -268,9 +276,9 @@ class Operator:
             bound = self._bound(program, lam)
             traced = any(map(_is_traced, jax.tree.leaves((self.params, lam))))
             if traced or any(isinstance(a, Array) for a in (x, *values.values())):
-                u: Any = self._in_place(bound, values, x)
+                u: Any = self._in_place(bound, values, x, whole)
             else:
-                u = self._in_blocks(bound, values, x.astype(self.dtype))
+                u = self._in_blocks(bound, values, x.astype(self.dtype), whole)
                 u = jax.device_put(u) if in_jax else u
             return u[..., 0, :] if takes == 1 else u
 
@@ -294,29 +302,33 @@ class Operator:
             )
         return eps[:, None]
 
-    def _in_place(self, program: Bound, values: Values, x: Any) -> Array:
+    def _in_place(self, program: Bound, values: Values, x: Any, whole: bool) -> Array:
         """A program's (…, n, q) as JAX makes it of tracers, or of arrays on accelerators."""
         values = {name: jnp.asarray(given, self.dtype) for name, given in values.items()}
-        x, size = jnp.asarray(x, self.dtype), self._longest
+        x, size = jnp.asarray(x, self.dtype), max(1, len(x)) if whole else self._longest
         parts = [x[i : i + size] for i in range(0, max(1, len(x)), size)]
         made = [program(self.params, values, part) for part in parts]
         return made[0] if len(made) == 1 else jnp.concatenate(made, axis=-1)
 
     def _in_blocks(
-        self, program: Bound, values: Mapping[str, np.ndarray], x: np.ndarray
+        self, program: Bound, values: Mapping[str, np.ndarray], x: np.ndarray, whole: bool
     ) -> np.ndarray | Array:
         """A program's (…, n, q) by blocks of functions and of points, padded to few shapes.
+
+        `whole`: all points are one block, as they are.
 
         The functions of a block are split over the local devices.
         """
         n, q = next(map(len, values.values()), 1), len(x)
         each = _WIDTH if _EACH in values else 1  # where none shares its trunk
         entries = ENTRIES // (each * self._rows)
-        few = 1 << max(1, entries // max(1, min(q, CHUNK))).bit_length() - 1
+        together = q if whole else min(q, CHUNK)
+        few = 1 << max(1, entries // max(1, together)).bit_length() - 1
         most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
-        parts = parts_of(x, min(self._longest, max(1, entries // most)))
+        longest = min(self._longest, max(1, entries // most))
+        parts = [jax.device_put(x)] if whole else parts_of(x, longest)
         if any(map(_is_traced, parts)):  # within jit, where even constants are
-            return self._in_place(program, values, x)
+            return self._in_place(program, values, x, whole)
         if not n * q:
             return np.empty(jax.eval_shape(program, self.params, values, x).shape, x.dtype)
         made, out = collections.deque[tuple[int, int, Array]](), np.empty(())
@@ -465,6 +477,25 @@ class Operator:
             values = dataclasses.replace(self, params=params)._checked(u0, sensors)
             fits = {name: self.laws[name].fit(jnp.asarray(v)) for name, v in values.items()}
             return jax.tree.map(np.asarray, fits)
+
+    def misfits(self, u0: Any = None, sensors: Any = None) -> Mapping[str, float]:
+        """How far the functions are off that fit an input best, by the inputs' names.
+
+        At the sensors, beside the largest value of each function there; of all functions the worst.
+        Numbers fit. Arguments and errors are as of `fields`.
+        """
+        self._check_given(u0)
+        found = {}
+        with ambient.on_cpu():
+            params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self.params)
+            values = dataclasses.replace(self, params=params)._checked(u0, sensors)
+            for name, given in values.items():
+                law = self.laws[name]
+                if law.sensors is not None and len(given):
+                    off = np.abs(np.asarray(law.values(law.fit(jnp.asarray(given)))) - given)
+                    size = np.maximum(np.abs(given).max(axis=1), np.finfo(float).tiny)
+                    found[name] = float(np.max(off.max(axis=1) / size))
+        return found
 
     def _check_given(self, u0: Any) -> None:
         if u0 is None and self.laws:

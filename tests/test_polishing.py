@@ -126,3 +126,22 @@ def test_a_line_tells_the_steps():
     assert polishing.told(np.array([1])) == "Newton's method converged for 1 of 1, in 1 step"
     said = "Newton's method converged for 3 of 4, in 2 to 5 steps, 3 in the median"
     assert polishing.told(np.array([2, 0, 5, 3])) == said
+
+
+def test_it_says_when_it_solves_for_another_function():
+    """|C| < 1 is the law of the doping: what is larger is cut, and a cut function is another."""
+    op = hop.load("biased-drift-diffusion")
+    C = np.asarray(datasets.examples(op.laws["C"], "test", 0, 1)["values"], float)
+    assert op.misfits({"C": C, "V": [5.0]})["C"] < 1e-3
+    with pytest.warns(UserWarning, match="fit C best at its sensors, and miss it by up to"):
+        hop.polish(op, {"C": 1.3 * C / np.abs(C).max(), "V": [5.0]})
+
+
+def test_what_is_not_a_number_has_not_converged(op, u0, monkeypatch):
+    nothing = np.full(4, -np.inf)
+
+    def lost(self, a, lam, guess, small):
+        return Found(lambda x: np.full((4, len(x)), np.nan), np.ones(4, int), nothing, nothing, 1)
+
+    monkeypatch.setattr(BurgersSteady, "newton", lost)
+    assert not hop.polish(op, u0).converged.any()

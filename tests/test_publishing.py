@@ -363,6 +363,12 @@ def test_the_nearest_stage_is_before_its_refinement():
 
 def test_what_ships():
     burgers = {"burgers-steady", "burgers-steady-unit", "burgers-time"}
-    others = {"biased-drift-diffusion", "burgers-2d", "cavity", "cavity-high", "convection-diffusion"}
+    others = {
+        "biased-drift-diffusion",
+        "burgers-2d",
+        "cavity",
+        "cavity-high",
+        "convection-diffusion",
+    }
     others |= {"drift-diffusion", "exit-time-8d", "hamilton-jacobi-20d"}
     assert burgers | others == set(checkpoints.pretrained_names())

@@ -2,10 +2,11 @@
 
     λ² φ″ = n − p − C,   (n φ_n′)′ = 0,   (p φ_p′)′ = 0 on [0, 1],
     n = δ² e^(φ − φ_n),  p = δ² e^(φ_p − φ),
-    φ = asinh(C / 2δ²), φ_n = φ_p = 0 at x = 0;  φ = asinh(C / 2δ²) + V, φ_n = φ_p = V at x = 1,
+    φ = asinh(C / 2δ²), φ_n = φ_p = 0 at x = 0;  φ = asinh(C / 2δ²) + V, φ_n = φ_p = V at x = 1.
 
-with the units, λ = ε, C and δ² of `drift_diffusion`, which this is at V = 0. V is in thermal volts,
-φ_n and φ_p are the quasi-Fermi potentials; mobilities are constant and nothing recombines.
+At V = 0 this is `drift_diffusion`. φ and V are in thermal volts, λ = ε is the scaled Debye length,
+−1 < C < 1 the doping in units of its largest, δ² = 10⁻⁴ the intrinsic density in the same. φ_n and
+φ_p are the quasi-Fermi potentials; mobilities are constant and nothing recombines.
 
 The two currents are then constant, and φ alone decides on both densities (Slotboom):
 
@@ -14,7 +15,7 @@ The two currents are then constant, and φ alone decides on both densities (Slot
 
 So φ is the one unknown, and the residual is that of Poisson's equation, by quadrature on its own
 points: between two of them φ is taken for linear, as Scharfetter and Gummel do, which serves even
-where e^φ changes by orders of magnitude. Of the rest, `drift_diffusion` tells.
+where e^φ changes by orders of magnitude. The ansatz is that of `drift_diffusion` and V x.
 
 Source: Markowich, Ringhofer, Schmeiser, *Semiconductor Equations*, Springer 1990, chapters 3, 4;
 Scharfetter, Gummel, *IEEE Trans. Electron Devices* 16 (1969), 64–77.
@@ -99,6 +100,7 @@ class BiasedDriftDiffusion(DriftDiffusion):
                 w, walked = device.swept(np.asarray(guess(x), np.float64)), np.zeros(len(C), int)
             size = np.abs(w[:, :, 0]).max(axis=1)
             w, step, taken, left = device.solve(w, small * size)
+            step = np.where(np.isfinite(w).all(axis=(1, 2)), step, np.inf)
         phi = numerov.Solution(x[:, 0], w[:, :, 0])
         return Found(phi, walked + taken, step / size, left, nodes)
 

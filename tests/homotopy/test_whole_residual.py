@@ -16,6 +16,7 @@ from hop.errors import UserError
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
 from hop.laws.uniform import Uniform
+from hop.operators import Operator
 from hop.problem import Lam, Problem
 from hop.samplers import Points
 
@@ -91,3 +92,22 @@ def test_its_jacobian_is_that_of_its_rows():
 def test_all_points_must_share_one_eps():
     with pytest.raises(UserError, match=r"must share one eps; set config.ansatz.eps=\(\)"):
         build(eps=(0.01, 1.0))
+
+
+def test_its_points_must_be_a_quadrature():
+    config = experiment(problem="", network="deeponet")
+    config.path.eps, config.strategy.tangent = (0.1,), 0.0
+    config.train.sampler = "adaptive"
+    with pytest.raises(UserError, match=r"are the quadrature of Balance.*'stratified'"):
+        config_lib.build(config_lib.parse(config.to_dict()), problem=Balance())
+
+
+@pytest.mark.usefixtures("float64")
+def test_an_operator_takes_all_points_of_its_residual_at_once():
+    """However many, and as they are: none is repeated to fill a block."""
+    made = build()
+    op = Operator(made.ansatz, made.ansatz.init(ambient.key(1)), Lam(0.0, 0.1))
+    x = np.linspace(0, 1, 150_001)[:, None]
+    h = op.residual({"c": np.array([0.3])}, x)
+    u = np.asarray(op({"c": np.array([0.3])}, x))
+    np.testing.assert_allclose(h, 0.1 * u + u.mean() - 0.3, atol=1e-6)

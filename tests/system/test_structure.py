@@ -15,7 +15,7 @@ ROOT = Path(hop.__file__).parent
 TESTS = Path(__file__).parents[1]
 # From the ground up: a module imports only modules of lower rooms.
 ROOMS = [
-    ["errors", "share", "provenance", "standalone"],
+    ["errors", "share", "provenance", "standalone", "compiler"],
     ["files", "ambient"],
     ["metrics", "derivatives", "ownership", "preemption", "sharding"],
     ["domain", "bases", "references.newton"],

@@ -32,8 +32,9 @@ class WholeResidual(Residual):
     pointwise: ClassVar[bool] = False
 
     def check(self, experiment: Any) -> None:
-        if experiment.ansatz.eps:
+        if not experiment.sampler.even:
             raise UserError(
-                f"the residual of {type(experiment.problem).__name__} takes all points of a step "
-                "together, so they must share one eps; set config.ansatz.eps=()"
+                f"the points of a step are the quadrature of {type(experiment.problem).__name__}, "
+                f"and those of sampler {experiment.config.train.sampler!r} are not random and "
+                "even; set config.train.sampler='stratified'"
             )
