@@ -47,8 +47,8 @@ HEAD = """\
 `python examples/warm_starts.py` trains what it does not find and writes this page. An operator's
 answer is where Newton's method starts (`hop.polish`): what comes out is the solver's own solution,
 to a last step of 1e-8. It saves much against the usual continuation. Against the best start that
-we know of, another one for each problem, it saves half of the time in a cavity and little or nothing
-elsewhere. [When does it pay](when_it_pays.md) sets times and the cost of training beside each other."""
+we know of, another one for each problem, it saves half of the time in a cavity, and little or
+nothing elsewhere. [When does it pay](when_it_pays.md) counts the training in."""
 CAVITY = """\
 ## Flow in a cavity
 
