@@ -89,6 +89,19 @@ def test_the_reference_agrees_with_collocation_by_scipy(force):
     np.testing.assert_allclose(found.sol(X[:, 0])[0], u, atol=1e-5)
 
 
+@pytest.mark.usefixtures("float64")
+def test_the_reference_has_no_residual(force):
+    """That of the class, which training sees; the reference is of an equation of its own."""
+    lam, d = Lam(0.0, 0.1), 1e-3
+    x = np.linspace(0.01, 0.99, 99)[:, None]
+    u = PROBLEM.newton(force, lam, nodes=2000).solution
+    jet = {"": u(x), "xx": (u(x - d) - 2 * u(x) + u(x + d)) / d**2}
+    f = {"f": {"": jnp.asarray(at(force, x))}}
+    h = PROBLEM.residual(jax.tree.map(jnp.asarray, jet), jnp.asarray(x.T[:, None]), f, lam)
+    assert float(jnp.abs(h).max()) < 1e-3
+    assert np.abs(at(force, x)).max() > 0.1
+
+
 def test_without_a_force_it_is_the_known_interface(force):
     none = jax.tree.map(lambda c: 0 * c[:1], force)
     u = reference(PROBLEM, none, X, Lam(0.0, 0.1))[0]
