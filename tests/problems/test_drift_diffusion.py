@@ -54,6 +54,18 @@ def test_the_reference_agrees_with_collocation_by_scipy(doping):
     np.testing.assert_allclose(found.sol(X[:, 0])[0], u, atol=1e-6)
 
 
+@pytest.mark.usefixtures("float64")
+def test_the_reference_has_no_residual(doping):
+    """That of the class, which training sees; the reference is of an equation of its own."""
+    lam, d = Lam(0.0, 0.1), 1e-3
+    x = np.linspace(0.01, 0.99, 99)[:, None]
+    u = PROBLEM.newton(doping, lam).solution
+    jet = {"": u(x), "xx": (u(x - d) - 2 * u(x) + u(x + d)) / d**2}
+    a = {"C": {"": jnp.asarray(at(doping, x))}}
+    h = PROBLEM.residual(jax.tree.map(jnp.asarray, jet), jnp.asarray(x.T[:, None]), a, lam)
+    assert float(jnp.abs(h).max()) < 1e-3
+
+
 def test_outside_of_junctions_the_charge_vanishes_like_the_square_of_the_length(doping):
     far = np.abs(at(doping, X)) > 0.5
     neutral = np.arcsinh(at(doping, X) / 2e-4)[far]
