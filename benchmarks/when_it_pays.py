@@ -31,8 +31,7 @@ from hop.operators import Operator, stored_experiment
 from hop.polishing import TOLERANCE
 from hop.problem import Lam, in_time, layers_of, reference
 from hop.problems import allen_cahn_time, burgers_2d, burgers_time, kdv
-from hop.problems import biased_drift_diffusion as biased
-from hop.references import chebyshev, chebyshev_tensor, numerov, spectral, spectral_2d
+from hop.references import chebyshev, chebyshev_tensor, spectral, spectral_2d
 from hop.references.newton import Found
 
 ROOT = Path(__file__).parents[1]
@@ -77,19 +76,18 @@ class Row(NamedTuple):
     inputs: str
 
 
-def operator(row: Row) -> tuple[Operator, Judge, float, str]:
-    """A row's operator, its judge, the seconds of its training, and where that ran."""
-    source: Any = row.source
+def operator(source: Any, eps: float | None, functions: int) -> tuple[Operator, Judge, float, str]:
+    """An operator, its judge, the seconds of its training, and where that ran; as of a `Row`."""
     if source.endswith(".py") or ":" in source:
-        file, _, variant = source.partition(":")
+        path, (file, _, variant) = source, source.partition(":")
         source = RUNS / f"{Path(file).stem}_{variant}".rstrip("_")
         if not (source / "stages").exists():
-            hop.train(config_files.read(row.source, ()), source)
-    op, store = hop.load(source, eps=row.eps), Store.find(source)
+            hop.train(config_files.read(path, ()), source)
+    op, store = hop.load(source, eps=eps), Store.find(source)
     on = {info.metadata["versions"]["platform"] for info in store.stages()}
     seconds = sum(info.record["seconds"] for info in store.stages())
     experiment = stored_experiment(store)
-    return op, Judge.of(experiment, "test", row.functions), seconds, "/".join(sorted(on))
+    return op, Judge.of(experiment, "test", functions), seconds, "/".join(sorted(on))
 
 
 def points(judge: Judge, lam: Lam) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +99,7 @@ def points(judge: Judge, lam: Lam) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(row: Row) -> dict[str, Any]:
-    op, judge, training, where = operator(row)
+    op, judge, training, where = operator(row.source, row.eps, row.functions)
     x, weights = points(judge, op.lam)
     exact = reference(judge.problem, judge.fields, x, op.lam)
 
@@ -331,17 +329,11 @@ def a_branch(judge: Judge, lam: Lam, x: np.ndarray) -> Iterator[Rival]:
 
 def gummel(judge: Judge, lam: Lam, x: np.ndarray) -> Iterator[Rival]:
     """Gummel's sweeps from neutrality with the voltage laid over the device evenly."""
+    problem: Any = judge.problem
     for sweeps, nodes in ((1, 100), (2, 100), (2, 200), (3, 200), (3, 400)):
-        grid = judge.problem.domain.grid(nodes + 1)
 
-        def solve(sweeps: int = sweeps, grid: np.ndarray = grid) -> Values:
-            with ambient.on_cpu():
-                C, V = (np.asarray(judge.fields[k](jnp.asarray(grid)), float) for k in ("C", "V"))
-            device = biased.Device(C, V[:, 0], lam.eps)
-            phi = device.start()
-            for _ in range(sweeps):
-                phi = device.swept(phi)[:, :, 0]
-            return numerov.Solution(grid[:, 0], phi)(x)
+        def solve(sweeps: int = sweeps, nodes: int = nodes) -> Values:
+            return problem.device(judge.fields, lam, nodes).after(sweeps)(x)
 
         yield Rival("Gummel's sweeps", f"{sweeps} on N = {nodes}", 0.0, solve)
 
@@ -471,8 +463,8 @@ class Start(NamedTuple):
 
 
 def newton(start: Start) -> dict[str, Any]:
-    row = Row(start.source, start.at.get("eps"), start.functions, superposed, "")
-    op, judge, training, where = operator(row)
+    eps = start.at.get("eps")
+    op, judge, training, where = operator(start.source, eps, start.functions)
     given = dict(judge.given[0])
     for name in start.at.keys() & given.keys():
         given[name] = np.full(judge.functions, start.at[name])
@@ -530,14 +522,7 @@ def swept(problem: Any, lam: Lam) -> Mapping[str, Way]:
     """After some of Gummel's sweeps, the last of them by `newton` itself."""
 
     def solve(a: Mapping[str, Field], sweeps: int) -> Found:
-        x = problem.domain.grid(1001)
-        with ambient.on_cpu():
-            C, V = (np.asarray(a[name](jnp.asarray(x)), float) for name in ("C", "V"))
-        device = biased.Device(C, V[:, 0], lam.eps)
-        phi = device.start()
-        for _ in range(sweeps - 1):
-            phi = device.swept(phi)[:, :, 0]
-        return problem.newton(a, lam, numerov.Solution(x[:, 0], phi), TOLERANCE)
+        return problem.newton(a, lam, problem.device(a, lam).after(sweeps - 1), TOLERANCE)
 
     return {f"{k} of Gummel's sweeps": functools.partial(solve, sweeps=k) for k in (1, 2, 3, 4)}
 
@@ -711,7 +696,6 @@ def page(found: report.Figures) -> str:
     ]
     of_starts = ["", "training, s", "start", "converged", "steps", "ms", "N*"]
     text = HEAD.format(
-        command=COMMAND,
         short=f"{short(rows)} {sooner(starts)}",
         beside=files.table(columns, beside(rows)),
         alone=ALONE,

@@ -539,7 +539,7 @@ def many() -> None:
     """Writes the section of many dimensions, the last of the page, and leaves the others."""
     before, *_ = TARGET.read_text(encoding="utf-8").split(exit_time_many.SECTION)
     credit = provenance.credit("python examples/exit_time.py many")
-    section = exit_time_many.section(RUNS, kept, percent, files, credit)
+    section = exit_time_many.section(RUNS, kept, percent, credit)
     write(before.rstrip() + "\n\n" + section)
 
 

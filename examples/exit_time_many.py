@@ -19,6 +19,7 @@ from jax import Array
 from scipy.sparse.linalg import LinearOperator, gmres
 
 import hop
+from hop import files
 from hop.config import files as config_files
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet
 from hop.networks import (
@@ -129,8 +130,6 @@ class Pairs:
         P, Q, p, α, β, γ, e = split(along(places))
         s = shared(A, Q) + mean[:, :, None, None] * params["mean"][None, None, None]
         t, one = shared(At, p), jnp.ones((n, d, q, R), y.dtype)
-        # Sums over an axis with what is made beside them, fused, are wrong in JAX 0.10 on CPUs:
-        # einsum is not.
         pooled = {"": sums([(P, s)], [(α, s * s)], [(β, t * t)], [(γ, s * t)], [(e, one)])}
         if len(labels) > 1:
             unit = jnp.ones_like(places)
@@ -663,8 +662,9 @@ def repaid(own: Answer, rival: Answer) -> str:
     return f"{max(0.0, own.before - rival.before) / (rival.seconds - own.seconds):,.0f}"
 
 
-def section(runs: Any, kept: Callable[..., Any], percent: Callable[[float], str], files: Any,
-            credit: str) -> str:  # fmt: skip
+def section(
+    runs: Any, kept: Callable[..., Any], percent: Callable[[float], str], credit: str
+) -> str:
     """The section of the page."""
     tables, star, floors = [], [], []
     for case in CASES:

@@ -29,8 +29,6 @@ from hop.evaluation import Judge
 from hop.operators import Operator
 from hop.polishing import TOLERANCE
 from hop.problem import Lam
-from hop.problems.biased_drift_diffusion import Device
-from hop.references import numerov
 from hop.references.newton import Found
 
 ROOT = Path(__file__).parents[1]
@@ -248,26 +246,17 @@ def under_voltage() -> str:
         off = np.linalg.norm(u - exact, axis=1) / np.linalg.norm(exact, axis=1)
         errors.append(f"{off.mean():.1e} (worst {off.max():.1e}) at V = {voltage:g}")
     a = op.fields(given)  # the last, the highest
-    with ambient.on_cpu():
-        x = problem.domain.grid(1001)
-        doping, V = (np.asarray(a[name](jnp.asarray(x)), float) for name in ("C", "V"))
-    device = Device(doping, V[:, 0], op.eps)
+    device = problem.device(a, lam)
 
     def still(x: np.ndarray) -> np.ndarray:
         same = {"C": a["C"], "V": op.laws["V"].field(np.zeros((DEVICES, 1)))}
         return problem.newton(same, lam).solution(x)
 
-    def after(sweeps: int) -> numerov.Solution:
-        phi = device.start()
-        for _ in range(sweeps - 1):
-            phi = device.swept(phi)[:, :, 0]
-        return numerov.Solution(x[:, 0], phi)
-
     def ramp(steps: int) -> Found:
         w, count = device.ramped(steps)
         w, step, taken, left = device.solve(w, TOLERANCE * np.abs(w[:, :, 0]).max(axis=1))
         size = np.abs(w[:, :, 0]).max(axis=1)
-        return Found(numerov.Solution(x[:, 0], w[:, :, 0]), count + taken, step / size, left, 1000)
+        return Found(device.read(w), count + taken, step / size, left, len(device.x) - 1)
 
     def newton(guess: Any) -> Found:
         return problem.newton(a, lam, guess, TOLERANCE)
@@ -276,9 +265,9 @@ def under_voltage() -> str:
         "a ramp of 20 steps": lambda: ramp(20),
         "a ramp of 10 steps": lambda: ramp(10),
         "equilibrium": lambda: newton(still),
-        "one of Gummel's sweeps": lambda: newton(after(1)),
-        "two": lambda: newton(after(2)),
-        "three": lambda: newton(after(3)),
+        "one of Gummel's sweeps": lambda: newton(device.after(0)),
+        "two": lambda: newton(device.after(1)),
+        "three": lambda: newton(device.after(2)),
         "the operator": lambda: newton(lambda x: np.asarray(op(given, x), float)),
     }
     rows = []

@@ -471,12 +471,7 @@ class Operator:
         Raises:
           UserError: as in a call.
         """
-        self._check_given(u0)
-        with ambient.on_cpu():
-            params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self.params)
-            values = dataclasses.replace(self, params=params)._checked(u0, sensors)
-            fits = {name: self.laws[name].fit(jnp.asarray(v)) for name, v in values.items()}
-            return jax.tree.map(np.asarray, fits)
+        return self._with_fits(u0, sensors)[1]
 
     def misfits(self, u0: Any = None, sensors: Any = None) -> Mapping[str, float]:
         """How far the functions are off that fit an input best, by the inputs' names.
@@ -484,18 +479,25 @@ class Operator:
         At the sensors, beside the largest value of each function there; of all functions the worst.
         Numbers fit. Arguments and errors are as of `fields`.
         """
-        self._check_given(u0)
         found = {}
+        given, fits = self._with_fits(u0, sensors)
+        with ambient.on_cpu():
+            for name, values in given.items():
+                law = self.laws[name]
+                if law.sensors is not None and len(values):
+                    off = np.abs(np.asarray(law.values(fits[name])) - values).max(axis=1)
+                    size = np.maximum(np.abs(values).max(axis=1), np.finfo(float).tiny)
+                    found[name] = float(np.max(off / size))
+        return found
+
+    def _with_fits(self, u0: Any, sensors: Any) -> tuple[Values, Mapping[str, Field]]:
+        """The inputs' values at the sensors, and the functions that fit them best, in float64."""
+        self._check_given(u0)
         with ambient.on_cpu():
             params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self.params)
             values = dataclasses.replace(self, params=params)._checked(u0, sensors)
-            for name, given in values.items():
-                law = self.laws[name]
-                if law.sensors is not None and len(given):
-                    off = np.abs(np.asarray(law.values(law.fit(jnp.asarray(given)))) - given)
-                    size = np.maximum(np.abs(given).max(axis=1), np.finfo(float).tiny)
-                    found[name] = float(np.max(off.max(axis=1) / size))
-        return found
+            fits = {name: self.laws[name].fit(jnp.asarray(v)) for name, v in values.items()}
+            return values, jax.tree.map(np.asarray, fits)
 
     def _check_given(self, u0: Any) -> None:
         if u0 is None and self.laws:

@@ -73,9 +73,6 @@ class BiasedDriftDiffusion(DriftDiffusion):
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         return super().lift(network, x, a, lam) + a["V"] * x[0]
 
-    def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-        return self.newton(a, lam).checked(lam)(x)
-
     def newton(
         self,
         a: Mapping[str, Field],
@@ -89,20 +86,24 @@ class BiasedDriftDiffusion(DriftDiffusion):
         A guess of φ is first given its φ_n and φ_p, and the φ of Poisson's equation with these: one
         of Gummel's sweeps. Without a guess V rises from 0 by tenths.
         """
+        device = self.device(a, lam, nodes)
+        if guess is None:
+            w, walked = device.ramped()
+        else:
+            w = device.swept(np.asarray(guess(device.x), np.float64))
+            walked = np.zeros(len(w), int)
+        size = np.abs(w[:, :, 0]).max(axis=1)
+        w, step, taken, left = device.solve(w, small * size)
+        step = np.where(np.isfinite(w).all(axis=(1, 2)), step, np.inf)
+        return Found(device.read(w), walked + taken, step / size, left, len(device.x) - 1)
+
+    def device(self, a: Mapping[str, Field], lam: Lam, nodes: int = 0) -> "Device":
+        """Those of the inputs, by so many steps; by default as in `newton`."""
         nodes = nodes or max(1000, math.ceil(10 / float(lam.eps)))
-        x = self.domain.grid(nodes + 1)
         with ambient.on_cpu():
-            C, V = (np.asarray(a[name](jnp.asarray(x)), np.float64) for name in ("C", "V"))
-            device = Device(C, V[:, 0], float(lam.eps))
-            if guess is None:
-                w, walked = device.ramped()
-            else:
-                w, walked = device.swept(np.asarray(guess(x), np.float64)), np.zeros(len(C), int)
-            size = np.abs(w[:, :, 0]).max(axis=1)
-            w, step, taken, left = device.solve(w, small * size)
-            step = np.where(np.isfinite(w).all(axis=(1, 2)), step, np.inf)
-        phi = numerov.Solution(x[:, 0], w[:, :, 0])
-        return Found(phi, walked + taken, step / size, left, nodes)
+            x = jnp.asarray(self.domain.grid(nodes + 1))
+            C, V = (np.asarray(a[name](x), np.float64) for name in ("C", "V"))
+        return Device(C, V[:, 0], float(lam.eps))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +119,11 @@ class Device:
     C: np.ndarray
     V: np.ndarray
     length: float
+
+    @property
+    def x(self) -> np.ndarray:
+        """The nodes (N + 1, 1)."""
+        return DriftDiffusion.domain.grid(self.C.shape[1])
 
     @property
     def shared(self) -> tuple[float, float]:
@@ -140,8 +146,9 @@ class Device:
     def filled(self, phi: np.ndarray) -> np.ndarray:
         """φ (n, N + 1) with the φ_n and φ_p that it decides on, (n, N + 1, 3)."""
         phi = self.within(phi)
-        x = jnp.linspace(0.0, 1.0, phi.shape[1])
-        return np.stack([phi, *levels(jnp.asarray(phi), x, jnp.asarray(self.V)[:, None])], axis=2)
+        with ambient.on_cpu():
+            given = (jnp.asarray(v, float) for v in (phi, self.x[:, 0], self.V[:, None]))
+            return np.stack([phi, *levels(*given)], axis=2)
 
     def swept(self, phi: np.ndarray) -> np.ndarray:
         """The same after φ is that of Poisson's equation with the φ_n and φ_p of the one given."""
@@ -150,6 +157,17 @@ class Device:
         enough = np.full(len(w), _ON_THE_WAY)
         phi, *_ = three_point.newton(_poisson, w[:, :, :1], data, self.shared, enough)
         return self.filled(phi[:, :, 0])
+
+    def after(self, sweeps: int) -> numerov.Solution:
+        """φ after so many of Gummel's sweeps from `start`."""
+        w = self.filled(self.start())
+        for _ in range(sweeps):
+            w = self.swept(w[:, :, 0])
+        return self.read(w)
+
+    def read(self, w: np.ndarray) -> numerov.Solution:
+        """The φ of φ, φ_n, φ_p at any points."""
+        return numerov.Solution(self.x[:, 0], w[:, :, 0])
 
     def solve(self, w: np.ndarray, small: np.ndarray) -> tuple[np.ndarray, ...]:
         """As `three_point.newton`, from φ, φ_n, φ_p."""

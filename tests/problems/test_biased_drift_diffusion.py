@@ -119,3 +119,10 @@ def test_any_network_has_the_values_at_the_contacts(devices):
         u = jax.jit(lambda x: ansatz.jet(params, inputs, x, Lam(0.0, 0.01), ("",))[""])(x)
     ends = np.arcsinh(at(devices, X[[0, -1]]) / 2e-4) + VOLTAGES * [[0, 1]]
     np.testing.assert_allclose(np.asarray(u)[:, [0, 2]], ends, atol=1e-9)
+
+
+def test_sweeps_are_of_float64_wherever_they_are_made(devices):
+    device = PROBLEM.device(devices, Lam(0.0, 0.1), 100)
+    found = device.swept(device.start())
+    with ambient.on_cpu():
+        np.testing.assert_array_equal(device.swept(device.start()), found)
