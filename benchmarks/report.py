@@ -48,6 +48,7 @@ def sections(
     measures: dict[str, Callable[[], Figures]],
     only: str,
     command: str,
+    then: Callable[[Figures], None] = lambda found: None,
 ) -> dict[str, Figures]:
     """Title → a section's figures, with command, machine and date, and load and cores before it.
 
@@ -56,6 +57,7 @@ def sections(
       measures: title → what measures it.
       only: numbers of the sections to measure, from 1, as "3,7"; "" for all. Others are as they
         were, or measured where they are missing.
+      then: hears of all that is known after each of them.
     """
     numbers = [str(k) for k in range(1, len(measures) + 1)]
     asked = only.split(",") if only else numbers
@@ -71,6 +73,7 @@ def sections(
             found[title] = before[title] = measure() | state | made(command)
             if path:  # so that one that is stopped can go on with --only
                 files.write(path, json.dumps(before, indent=1) + "\n")
+            then(before)
         else:
             found[title] = before[title]
     return found

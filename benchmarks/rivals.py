@@ -71,9 +71,10 @@ CASES = [
     {"equation": "helmholtz", "width": 64, "points": 1_000, "parts": 8},
     STEADY | {"functions": 10_000, "points": 128, "inference": True},
 ]
-MEMORY = 16  # GiB that a contestant may take
+MEMORY = 16  # GiB that a contestant may take; 0 for all there is
 PATIENCE = 150  # seconds that it may take to be ready, its first two steps included
 ROUND = 1.0  # seconds of steps in a round, about
+MOST = 50  # steps in a round
 START = "Start-up of hop"
 
 Found = dict[str, Any]
@@ -103,7 +104,7 @@ class Contestant:
             raise FailedError(self._why(time.perf_counter() - began))
         self.start = time.perf_counter() - began
         self.count = 1
-        self.count = max(1, min(50, round(ROUND / self.seconds_a_step())))
+        self.count = max(1, min(MOST, round(ROUND / self.seconds_a_step())))
 
     def seconds_a_step(self) -> float:
         print(self.count, file=self.process.stdin, flush=True)
@@ -139,7 +140,7 @@ class Contestant:
         if seconds >= PATIENCE:
             return f"no two steps in {PATIENCE} s"
         if any(word in said for word in ("allocate memory", "ut of memory", "bad_alloc")):
-            return f"more than {MEMORY} GiB"
+            return f"more than {MEMORY} GiB" if MEMORY else "more memory than there is"
         raise SystemExit(said)
 
 

@@ -40,6 +40,7 @@ FUNCTIONS, POINTS, SIDE, ROUNDS, CALLS = 100, 2_500, 2_048, 11, 5
 JETS = 4  # u, u_t, u_x, u_xx
 
 Found = dict[str, Any]
+Compiled = tuple[Any, tuple[Any, ...]]
 
 
 def products(*widths: int) -> int:
@@ -47,27 +48,27 @@ def products(*widths: int) -> int:
     return sum(a * b for a, b in itertools.pairwise(widths))
 
 
-def flops() -> dict[str, float]:
+def flops(functions: int = FUNCTIONS, points: int = POINTS) -> dict[str, float]:
     """Of the matrix products, forward and backward; formulas as in docs/scaling.md."""
-    rows, width = JETS * POINTS, 128
+    rows, width = JETS * points, 128
     return {
-        "branch": 6.0 * FUNCTIONS * products(101, *[width] * 5),  # the trunk's last layer too
+        "branch": 6.0 * functions * products(101, *[width] * 5),  # the trunk's last layer too
         "trunk": 6.0 * rows * products(2, *[width] * 3),
-        "contraction": 6.0 * rows * FUNCTIONS * width,
+        "contraction": 6.0 * rows * functions * width,
     }
 
 
-def programs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """name → a compiled program and its arguments: the step and parts of it."""
-    program = train_step.program(FUNCTIONS, POINTS)
+def programs(functions: int = FUNCTIONS, points: int = POINTS, *only: str) -> dict[str, Compiled]:
+    """name → a compiled program and its arguments: the step and parts of it, or some of them."""
+    program = train_step.program(functions, points)
     ansatz, given = program.ansatz, train_step.resident(program.ansatz.problem)
-    inputs = jax.tree.map(lambda a: jnp.asarray(a[:FUNCTIONS]), given)
+    inputs = jax.tree.map(lambda a: jnp.asarray(a[:functions]), given)
     lam = Lam(np.float32(0), np.float32(train_step.EPS))
     stage, window = Stage(np.int32(0), lam, lam, np.float32(0)), Window(np.int32(1), np.float32(9))
     state = program.init()
 
     def values(state: Any) -> Any:
-        x = program._points(state, stage, inputs, None).x
+        x = program.points(state, stage, inputs, None).x
         return ansatz.jet(state.params, inputs, x, lam, ())[""]
 
     def loss(state: Any) -> Any:
@@ -89,7 +90,8 @@ def programs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
         "step": (step, (state,)),
         "product": (jnp.matmul, (square, square)),
     }
-    return {name: (jax.jit(f).lower(*a).compile(), a) for name, (f, a) in parts.items()}
+    names = only or parts
+    return {name: (jax.jit(f).lower(*a).compile(), a) for name in names for f, a in [parts[name]]}
 
 
 def shares(program: Any, arguments: tuple[Any, ...], steps: int = 10) -> Counter[str]:

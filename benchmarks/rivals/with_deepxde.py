@@ -109,6 +109,8 @@ def stepper(model: Any, data: Any) -> Steps:
         for _ in range(count):
             state.set_data_train(*data.train_next_batch())
             model._train_step(state.X_train, state.y_train, state.train_aux_vars)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # a GPU works behind the host
 
     return steps
 
