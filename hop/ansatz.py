@@ -27,6 +27,7 @@ from hop.derivatives import (
     push,
     rescale,
     spelled,
+    spelling,
 )
 from hop.errors import UserError, check_range
 from hop.laws import Field
@@ -38,6 +39,7 @@ from hop.problem import (
     Problem,
     Reduced,
     Showing,
+    Sloped,
     Traced,
     failing,
     in_time,
@@ -196,6 +198,8 @@ class Ansatz:
         By default those that the residual needs.
         """
         labels = self._labels(derivatives)
+        if isinstance(self.problem, Sloped):
+            return self._sloped_jet(params, inputs, x, lam, labels)
         problem, jets = self.problem, self._sources(params, inputs, x, lam, labels)
         for i in range(len(self._traces(x, lam))):
 
@@ -217,13 +221,47 @@ class Ansatz:
 
         return push(compose, tuple(jets), x, labels)
 
-    def outputs(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
-        """N and the derivatives that the residual needs: label → (n, q), or (k, n, q)."""
+    def _sloped_jet(
+        self,
+        params: Params,
+        inputs: Inputs,
+        x: Float[Array, "q d"],
+        lam: Lam,
+        labels: tuple[str, ...],
+    ) -> Jet:
+        """The jet of u where `lift` reads derivatives of N."""
+        problem = self.problem
+        assert isinstance(problem, Sloped)
+        read = ("", *problem.slopes)
+        N = self.outputs(params, inputs, x, lam, [one + of for one in labels for of in read])
+        parts = [{one: N[spelling(one + of)] for one in labels} for of in read]
+        a = self.input_jet(inputs, x, lam, labels)
+
+        def compose(*arrays: Array) -> Array:
+            output, *rest, points = arrays
+            slopes, values = rest[: len(read) - 1], rest[len(read) - 1 :]
+            given = dict(zip(a, values, strict=True))
+            return problem.lift(output, columns(points), given, lam, *slopes)
+
+        return push(compose, (*parts, *a.values()), x, labels)
+
+    def outputs(
+        self,
+        params: Params,
+        inputs: Inputs,
+        x: Float[Array, "q d"],
+        lam: Lam,
+        derivatives: Sequence[str] | None = None,
+    ) -> Jet:
+        """N and its derivatives: label → (n, q), or (k, n, q).
+
+        By default those that the residual needs.
+        """
 
         def compose(*arrays: Array) -> Array:
             return self._output(params, inputs, iter(arrays[:-1]), arrays[-1], lam)[0]
 
-        labels = self.derivatives
+        labels = self._labels(derivatives)
         return push(compose, tuple(self._sources(params, inputs, x, lam, labels)), x, labels)
 
     def input_jet(

@@ -32,6 +32,7 @@ from hop.problem import (
     Referenced,
     Restarting,
     Showing,
+    Sloped,
     Traced,
     Weak,
     energy_labels,
@@ -46,8 +47,8 @@ _POINTS = (7, 1009)  # twice: an array that happens to fit as many does not fit 
 _ALONG = 11  # points along each axis where a reference is tried
 _CLOSE = 0.8  # of two names, by difflib
 _PARTS = (
-    Problem, Referenced, Evolving, Featured, Showing, Traced, Knowing, Layered, Reduced, Restarting,
-    Weak,
+    Problem, Referenced, Evolving, Featured, Showing, Sloped, Traced, Knowing, Layered, Reduced,
+    Restarting, Weak,
 )  # fmt: skip
 _ROLES = [n for part in _PARTS for n in (*vars(part), *part.__annotations__) if n[0] != "_"]
 
@@ -183,6 +184,8 @@ def _check_residual(problem: Problem, points: int) -> int:
     if isinstance(problem, Traced):
         traces = _called(problem, "traces", lambda method: jax.eval_shape(method, at))
         elsewhere = [_stacked(problem.outputs, (n, trace.shape[-1])) for trace in traces]
+    if isinstance(problem, Sloped):
+        elsewhere += [output for _ in problem.slopes]
     try:
         lifted = _shape(problem, "lift", output, at, a, lam, *elsewhere)
     except KeyError as error:

@@ -15,7 +15,7 @@ import numpy as np
 from hop import ambient, checking
 from hop import config as config_lib
 from hop.ansatz import Ansatz, Functions, columns
-from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space
+from hop.derivatives import GRADIENT, LAPLACIAN, Jet, closure, in_space, jet
 from hop.errors import RunError, UserError
 from hop.homotopy.slow_mode import serves
 from hop.homotopy.terms import Stage, View
@@ -29,6 +29,7 @@ from hop.problem import (
     Lam,
     Problem,
     Referenced,
+    Sloped,
     Traced,
     Weak,
     layers_of,
@@ -279,7 +280,11 @@ def _lifted(problem: Problem, lam: Lam, x: np.ndarray, rng: np.random.Generator)
             return jnp.sin(1 + jnp.tensordot(waves[..., 1:], points[:, 0], 1)) * waves[..., :1]
 
         traces = problem.traces(here) if isinstance(problem, Traced) else ()
-        u = problem.lift(output(here), here, a, lam, *map(output, traces))
+        more = [output(there) for there in traces]
+        if isinstance(problem, Sloped):
+            found = jet(lambda points: output(columns(points)), at, problem.slopes)
+            more += [found[label] for label in problem.slopes]
+        u = problem.lift(output(here), here, a, lam, *more)
         return np.asarray(u).reshape(len(problem.unknowns), n, len(x))
 
 

@@ -207,6 +207,17 @@ class Traced(Protocol):
 
 
 @runtime_checkable
+class Sloped(Protocol):
+    """A problem whose `lift` also reads derivatives of the network, as u = u₀ + t N_x.
+
+    Attributes:
+      slopes: which, as ("x",). `lift` is given them in this order, one array more for each.
+    """
+
+    slopes: tuple[str, ...]
+
+
+@runtime_checkable
 class Knowing(Protocol):
     """A problem with a part that follows exactly from the whole inputs, as e^(εtΔ)u₀."""
 

@@ -33,6 +33,7 @@ from hop.problem import (
     Problem,
     Reduced,
     Showing,
+    Sloped,
     Traced,
 )
 
@@ -41,6 +42,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 _UNSERVED: dict[Any, str] = {
     Featured: "trunk_features",
     Traced: "traces",
+    Sloped: "slopes",
     Knowing: "known parts",
     Reduced: "a reduced_residual",
     Showing: "shown",

@@ -10,7 +10,7 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +23,7 @@ from hop.laws import Field, Law
 from hop.laws.named import NAMED
 from hop.laws.spectral import as_series
 from hop.problem import Condition, Lam, Problem
-from hop.references import spectral
+from hop.references import cole_hopf
 
 __all__ = ["BurgersTime"]
 
@@ -69,20 +69,5 @@ class BurgersTime(Problem):
         return (Condition((start,), ("",), lambda u, a, lam: u[0][""] - a["u0"][""]),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-        # A shock of jump Δ is 4ε/Δ wide, and its spectrum falls like exp(−4π²kε/Δ), to 1e-6 at
-        # 0.35 Δ/ε modes; it crosses its own width in 8ε/Δ² or more, six steps here. Δ is at most
-        # that of u₀. Against the Cole–Hopf formula from sin 2πx the error is below 5e-7.
-        eps = float(lam.eps)
         field = self.inputs["u0"].field(np.asarray(a["u0"].coefficients, np.float64))
-        jump = spectral.jumps(as_series(field))
-        modes = np.maximum(96, np.ceil(0.35 * jump / eps)).astype(int)
-        steps = np.maximum(200, np.ceil(0.7 * jump**2 / eps)).astype(int)
-        return spectral.solve(transport, diffusion(eps), field, x[:, 0], x[:, 1], modes, steps)
-
-
-transport = spectral.divergence(lambda u: u**2 / 2)
-
-
-def diffusion(eps: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The symbol of ε u_xx."""
-    return lambda omega: -eps * omega**2
+        return cole_hopf.solve(as_series(field), x[:, 0], x[:, 1], float(lam.eps))
