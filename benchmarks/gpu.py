@@ -57,6 +57,8 @@ TITLES = ("Beside DeepXDE", "Precision", "Inference", "Devices", "Accuracy by pr
 COMMAND = "python benchmarks/gpu.py --output=docs/results"
 LIMITS = (110.0, 75.0, 45.0, 60.0, 120.0)  # seconds that each may take
 
+_LATE = "not begun: the time was up"
+
 Found = dict[str, Any]
 Case = tuple[int, int]  # functions, points
 
@@ -281,7 +283,7 @@ def guarded(measure: Callable[..., None], limit: float, end: float, sizes: Sizes
     before = signal.signal(signal.SIGALRM, late)
     try:
         if limit <= 0:
-            raise TimeoutError("not begun: the time was up")
+            raise TimeoutError(_LATE)
         signal.setitimer(signal.ITIMER_REAL, limit, 10)  # again, if something swallows it
         with attempt(found, "the whole part"):
             measure(found, sizes)
@@ -426,10 +428,10 @@ def page(found: dict[str, Found]) -> str:
         return "\n\n".join(parts) + "\n"
     for title, write in zip(TITLES, PAGES, strict=True):
         parts.append(f"## {title}")
-        if title not in found:
+        section = found.get(title, {"failed": [_LATE]})
+        if _LATE in section.get("failed", ()):
             parts.append("Not measured yet.")
             continue
-        section = found[title]
         parts += write(section)
         parts += [f"Not all of this part: {line}." for line in section.get("failed", ())]
         parts.append(f"{section['took']:.0f} s; {section['versions']}; {report.caption(section)}")

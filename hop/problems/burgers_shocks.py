@@ -61,11 +61,12 @@ class BurgersShocks(BurgersTime):
 
     def reduced_residual(self, N: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         _, t = x
-        u = a["u0"][""] + t * N["x"]
-        each = N[""] + t * N["t"] + u**2 / 2 - lam.eps * (a["u0"]["x"] + t * N["xx"])
-        return jnp.sum(_shares(N[""], t, lam) * each, axis=0)
+        w = _shares(N[""], t, lam)
+        u, slope = (a["u0"][k][None] + t[None] * N[k + "x"] for k in ("", "x"))
+        carried = jnp.sum(w * (N[""] + t[None] * N["t"] + u**2 / 2), axis=0)
+        return carried - lam.eps * jnp.sum(w * slope, axis=0)
 
 
 def _shares(N: Array, t: Array, lam: Lam) -> Array:
     """w (Q, n, q)."""
-    return jax.nn.softmax(-t * N / (2 * lam.eps), axis=0)
+    return jax.nn.softmax(-(t / (2 * lam.eps))[None] * N, axis=0)

@@ -11,6 +11,7 @@ grows stiff as ε falls.
 Source: Cole, *Quart. Appl. Math.* 9 (1951) 225; Hopf, *Comm. Pure Appl. Math.* 3 (1950) 201.
 """
 
+import dataclasses
 import functools
 import math
 from typing import Any
@@ -36,6 +37,7 @@ def solve(
     """u at the points (x, t), t ≥ 0, for n functions u₀ on a circle, of any mean."""
     with ambient.on_cpu():
         x, t = np.asarray(x, np.float64), np.asarray(t, np.float64)
+        u0 = dataclasses.replace(u0, coefficients=np.asarray(u0.coefficients, np.float64))
         lower, length = u0.basis.domain.lower[0], u0.basis.lengths[0]
         steep = float(jnp.abs(u0(jnp.asarray(lower + length * np.arange(4096) / 4096), 1)).max())
         sigma = np.sqrt(2 * eps * t / (1 + steep * t))

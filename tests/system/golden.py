@@ -38,6 +38,7 @@ APART = (
     "allen_cahn_time",
     "biased_drift_diffusion",
     "burgers_2d",
+    "burgers_shocks",
     "cavity",
     "convection_diffusion",
     "drift_diffusion",
