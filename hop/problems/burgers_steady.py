@@ -20,7 +20,7 @@ from jax import Array
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
-from hop.laws import Field, Law
+from hop.laws import Field, Law, how_many
 from hop.laws.named import NAMED
 from hop.problem import Condition, Lam
 from hop.problems import Dirichlet
@@ -35,7 +35,8 @@ class BurgersSteady(Dirichlet):
     """Options of the problem.
 
     Attributes:
-      field: the law of u₀, "paper" or "unit".
+      field: the law of u₀, "paper" or "unit"; or "none" for the one function u₀ = 0, whose
+        solution at s = 0 is that of all.
       conditions_by: as in `Dirichlet`; "lift" multiplies the network by x(1 − x).
       symmetry: as in `Dirichlet`. Only the solution at s = 0 is odd: use "odd" there, or on a path
         whose other places are mere starting points.
@@ -49,32 +50,33 @@ class BurgersSteady(Dirichlet):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.field not in NAMED or NAMED[self.field].ends != "zero":
+        laws = {"none": "zero", **{name: law.ends for name, law in NAMED.items()}}
+        if laws.get(self.field) != "zero":
             raise UserError(
                 f"problem.field={self.field!r} does not vanish at x = 0 and 1, as "
-                "steady Burgers needs; use 'paper' or 'unit'"
+                "steady Burgers needs; use 'paper', 'unit' or 'none'"
             )
 
     @property
     def inputs(self) -> Mapping[str, Law]:
-        return {"u0": NAMED[self.field]}
+        return {} if self.field == "none" else {"u0": NAMED[self.field]}
 
     def residual(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Array:
         (x,) = x
         steady = u[""] * u["x"] - lam.eps * u["xx"] - _source(x)
-        return (1 - lam.s) * steady + lam.s * (u[""] - a["u0"][""])
+        return (1 - lam.s) * steady + lam.s * _less(u[""], a)
 
     def weak(self, u: Jet, x: Array, a: Mapping[str, Jet], lam: Lam) -> Mapping[str, Array]:
         (x,) = x
         flux = lam.eps * u["x"] - u[""] ** 2 / 2
-        value = lam.s * (u[""] - a["u0"][""]) - (1 - lam.s) * _source(x)
+        value = lam.s * _less(u[""], a) - (1 - lam.s) * _source(x)
         return {"": value, "x": (1 - lam.s) * flux}
 
     def energy(self, a: Mapping[str, Any], lam: Lam) -> Mapping[str, Any]:
         return {"": 1.0, "x": lam.eps}
 
     def initial(self, x: Array, a: Mapping[str, Array]) -> Array:
-        return a["u0"]
+        return a["u0"] if a else jnp.zeros_like(x[0])
 
     def lift(self, network: Array, x: Array, a: Mapping[str, Array], lam: Lam) -> Array:
         (x,) = x
@@ -86,8 +88,8 @@ class BurgersSteady(Dirichlet):
         return (Condition((np.array([[0.0], [1.0]]),), ("",), lambda u, a, lam: u[0][""]),)
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
-        count = a["u0"].count
-        if lam.s == 0:  # one solve serves every function
+        count = how_many(a)
+        if a and lam.s == 0:  # one solve serves every function
             law = self.inputs["u0"]
             a = {"u0": law.field(np.zeros((1, law.size)))}
         values = self.newton(a, lam).checked(lam)(x)
@@ -112,6 +114,11 @@ class BurgersSteady(Dirichlet):
         nodes = 32 + math.ceil(6 / math.sqrt(lam.eps))
         half = chebyshev.newton(self, a, walk, (0.0, 0.5), ends, nodes, (), guess, small)
         return half.read(lambda x: np.sign(0.5 - x[:, 0]), lambda x: np.minimum(x, 1 - x))
+
+
+def _less(u: Array, a: Mapping[str, Jet]) -> Array:
+    """u − u₀."""
+    return u - a["u0"][""] if a else u
 
 
 def _source(x: Array) -> Array:

@@ -14,7 +14,7 @@ ROOT = Path(hop.__file__).parent
 CONFIGS = [
     (path, variant)
     for path in sorted((ROOT.parent / "configs").glob("*.py"))
-    for variant in ("", "paper", "tanh", "quickstart", "plain", "free", "ladder")
+    for variant in ("", "paper", "tanh", "quickstart", "plain", "free", "ladder", "one")
     if not variant or f'"{variant}"' in path.read_text()
 ]
 

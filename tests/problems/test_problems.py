@@ -143,8 +143,23 @@ def test_steady_burgers_does_not_depend_on_its_input_at_s_0(field):
     assert u.shape == (3, len(X))
 
 
+def test_steady_burgers_from_nothing_is_that_from_zero(float64):
+    """Without an input as with u₀ = 0: the residual, its weak form and the reference."""
+    one, unit, lam = BurgersSteady("none"), BurgersSteady("unit"), Lam(0.3, 0.1)
+    x = jnp.asarray(X)[:, :1].T[None]
+    u = {label: jnp.sin(k + x[0]) for k, label in enumerate(("", "x", "xx"))}
+    zero = {"u0": dict.fromkeys(u, jnp.zeros_like(x[0]))}
+    assert np.array_equal(one.residual(u, x, {}, lam), unit.residual(u, x, zero, lam))
+    for label, value in unit.weak(u, x, zero, lam).items():
+        assert np.array_equal(one.weak(u, x, {}, lam)[label], value)
+    law = unit.inputs["u0"]
+    for lam in (Lam(0.3, 0.1), Lam(0.0, 0.1)):
+        exact = unit.reference({"u0": law.field(np.zeros((1, law.size)))}, X, lam)
+        np.testing.assert_allclose(one.reference({}, X, lam), exact, atol=1e-12)
+
+
 def test_wrong_options_are_refused():
-    with pytest.raises(UserError, match="use 'paper' or 'unit'"):
+    with pytest.raises(UserError, match="use 'paper', 'unit' or 'none'"):
         BurgersSteady("periodic")
     with pytest.raises(UserError, match="use one of lift, loss"):
         AllenCahn1D(conditions_by="soft")
