@@ -4,6 +4,8 @@ python examples/small_viscosity.py  # trains what runs/small_viscosity lacks: an
 """
 
 import dataclasses
+import itertools
+import json
 import math
 import sys
 from pathlib import Path
@@ -43,8 +45,8 @@ class Volumes(BurgersTime):
 
         def rows(u: tuple[Jet, ...], a: Any, lam: Lam) -> jax.Array:
             values, slopes = u[0][""], u[0]["x"]
-            flux = jnp.where(normal == 0, values, values**2 / 2 - lam.eps * slopes)
-            return (flux * weights.astype(flux.dtype)).reshape(-1, BOXES, 4 * NODES).sum(-1)
+            flux = jnp.where(normal[None] == 0, values, values**2 / 2 - lam.eps * slopes)
+            return (flux * weights[None].astype(flux.dtype)).reshape(-1, BOXES, 4 * NODES).sum(-1)
 
         return (Condition((points,), ("", "x"), rows),)
 
@@ -88,7 +90,8 @@ class Causal(BurgersTime):
 
     def residual(self, u: Jet, x: jax.Array, a: Any, lam: Lam) -> jax.Array:
         h = super().residual(u, x, a, lam)
-        return h * jnp.sqrt(jax.lax.stop_gradient(causal(h, x[1, 0], self.kappa)))
+        weights = jax.lax.stop_gradient(causal(h, x[1, 0], self.kappa))
+        return h * jnp.sqrt(weights)[None]
 
 
 def causal(h: jax.Array, t: jax.Array, kappa: float) -> jax.Array:
@@ -301,7 +304,22 @@ def row(name: str) -> list[str]:
     run = found(name, "direct")
     took = "not run" if run is None else f"{run[2][-1]['step']:,}"
     both = [scores(name, way) for way in ("direct", "path")]
-    return [METHODS[name].title, *both, took, together(name)]
+    return [METHODS[name].title, *both, took, seconds(name), together(name)]
+
+
+def seconds(name: str) -> str:
+    """What so many steps take, by the median over the windows of steps of all its runs."""
+    each = []
+    for way in WAYS:
+        if not (workdir(name, way) / "errors.npy").exists():
+            continue
+        lines = (workdir(name, way) / "metrics.jsonl").read_text().splitlines()
+        windows = [line for line in map(json.loads, lines) if line["kind"] == "window"]
+        for one, two in itertools.pairwise(windows):
+            if one["stage"] == two["stage"]:
+                steps = two["step"] - one["step"]
+                each.append((two["seconds"] - one["seconds"]) / steps)
+    return f"{np.median(each) * METHODS[name].steps:.0f}" if each else "not run"
 
 
 def picture(target: Path) -> None:
@@ -390,7 +408,14 @@ if __name__ == "__main__":
             train(name, way)
     target = ROOT / "docs" / "results" / "small_viscosity.md"
     picture(target.with_suffix(".png"))
-    columns = ["way", "direct", "by the path", "steps", "do loss and error fall together?"]
+    columns = [
+        "way",
+        "direct",
+        "by the path",
+        "steps",
+        "seconds",
+        "do loss and error fall together?",
+    ]
     kappa = METHODS["causal"].problem.kappa
     page = [HEAD.format(T=T), TABLE, files.table(columns, [row(name) for name in METHODS])]
     page += [
