@@ -383,9 +383,8 @@ METHOD = """\
 ## The ways
 
 All but the FNO rows have the same network, a DeepONet with a nonlinear decoder (branch and trunk of
-three layers of 128, rank 32), with u = u₀ + t N. In every stage the rate of Adam rises to 0.01
-over 100 steps, or a third of the stage if that is less, and falls to zero. A step has 50 new
-functions.
+three layers of 128, rank 32), with u = u₀ + t N. In every stage the rate of Adam rises to 0.01 over
+100 steps, or a third of the stage if that is less, and falls to zero. A step has 50 new functions.
 
 * Residual at random points: 1,000 new points at each step.
 * Weak residual: the residual in a dual norm, `config.train.tests`.
@@ -393,8 +392,8 @@ functions.
   F = u²/2 − ν u_x, divided by the perimeter. Sizes are 0.02 to 0.3, with 4 Gauss nodes on an edge.
 * Points where the residual is large: `config.train.sampler = "by_residual"`.
 * Causal in time: the squared residual is weighted by e^(−κS), S the sum of its means over the
-  earlier of 16 bins of time, κ = {kappa:g}, which was better than 1 in a short
-  look (Wang, Sankaran, Perdikaris, arXiv 2203.07404).
+  earlier of 16 bins of time, κ = {kappa:g}, better than 1 in a short look (Wang,
+  Sankaran, Perdikaris, arXiv 2203.07404).
 * Decoder in a moved coordinate: the decoder also sees cos and sin of 2πk(x − tV), k = 1 to 4, where
   V is a learned feature.
 * Shift-equivariant network: `fno`, 16 harmonics, four
