@@ -419,8 +419,8 @@ more steps, so longer trainings may rank the ways otherwise.
   where the residual is large, control volumes and the moved coordinate end at 19 to 21 %, which one
   seed does not tell apart. The weak residual is worse. A step of it takes nearly four times as long
   as one at random points, so it has had a quarter of the steps, and at as many it is no worse.
-* Causal weights seem to help, 14.5 % against 19.3 %, with the same network and time. Their loss does
-  not show progress: it stays as it was, as the weights grow where the residual falls.
+* Causal weights seem to help, 14.5 % against 19.3 %, with the same network and time. Their loss
+  does not show progress: it stays as it was, as the weights grow where the residual falls.
 * The network counts for at least as much. The FNO in windows, on the plain residual, has the least
   error of all, with smooth branches on an FNO next to it, and is at 14 % after a quarter of the
   steps. Its loss grows meanwhile, perhaps since it is taken at states that the network itself has
@@ -431,9 +431,9 @@ more steps, so longer trainings may rank the ways otherwise.
 * Their loss falls by far the most, by 11 and 26, and the error by 1.9 and 2.2. It is a residual of
   the potential, and u is its slope. So a small loss says less about u than its factor suggests.
 * The path in ν does not pay here. With a third of the steps at each ν, the mean error is larger
-  than directly in seven of nine ways, by little in most and by some 30 % for smooth branches. The FNO in
-  windows has the same. The weak residual gains 6 %, which may be chance. For smooth branches on the
-  DeepONet the worst function is better by the path, 29 % against 44 %.
+  than directly in seven of nine ways, by little in most and by some 30 % for smooth branches. The
+  FNO in windows has the same. The weak residual gains 6 %, which may be chance. For smooth branches
+  on the DeepONet the worst function is better by the path, 29 % against 44 %.
 
 Smooth branches are no general remedy. They use knowledge of this equation: it is the derivative of
 a Hamilton–Jacobi equation, and the soft minimum of solutions of that is a solution. The windows use
