@@ -1,17 +1,23 @@
 """The examples: what they say is true, and the notebooks hold what the scripts hold."""
 
 import functools
+import importlib
 import json
 import re
 import runpy
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import jupytext
 import numpy as np
 import pytest
 
 import hop
+from hop import config as config_lib
+from hop.ansatz import Ansatz
+from hop.problem import Lam
 
 EXAMPLES = Path(hop.__file__).parents[1] / "examples"
 STUDIES = ["uncertainty", "inverse"]
@@ -152,3 +158,71 @@ def test_the_readme_links_to_them():
     studies = [f"{name}.{kind}" for name in STUDIES for kind in ("ipynb", "py")]
     names = (*problems, *studies, "find_eps.py")
     assert sorted(set(linked)) == sorted(f"examples/{name}" for name in names)
+
+
+@pytest.fixture
+def small_viscosity(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return importlib.import_module("small_viscosity")
+
+
+def test_every_way_to_a_small_viscosity_can_be_built(small_viscosity):
+    eps, _ = small_viscosity.WAYS["path"]
+    for method in small_viscosity.METHODS.values():
+        config = small_viscosity.config(method, eps, method.steps)
+        built = config_lib.build(config, **small_viscosity.own(method))
+        built.ansatz.check(built)
+        assert 0 <= method.steps - 3 * config.train.steps < 3
+
+
+def test_the_balance_of_a_volume_vanishes_for_a_travelling_wave(small_viscosity):
+    """u = c − a tanh(a(x − ct − ½)/2ε); in boxes that do not reach over the end of the circle."""
+    (condition,) = small_viscosity.Volumes().conditions(Lam(0.0, 0.2))
+    (points,) = condition.points
+    x, t = np.asarray(points).T
+    whole = np.ptp(x.reshape(small_viscosity.BOXES, -1), axis=1) < 0.5
+    assert 100 < whole.sum() < small_viscosity.BOXES
+
+    def rows(speed):
+        bend = np.tanh(0.7 * (x - speed * t - 0.5) / 0.4)
+        jet = {"": 0.3 - 0.7 * bend, "x": -0.7 * (1 - bend**2) * 0.7 / 0.4}
+        u = {label: jnp.asarray(value)[None] for label, value in jet.items()}
+        return np.asarray(condition.rows((u,), {}, Lam(0.0, 0.2)))[0, whole]
+
+    assert np.abs(rows(0.3)).max() < 1e-6
+    assert np.abs(rows(0.0)).max() > 1e-3  # control: a wave that stands still
+
+
+def test_the_first_bin_of_time_counts_in_full(small_viscosity):
+    t = jnp.linspace(0, 1, 200)
+    h = 0.3 + jax.random.normal(jax.random.key(0), (3, 200))
+    weights = small_viscosity.causal(h, t, 1.0)
+    bins = np.asarray(t * small_viscosity.BINS).astype(int)
+    np.testing.assert_array_equal(weights[bins == 0], 1.0)
+    first = float(jnp.mean(h[:, bins == 0] ** 2))
+    np.testing.assert_allclose(weights[bins == 1], np.exp(-first), rtol=1e-5)
+    assert np.all(np.diff(weights) <= 0)
+    np.testing.assert_array_equal(small_viscosity.causal(h, t, 0.0), 1.0)
+
+
+def test_the_moved_coordinate_has_its_derivatives(small_viscosity):
+    """Against differences of the values."""
+    network = small_viscosity.Moved(branch=(8,), trunk=(8,), rank=4, channels=3, decoder=(8,))
+    with jax.enable_x64(True):
+        ansatz = Ansatz(small_viscosity.Shown(), network, 2)
+        params = ansatz.init(jax.random.key(1))
+        u0 = jnp.sin(2 * jnp.pi * ansatz.problem.inputs["u0"].sensors[:, 0])[None]
+        inputs, x = ansatz.inputs({"u0": u0}), jnp.array([[0.3, 0.4], [0.9, 0.8]])
+        lam, h, close = Lam(0.0, 1e-2), 1e-4, {"rtol": 1e-4, "atol": 1e-4}
+        of = jax.jit(lambda params, x: ansatz.jet(params, inputs, x, lam))
+        jet = of(params, x)
+        for label, step in (("x", jnp.array([[h, 0]])), ("t", jnp.array([[0, h]]))):
+            ahead, back = (of(params, x + s * step)[""] for s in (1, -1))
+            np.testing.assert_allclose(jet[label], (ahead - back) / (2 * h), **close)
+            if label == "x":
+                np.testing.assert_allclose(jet["xx"], (ahead - 2 * jet[""] + back) / h**2, **close)
+        # Control: the decoder sees the moved coordinate, after its three features.
+        first = params["decoder"]["Dense_0"]
+        blind = first | {"kernel": first["kernel"].at[3:11].set(0)}
+        params["decoder"]["Dense_0"] = blind
+        assert jnp.abs(of(params, x)[""] - jet[""]).max() > 1e-3
