@@ -362,7 +362,7 @@ def test_the_nearest_stage_is_before_its_refinement():
 
 
 def test_what_ships():
-    burgers = {"burgers-steady", "burgers-steady-unit", "burgers-time"}
+    burgers = {"burgers-shocks", "burgers-steady", "burgers-steady-unit", "burgers-time"}
     others = {
         "biased-drift-diffusion",
         "burgers-2d",
