@@ -10,7 +10,7 @@ Chen, Yang, Xiang, Hao, arXiv 2502.00488.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +23,7 @@ from hop.laws import Field, Law
 from hop.laws.named import NAMED
 from hop.laws.spectral import as_series
 from hop.problem import Condition, Lam, Problem
-from hop.references import cole_hopf
+from hop.references import cole_hopf, spectral
 
 __all__ = ["BurgersTime"]
 
@@ -70,3 +70,12 @@ class BurgersTime(Problem):
 
     def reference(self, a: Mapping[str, Field], x: np.ndarray, lam: Lam) -> np.ndarray:
         return cole_hopf.solve(as_series(a["u0"]), x[:, 0], x[:, 1], float(lam.eps))
+
+
+# The terms that `hop.references.spectral` marches: a second method, and the usual one.
+transport = spectral.divergence(lambda u: u**2 / 2)
+
+
+def diffusion(eps: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The symbol of ε u_xx."""
+    return lambda omega: -eps * omega**2

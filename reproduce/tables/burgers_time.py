@@ -12,7 +12,7 @@ from hop.files import table
 from hop.laws import Field
 from hop.operators import Operator, load
 from hop.problem import Lam, reference
-from hop.problems.burgers_time import BurgersTime
+from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.provenance import credit
 from hop.references import spectral
 from reproduce import Folders, Results, Table, declared, parts, published
@@ -58,8 +58,7 @@ def beside_the_solver(operator: Operator, many: int) -> dict[str, Any]:
 
     def solve(field: Field, modes: int, rate: int) -> np.ndarray:
         return spectral.solve(
-            spectral.divergence(lambda u: u**2 / 2), lambda omega: -eps * omega**2,
-            field, x[:, 0], x[:, 1],
+            transport, diffusion(eps), field, x[:, 0], x[:, 1],
             np.full(field.count, modes), np.full(field.count, rate), block=max(16, 16_384 // modes),
         )  # fmt: skip
 

@@ -8,11 +8,10 @@ import pytest
 
 from hop.errors import RunError
 from hop.laws.spectral import Series
-from hop.problems.burgers_time import BurgersTime
+from hop.problems.burgers_time import BurgersTime, diffusion, transport
 from hop.references import spectral
 
 PROBLEM = BurgersTime()
-transport = spectral.divergence(lambda u: u**2 / 2)
 
 
 def sine(amplitude=1.0):
@@ -84,6 +83,6 @@ def test_a_mean_carries_the_solution_along():
     many = np.array([64]), np.array([200])
 
     def solved(field, x):
-        return spectral.solve(transport, lambda w: -0.05 * w**2, field, x, t, *many)[0]
+        return spectral.solve(transport, diffusion(0.05), field, x, t, *many)[0]
 
     np.testing.assert_allclose(solved(moving, x), solved(still, x - 0.09) + 0.3, atol=1e-9)
