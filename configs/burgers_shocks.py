@@ -33,4 +33,6 @@ def get_config(variant=""):
     config.train.points = 1000
     config.train.patience = 1_000_000  # no early end
     config.data.fresh = True
+    config.mesh.function = 1
+    config.mesh.point = -1
     return config
