@@ -148,6 +148,13 @@ def _check_derivatives(problem: Problem) -> None:
                 f"{name}.derivatives names {label!r}, and the coordinates are "
                 f"{', '.join(known)}; use their letters, or add dimensions to the domain"
             )
+    if isinstance(problem, Sloped):
+        for label in problem.slopes if isinstance(problem.slopes, tuple) else (None,):
+            if not isinstance(label, str) or not label or set(label) - set(known):
+                raise UserError(
+                    f"{name}.slopes={problem.slopes!r} must be a tuple of derivatives, spelled by "
+                    f"the coordinates {', '.join(known)}, as ('{known[0]}',)"
+                )
     for letter in problem.odd:
         if letter not in known:
             raise UserError(

@@ -35,8 +35,11 @@ __all__ = ["BurgersShocks"]
 
 @dataclasses.dataclass(frozen=True)
 class BurgersShocks(BurgersTime):
-    """Attributes beside those of BurgersTime:
-    branches: Q, the number of smooth potentials.
+    """The residual, also that of `op.residual`, is the potential's, and not u_t + u u_x − ε u_xx.
+
+    Attributes:
+      conditions_by: "lift" alone, as u = u₀ at t = 0.
+      branches: Q, the number of smooth potentials, 2 or more.
     """
 
     branches: int = 8
