@@ -494,7 +494,7 @@ SHIPPED = """\
 ## The pretrained network
 
 `{model}` is the DeepONet with smooth branches, with the viscosity an input: one network for every ν
-from 0.001 to 0.0001, trained as its [card](../../pretrained/{model}/README.md) says. Errors in %,
+from 0.001 to 0.0001, trained as its card, `pretrained/{model}/README.md`, says. Errors in %,
 and the seconds of the network and of the formula of Cole and Hopf (`hop/references/cole_hopf.py`,
 exact to rounding) for the same 100 functions on 2,048 × 21 points."""
 

@@ -258,7 +258,7 @@ def test_shipped_models(name, monkeypatch):
     module = importlib.import_module(type(op.ansatz.problem).__module__)
     monkeypatch.setattr(module, "__doc__", None)  # as where Python leaves docstrings out
     assert publishing.card(name, store) == (store.root / "README.md").read_text(encoding="utf-8")
-    assert info.metadata["test"]["l2re"] < 0.03  # the largest is that of drift–diffusion
+    assert info.metadata["test"]["l2re"] < 0.04  # the largest is that of burgers-shocks
 
 
 @pytest.mark.parametrize("name", checkpoints.pretrained_names())

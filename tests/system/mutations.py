@@ -402,7 +402,7 @@ MUTATIONS = {
         "ranges::test_eps_is_even_in_its_logarithm"),
     "a weight of the Runge–Kutta method": Mutation(
         "references/spectral.py", "2 * f2 * (na + nb)", "f2 * (na + nb)",
-        "spectral::test_the_reference_agrees_with_cole_and_hopf[0.1]"),
+        "cole_hopf::test_it_agrees_with_the_spectral_solver[0.1-64-800]"),
     "a first integral without its 2": Mutation(
         "references/double_well.py", "eps / np.sqrt(2 * (ratio", "eps / np.sqrt((ratio",
         "double_well::test_the_first_integral_agrees_with_newton"),

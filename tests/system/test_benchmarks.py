@@ -50,6 +50,7 @@ def test_the_page_of_a_gpu_holds_what_was_measured(gpu):
     assert (RESULTS / "gpu.md").read_text() == gpu.page(found)
 
 
+@pytest.mark.slow
 def test_every_part_is_measured_on_a_cpu_too(gpu, tmp_path):
     words = [sys.executable, gpu.__file__, "--quick", f"--output={tmp_path}"]
     env = os.environ | {"PYTHONPATH": str(gpu.ROOT)}
