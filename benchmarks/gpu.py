@@ -56,8 +56,7 @@ AGREE = {"float32": 1e-4, "float64": 1e-10}
 TITLES = ("Beside DeepXDE", "Precision", "Inference", "Devices", "Accuracy by precision")
 COMMAND = "python benchmarks/gpu.py --output=docs/results"
 LIMITS = (110.0, 75.0, 45.0, 60.0, 120.0)  # seconds that each may take
-
-_LATE = "not begun: the time was up"
+LATE = "not begun: the time was up"
 
 Found = dict[str, Any]
 Case = tuple[int, int]  # functions, points
@@ -283,7 +282,7 @@ def guarded(measure: Callable[..., None], limit: float, end: float, sizes: Sizes
     before = signal.signal(signal.SIGALRM, late)
     try:
         if limit <= 0:
-            raise TimeoutError(_LATE)
+            raise TimeoutError(LATE)
         signal.setitimer(signal.ITIMER_REAL, limit, 10)  # again, if something swallows it
         with attempt(found, "the whole part"):
             measure(found, sizes)
@@ -428,8 +427,8 @@ def page(found: dict[str, Found]) -> str:
         return "\n\n".join(parts) + "\n"
     for title, write in zip(TITLES, PAGES, strict=True):
         parts.append(f"## {title}")
-        section = found.get(title, {"failed": [_LATE]})
-        if _LATE in section.get("failed", ()):
+        section = found.get(title, {"failed": [LATE]})
+        if LATE in section.get("failed", ()):
             parts.append("Not measured yet.")
             continue
         parts += write(section)

@@ -21,6 +21,7 @@ from hop.derivatives import (
     activate,
     closure,
     for_chain_rule,
+    in_space,
     jet,
     mirror,
     pull,
@@ -230,12 +231,24 @@ class Ansatz:
         labels: tuple[str, ...],
     ) -> Jet:
         """The jet of u where `lift` reads derivatives of N."""
-        problem = self.problem
+        problem, wanted, axes = self.problem, for_chain_rule(labels), letters(self.problem)
         assert isinstance(problem, Sloped)
+        space = axes[: in_space(wanted, len(axes))]
+        over_space = {GRADIENT: space, LAPLACIAN: tuple(2 * axis for axis in space)}
+        partials = [one for label in wanted for one in over_space.get(label, (label,))]
         read = ("", *problem.slopes)
-        N = self.outputs(params, inputs, x, lam, [one + of for one in labels for of in read])
-        parts = [{one: N[spelling(one + of)] for one in labels} for of in read]
-        a = self.input_jet(inputs, x, lam, labels)
+        N = self.outputs(params, inputs, x, lam, [one + of for one in partials for of in read])
+
+        def part(of: str) -> Jet:
+            """The jet of one derivative of N."""
+
+            def along(label: str) -> Array:
+                each = [N[spelling(one + of)] for one in over_space.get(label, (label,))]
+                return jnp.stack(each) if label == GRADIENT else functools.reduce(jnp.add, each)
+
+            return {label: along(label) for label in wanted}
+
+        parts, a = map(part, read), self.input_jet(inputs, x, lam, wanted)
 
         def compose(*arrays: Array) -> Array:
             output, *rest, points = arrays

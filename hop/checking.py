@@ -149,6 +149,8 @@ def _check_derivatives(problem: Problem) -> None:
                 f"{', '.join(known)}; use their letters, or add dimensions to the domain"
             )
     if isinstance(problem, Sloped):
+        if isinstance(problem, Traced):
+            raise UserError(f"{name} has traces and slopes, which do not go together; use one")
         for label in problem.slopes if isinstance(problem.slopes, tuple) else (None,):
             if not isinstance(label, str) or not label or set(label) - set(known):
                 raise UserError(
@@ -192,7 +194,7 @@ def _check_residual(problem: Problem, points: int) -> int:
         traces = _called(problem, "traces", lambda method: jax.eval_shape(method, at))
         elsewhere = [_stacked(problem.outputs, (n, trace.shape[-1])) for trace in traces]
     if isinstance(problem, Sloped):
-        elsewhere += [output for _ in problem.slopes]
+        elsewhere = [output for _ in problem.slopes]
     try:
         lifted = _shape(problem, "lift", output, at, a, lam, *elsewhere)
     except KeyError as error:

@@ -75,6 +75,7 @@ def given(values):
         (Layers, {"slopes": ("y",)},
          r"Mine.slopes=\('y',\) must be a tuple of derivatives, spelled by the coordinates x, as"),
         (Layers, {"slopes": "x"}, "Mine.slopes='x' must be a tuple"),
+        (Layers, {"slopes": ("x",), "traces": lambda self, x: (x,)}, "Mine has traces and slopes"),
         (Layers, {"domain": (0.0, 1.0)}, "must be a hop.Box"),
         (Layers, {"inputs": {"u0": "unit"}}, "must be a law by name"),
         (Layers, {"inputs": NAMED["unit"]}, "must be a law by name"),

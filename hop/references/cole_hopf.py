@@ -6,8 +6,8 @@ With φ₀′ = u₀ and G(y) = φ₀(y) + (x − y)²/2t,
 
 G″ ≤ max u₀′ + 1/t, so e^{−G/2ε} is nowhere narrower than σ = √(2ε/(max u₀′ + 1/t)). The integrals
 are sums over nodes that are σ/2 apart or less, and two or more to the shortest wave of u₀, with
-|x − y| ≤ t max |u₀| + 9√(2εt): beyond, e^{−G/2ε} is less than e^{−40} of its largest. Nothing of it
-grows stiff as ε falls.
+|x − y| ≤ t max |u₀| + 9√(2εt): beyond, e^{−G/2ε} is less than e^{−40} of its largest. As ε falls
+their number grows like ε^{−1/2}; the modes and steps of a march grow like 1/ε.
 Source: Cole, *Quart. Appl. Math.* 9 (1951) 225; Hopf, *Comm. Pure Appl. Math.* 3 (1950) 201.
 """
 
@@ -44,7 +44,8 @@ def solve(
         step = np.minimum(_STEP * sigma, length / (2 * u0.basis.modes[0]))
         # Where the finest grid is too coarse, t is so small that its square is nothing.
         late = step * _FINEST >= length
-        found = _at_first(u0, x, t, eps)
+        found = np.empty((u0.count, len(x)))
+        found[:, ~late] = _at_first(u0, x[~late], t[~late], eps)
         if late.any():
             found[:, late] = _integrals(u0, x[late], t[late], eps, step[late])
         return found
@@ -75,8 +76,7 @@ def _integrals(
     reach = t * np.abs(values).max() + _TAIL * np.sqrt(2 * eps * t)
     count = _ROUND * math.ceil((reach / (stride * h)).max() / _ROUND)
     points = (x - lower, t, stride)
-    found = _means(phi, mean, *map(jnp.asarray, points), h, eps, count)
-    return np.array(found)
+    return np.asarray(_means(phi, mean, *map(jnp.asarray, points), h, eps, count))
 
 
 @functools.partial(jax.jit, static_argnames="count")

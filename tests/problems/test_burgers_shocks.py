@@ -55,6 +55,9 @@ def test_u_and_the_residual_are_those_of_the_soft_minimum(index, float64):
     np.testing.assert_allclose(u[""][n], slopes[:, 0], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(u["x"][n], bends[:, 0, 0], rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(u["t"][n], bends[:, 0, 1], rtol=1e-8, atol=1e-10)
+    over_space = jax.jit(ansatz.jet, static_argnums=4)(params, inputs, x, lam, ("xx", "∇", "Δ"))
+    np.testing.assert_allclose(over_space["∇"][0], u["x"], rtol=1e-12)
+    np.testing.assert_allclose(over_space["Δ"], over_space["xx"], rtol=1e-9, atol=1e-10)
     h = jax.jit(ansatz.residual)(params, inputs, x, lam)[n]
     exact = slopes[:, 1] + slopes[:, 0] ** 2 / 2 - lam.eps * bends[:, 0, 0]
     np.testing.assert_allclose(h, exact, rtol=1e-8, atol=1e-10)
