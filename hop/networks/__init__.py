@@ -210,6 +210,9 @@ def through(module: Perceptron, params: Params, seen: Jet, y: Array) -> Jet:
     return h
 
 
+_CACHED = 2**17  # numbers of an array of which a CPU's caches hold a few
+
+
 class ByPerceptron(abc.ABC):
     """What networks share whose decoder is a perceptron of all that it sees, plus a bias.
 
@@ -227,11 +230,29 @@ class ByPerceptron(abc.ABC):
     def decode_jet(
         self, params: Params, features: Jet, y: Jet, a: Mapping[str, Jet], x: Array
     ) -> Jet:
-        """As in `Decoding`: the jet passes the layers as one, as in `hidden`."""
-        inputs = [{label: v[..., None, :, :] for label, v in a[name].items()} for name in sorted(a)]
+        """As in `Decoding`: the jet passes the layers as one, as in `hidden`.
+
+        On a CPU some functions follow the others, so that what their layers hold stays in the
+        caches; the reverse pass computes it anew, which is quicker than to fetch it.
+        """
+        bias, (n, q) = params["bias"], features[""].shape[1:]
         places = {label: jnp.swapaxes(v, -1, -2)[..., None, :] for label, v in y.items()}
-        seen, layers, bias = [features, *inputs, places], params["decoder"], params["bias"]
-        module, (n, q) = self._decoder(bias.size), features[""].shape[1:]
+        seen = [features]
+        for name in sorted(a):
+            whole = {k: jnp.broadcast_to(v, (*v.shape[:-2], n, q)) for k, v in a[name].items()}
+            seen.append({k: v[..., None, :, :] for k, v in whole.items()})
+
+        def decoded(some: list[Jet]) -> Jet:
+            return self._decoded(params, [*some, places], x)
+
+        parts = 1 if len(features) == 1 else _parts(n, q * max(self._decoder(bias.size).widths))
+        made = decoded(seen) if parts == 1 else _after_each_other(decoded, seen, parts)
+        return made | {"": made[""] + bias[..., None, None]}
+
+    def _decoded(self, params: Params, seen: list[Jet], x: Array) -> Jet:
+        """The decoder's jet without its bias, from those of features, inputs and places."""
+        features, layers, outputs = seen[0], params["decoder"], params["bias"].shape
+        module, (n, q) = self._decoder(params["bias"].size), features[""].shape[1:]
 
         def matrix(label: str) -> Array:
             """(…, n q, D): products are quicker with one matrix than with many."""
@@ -242,11 +263,42 @@ class ByPerceptron(abc.ABC):
 
         h = through(module, layers, {label: matrix(label) for label in features}, x)
         made = dense(layers[f"Dense_{len(module.widths) - 1}"], h)
-        out = {
-            label: jnp.swapaxes(value, -1, -2).reshape(*value.shape[:-2], *bias.shape, n, q)
+        return {
+            label: jnp.swapaxes(value, -1, -2).reshape(*value.shape[:-2], *outputs, n, q)
             for label, value in made.items()
         }
-        return out | {"": out[""] + bias[..., None, None]}
+
+
+def _parts(n: int, each: int) -> int:
+    """Parts of n functions, after each other, of whose layers a CPU's caches hold one.
+
+    Args:
+      n: functions.
+      each: numbers of a function in a layer, of one label.
+    """
+    n, rest = divmod(n, jax.device_count())  # each device holds a share of each part
+    if jax.default_backend() != "cpu" or rest or n * each <= 4 * _CACHED:
+        return 1
+    wanted = n * each / max(each, _CACHED)
+    return next(parts for parts in range(1, n + 1) if n % parts == 0 and parts >= wanted)
+
+
+def _after_each_other(f: Callable[[Any], Any], arrays: Any, parts: int) -> Any:
+    """f of arrays (…, n, q), which maps each function by itself, a part of them after the other.
+
+    A part takes every `parts`-th function.
+    """
+
+    def split(v: Array) -> Array:
+        *front, n, q = v.shape
+        return jnp.moveaxis(v.reshape(*front, n // parts, parts, q), -2, 0)
+
+    def joined(v: Array) -> Array:
+        _, *front, some, q = v.shape
+        return jnp.moveaxis(v, 0, -2).reshape(*front, some * parts, q)
+
+    step = jax.checkpoint(f, prevent_cse=False)
+    return jax.tree.map(joined, jax.lax.map(step, jax.tree.map(split, arrays)))
 
 
 def dense(layer: Params, h: Jet) -> Jet:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hop import networks
 from hop.derivatives import GRADIENT, LAPLACIAN, jet
 from hop.errors import UserError
 from hop.networks import ACTIVATIONS, Network, Perceptron, evaluate
@@ -423,3 +424,44 @@ def test_unfit_networks_are_refused():
         MLP((0,))
     with pytest.raises(UserError, match="use one of"):
         MLP(activation="relu6")
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_functions_pass_the_decoder_in_parts_as_they_do_at_once(outputs, float64, monkeypatch):
+    """Where they are many for the caches of a CPU: the jet, and its gradient."""
+    net, n, q = NonlinearDeepONet((7,), (5,), 4, channels=3, decoder=(6,)), 12, len(POINTS)
+    params = shifted(net.init(jax.random.key(0), 2, SENSORS, outputs))
+    labels, a = ("", "x", "xx"), {name: normal(i, n, q) for i, name in enumerate(sorted(SENSORS))}
+    x = jnp.asarray(POINTS)
+    features = {label: normal(9 + i, 3, n, q) for i, label in enumerate(labels)}
+    inputs = {name: dict.fromkeys(labels, v + 1) for name, v in a.items()}
+    inputs["r"] = {label: v[:, :1] for label, v in inputs["r"].items()}  # a number: at all points
+    places = jet(lambda y: y, x, labels)
+
+    def decoded():
+        def weighed(params, features):
+            made = net.decode_jet(params, features, places, inputs, x)
+            return sum(jnp.sum(jnp.sin(v)) for v in made.values()), made
+
+        traced = jax.make_jaxpr(weighed)(params, features)
+        return jax.grad(weighed, (0, 1), has_aux=True)(params, features), "scan" in str(traced)
+
+    whole, in_parts = decoded()
+    assert not in_parts
+    monkeypatch.setattr(networks, "_CACHED", 2 * q * 6)
+    apart, in_parts = decoded()
+    assert in_parts
+    jax.tree.map(close, apart, whole)
+
+
+def test_parts_hold_what_the_caches_do(monkeypatch):
+    """They are equal, and each device has its share of each; GPUs take all functions at once."""
+    monkeypatch.setattr(networks, "_CACHED", 100)
+    assert networks._parts(12, 30) == 1  # little enough
+    assert networks._parts(50, 30) == 25  # 17 parts would do, and do not divide 50
+    assert networks._parts(7, 1000) == 7
+    monkeypatch.setattr(jax, "device_count", lambda: 4)
+    assert networks._parts(96, 50) == 12  # 24 a device
+    assert networks._parts(50, 1000) == 1
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert networks._parts(96, 50) == 1
