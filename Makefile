@@ -27,11 +27,11 @@ install: .venv/installed
 	@touch $@
 
 quickstart: install
-	$(BIN)/hop train --config=configs/burgers_steady.py:quickstart --workdir=$(RUN)
-	$(BIN)/python examples/new_functions.py --count=10000 --output=$(RUN)/u0.npy
-	$(BIN)/hop infer --checkpoint=$(RUN) --eps=0.05 --input=$(RUN)/u0.npy --output=$(RUN)/u.npy \
-	  --plot=$(RUN)/u.png
-	$(BIN)/hop evaluate --checkpoint=$(RUN)
+	$(BIN)/hop train --config=configs/burgers_time.py:quickstart --workdir=$(RUN)
+	$(BIN)/python examples/new_functions.py --field=periodic --count=1000 --output=$(RUN)/u0.npy
+	$(BIN)/hop infer --checkpoint=$(RUN) --eps=0.01 --input=$(RUN)/u0.npy --output=$(RUN)/u.npy \
+	  --plot=$(RUN)/u.gif
+	$(BIN)/python examples/quickstart.py --workdir=$(RUN)
 
 test: install
 	HOP_TEST_DEVICES=1 $(PYTEST) -m "not slow and not devices"

@@ -87,7 +87,7 @@ class Sizes:
     side: int = 8_192
     floats: int = 2**28
     functions: int = 1_000_000
-    learned: tuple[str, ...] = ("configs/burgers_time.py:quickstart",)
+    learned: tuple[str, ...] = ("configs/burgers_time.py:direct",)
     seeds: tuple[int, ...] = (0, 1)
     agree: tuple[str, ...] = ("float32", "float64")
     taught: tuple[str, ...] = (*SMOKE, "--config.train.steps=100")

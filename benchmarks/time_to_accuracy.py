@@ -117,7 +117,7 @@ GOALS = [
         grid=(101, 26),
         case=TIME | {"functions": 50, "points": 1000, "periodic": True},
         ours={
-            "hop, nonlinear decoder": ("configs/burgers_time.py:quickstart", (0.01,)),
+            "hop, nonlinear decoder": ("configs/burgers_time.py:direct", (0.01,)),
             "hop, plain DeepONet": ("configs/burgers_time.py:plain", (0.01,)),
         },
         theirs={"DeepXDE, plain DeepONet": (0.01,)},

@@ -57,7 +57,7 @@ ON_THE_LINE: dict[str, tuple[str, str, tuple[str, ...], Any]] = {
     ),
     "line-deeponet": (
         "DeepONet",
-        "configs/burgers_time.py:quickstart",
+        "configs/burgers_time.py:direct",
         ("train.steps=2000", *_SHORT),
         None,
     ),

@@ -28,7 +28,7 @@ SETTINGS = {  # a config, the words of the command line, and points of the label
         (129,),
     ),
     "path": ("configs/burgers_steady_unit.py", ("train.steps=300",), (129,)),
-    "time": ("configs/burgers_time.py:quickstart", ("train.steps=300",), (33, 33)),
+    "time": ("configs/burgers_time.py:direct", ("train.steps=300",), (33, 33)),
 }
 ALONE = ("strategy.name=supervised",)
 DIRECT = {  # labelled functions, their weight, and further words
@@ -110,7 +110,7 @@ last two rows repeat a comparison with another seed.
 ## Where labels change nothing
 
 The same problem along its path, 300 steps a stage, with labels of weight 10 at its last ε; and
-`configs/burgers_time.py:quickstart` at 300 steps, with labels of weight 10. The path, or the
+`configs/burgers_time.py:direct` at 300 steps, with labels of weight 10. The path, or the
 equation by itself, finds the solution there, and labels of 20 functions add nothing that one would
 notice."""
 

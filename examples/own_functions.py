@@ -34,7 +34,7 @@ their values as you would import your own,
 
 ```
 hop data import u0.npy own --ends=periodic
-hop train --config=configs/burgers_time.py:quickstart --config.train.steps=1500 \\
+hop train --config=configs/burgers_time.py:direct --config.train.steps=1500 \\
     --config.data.samples.u0=own --workdir=W
 ```
 
@@ -59,7 +59,7 @@ def imported() -> hop.Samples:
 
 def config(*more: str) -> config_lib.Config:
     words = [f"--config.{word}" for word in (f"train.steps={STEPS}", *more)]
-    return config_files.read("configs/burgers_time.py:quickstart", words)
+    return config_files.read("configs/burgers_time.py:direct", words)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ CASES = {  # a title; where a run is scored; and of each row a config and words 
     "Burgers in time, u_t + u u_x = νu_xx": (
         (0.1, 0.03, 0.01),
         {
-            "directly": (f"{BURGERS}:quickstart", ("train.steps=1500",)),
+            "directly": (f"{BURGERS}:direct", ("train.steps=1500",)),
             "path": (BURGERS, ("train.steps=500",)),
             "range": (f"{BURGERS}:range", ("train.steps=1500",)),
         },

@@ -51,7 +51,7 @@ CASES = {  # a title; a config with words of the command line; and further words
         },
     ),
     "Burgers in time, an operator, ν = 0.01, in space and time": (
-        "configs/burgers_time.py:quickstart",
+        "configs/burgers_time.py:direct",
         (),
         {
             "at 1,000 points": ("train.steps=1000",),
