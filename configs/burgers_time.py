@@ -21,8 +21,8 @@ def get_config(variant=""):
     networks = {"plain": "deeponet", "fourier": "fno"}
     if variant not in ("", "quickstart", "direct", "fourier", "range", "wide", "plain"):
         raise UserError(
-            f"no variant {variant!r} of burgers_time.py; use quickstart, direct, fourier, range, wide "
-            "or plain"
+            f"no variant {variant!r} of burgers_time.py; use quickstart, direct, fourier, range, "
+            "wide or plain"
         )
     config = experiment(problem="burgers_time", network=networks.get(variant, "nonlinear_deeponet"))
     if variant != "fourier":

@@ -96,3 +96,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def between(text: str, name: str, content: str) -> str:
+    """A page with other content between <!-- name --> and <!-- /name -->.
+
+    Raises:
+      ValueError: the page has no such place.
+    """
+    head, tail = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, _, rest = text.partition(head)
+    _, _, after = rest.partition(tail)
+    if text.count(head) != 1 or tail not in rest:
+        raise ValueError(f"the page has no place {head.strip()}")
+    return f"{before}{head}{content}\n{tail}{after}"

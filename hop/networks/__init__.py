@@ -210,7 +210,7 @@ def through(module: Perceptron, params: Params, seen: Jet, y: Array) -> Jet:
     return h
 
 
-_CACHED = 2**17  # numbers of an array of which a CPU's caches hold a few
+CACHED = 2**17  # numbers of an array of which a CPU's caches hold a few
 
 
 class ByPerceptron(abc.ABC):
@@ -245,7 +245,11 @@ class ByPerceptron(abc.ABC):
         def decoded(some: list[Jet]) -> Jet:
             return self._decoded(params, [*some, places], x)
 
-        parts = 1 if len(features) == 1 else _parts(n, q * max(self._decoder(bias.size).widths))
+        parts = (
+            1
+            if len(features) == 1
+            else parts_for_caches(n, q * max(self._decoder(bias.size).widths))
+        )
         made = decoded(seen) if parts == 1 else _after_each_other(decoded, seen, parts)
         return made | {"": made[""] + bias[..., None, None]}
 
@@ -269,7 +273,7 @@ class ByPerceptron(abc.ABC):
         }
 
 
-def _parts(n: int, each: int) -> int:
+def parts_for_caches(n: int, each: int) -> int:
     """Parts of n functions, after each other, of whose layers a CPU's caches hold one.
 
     Args:
@@ -277,9 +281,9 @@ def _parts(n: int, each: int) -> int:
       each: numbers of a function in a layer, of one label.
     """
     n, rest = divmod(n, jax.device_count())  # each device holds a share of each part
-    if jax.default_backend() != "cpu" or rest or n * each <= 4 * _CACHED:
+    if jax.default_backend() != "cpu" or rest or n * each <= 4 * CACHED:
         return 1
-    wanted = n * each / max(each, _CACHED)
+    wanted = n * each / max(each, CACHED)
     return next(parts for parts in range(1, n + 1) if n % parts == 0 and parts >= wanted)
 
 

@@ -448,7 +448,7 @@ def test_functions_pass_the_decoder_in_parts_as_they_do_at_once(outputs, float64
 
     whole, in_parts = decoded()
     assert not in_parts
-    monkeypatch.setattr(networks, "_CACHED", 2 * q * 6)
+    monkeypatch.setattr(networks, "CACHED", 2 * q * 6)
     apart, in_parts = decoded()
     assert in_parts
     jax.tree.map(close, apart, whole)
@@ -456,12 +456,12 @@ def test_functions_pass_the_decoder_in_parts_as_they_do_at_once(outputs, float64
 
 def test_parts_hold_what_the_caches_do(monkeypatch):
     """They are equal, and each device has its share of each; GPUs take all functions at once."""
-    monkeypatch.setattr(networks, "_CACHED", 100)
-    assert networks._parts(12, 30) == 1  # little enough
-    assert networks._parts(50, 30) == 25  # 17 parts would do, and do not divide 50
-    assert networks._parts(7, 1000) == 7
+    monkeypatch.setattr(networks, "CACHED", 100)
+    assert networks.parts_for_caches(12, 30) == 1  # little enough
+    assert networks.parts_for_caches(50, 30) == 25  # 17 parts would do, and do not divide 50
+    assert networks.parts_for_caches(7, 1000) == 7
     monkeypatch.setattr(jax, "device_count", lambda: 4)
-    assert networks._parts(96, 50) == 12  # 24 a device
-    assert networks._parts(50, 1000) == 1
+    assert networks.parts_for_caches(96, 50) == 12  # 24 a device
+    assert networks.parts_for_caches(50, 1000) == 1
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert networks._parts(96, 50) == 1
+    assert networks.parts_for_caches(96, 50) == 1

@@ -9,15 +9,16 @@ import sys
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 import hop
-from hop import cli, training
+from hop import cli, files, training
 from hop.config import build
 from hop.config import files as config_files
 
 ROOT = Path(hop.__file__).parents[1]
-PAGES = ("index", "quickstart", "launching")
+PAGES = ("../README", "index", "quickstart", "data", "launching", "production", "trust")
 
 
 def blocks(page: str, language: str = "") -> list[str]:
@@ -45,6 +46,26 @@ def test_the_site_builds_without_a_warning():
         assert f'id="{name}"' in page
     pages = {path.stem for path in (ROOT / "docs" / "results").glob("*.md")}
     assert pages == {path.stem for path in (site / "results").glob("*.html")}
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) <= 900
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_the_gallery_is_up_to_date():
+    """Else run `python docs/gallery.py`. Every model that ships has a card or is named on one."""
+    gallery = runpy.run_path(str(ROOT / "docs" / "gallery.py"))
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert page == gallery["page"]()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == files.between(readme, "problems", gallery["table"]())
+    for model in (ROOT / "pretrained").iterdir():
+        assert f"`{model.name}`" in page or f'"{model.name}"' in page
+    for card in gallery["CARDS"]:
+        assert not card.picture or (ROOT / "docs" / card.picture).exists()
 
 
 def test_the_page_of_settings_is_up_to_date():
@@ -98,6 +119,18 @@ def test_commands_parse(line, monkeypatch):
 def test_a_wrong_flag_is_noticed(monkeypatch):
     with pytest.raises(Exception, match="Unknown command line flag 'epsilon'"):
         typed("hop infer --checkpoint=burgers-steady --epsilon=0.1 --output=u.npy", monkeypatch)
+
+
+def test_python_in_the_readme_and_in_production():
+    (block,) = blocks("../README", "python")
+    names: dict = {}
+    exec(block, names)
+    assert names["u"].shape == names["u_x"].shape == (1, 500)
+    (block,) = blocks("production", "python")
+    exec(block, names)
+    assert names["u"].shape == (2, len(names["op"].grid))
+    assert names["u_x"].shape == (1, 200)
+    assert np.isfinite(names["h"]).all()
 
 
 def test_the_quickstart_in_python():
