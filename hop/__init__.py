@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hop.trust import Gauge, gauge
 
 compiler.sum_rightly()  # before JAX is used
+compiler.factor_alone()  # and SciPy
 
 _HOMES = {
     "Box": "domain",

@@ -1,8 +1,14 @@
-"""A flag of JAX's compiler that results depend on, set when `hop` is imported.
+"""What the environment must say before JAX and SciPy are used, set when `hop` is imported.
 
-On CPUs some versions of jaxlib compute sums of products of large arrays wrongly, without a word
-(github.com/jax-ml/jax, issue 39103): Σ_i a_ij b_ikj, with a few thousand j, is off by its own size.
-They hand such sums to another library, and the flag has them keep these to themselves.
+`sum_rightly`: on CPUs some versions of jaxlib compute sums of products of large arrays wrongly,
+without a word (github.com/jax-ml/jax, issue 39103): Σ_i a_ij b_ikj, with a few thousand j, is off
+by its own size. They hand such sums to another library, and a flag has them keep these to
+themselves.
+
+`factor_alone`: the QR factorisations of least squares are OpenBLAS's, whose threads wait for each
+other by giving up their turn. Beside other busy processes each wait then takes those processes'
+turns: a step of `levenberg_marquardt` took 4 to 8 times as long at a load of 2 to 7 on 2 cores, and
+stood still at one of 12. One thread takes its fair share, and rounds alike on any number of cores.
 """
 
 import importlib.metadata
@@ -27,3 +33,8 @@ def sum_rightly() -> None:
             f"imported, so it stays so; import hop first, or set XLA_FLAGS={FLAG}=-reduce",
             stacklevel=3,
         )
+
+
+def factor_alone() -> None:
+    """Keeps OpenBLAS to one thread, unless OPENBLAS_NUM_THREADS says otherwise."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,10 +1,11 @@
-"""Sums of products of large arrays, which some versions of jaxlib compute wrongly on CPUs."""
+"""Sums of products, which some versions of jaxlib compute wrongly, and the threads of OpenBLAS."""
 
 import os
 import subprocess
 import sys
 
 import jax
+import pytest
 
 from hop import compiler
 
@@ -44,3 +45,22 @@ def test_a_flag_of_the_user_stays(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", f"{compiler.FLAG}=")
     compiler.sum_rightly()
     assert os.environ["XLA_FLAGS"] == f"{compiler.FLAG}="
+
+
+THREADS = """
+import ctypes, glob, os
+import hop, jax
+import scipy.linalg
+(path,) = glob.glob(os.path.join(os.path.dirname(scipy.__file__), "..", "scipy.libs", "*openblas*"))
+print(ctypes.CDLL(path).scipy_openblas_get_num_threads())
+"""
+
+
+@pytest.mark.parametrize(("asked", "got"), [("", 1), ("2", 2)])
+def test_least_squares_are_factorised_on_one_thread(asked, got):
+    """Several wait for each other by turns that busy neighbours take; the user's word stands."""
+    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    env |= {"OPENBLAS_NUM_THREADS": asked} if asked else {}
+    words = [sys.executable, "-c", THREADS]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == min(got, len(os.sched_getaffinity(0)))
