@@ -174,8 +174,11 @@ class _Graph:
     def node(
         self, operator: str, inputs: Sequence[str], output: str = "", **attributes: Any
     ) -> str:
-        """Writes an operator of one output, and names that."""
-        output = output or f"{operator.lower()}.{len(self.nodes)}"
+        """Writes an operator of one output, and names that. The same is not written twice."""
+        key = operator, *inputs, *sorted((k, str(v)) for k, v in attributes.items())
+        if not output and key in self._kept:
+            return self._kept[key]
+        self._kept[key] = output = output or f"{operator.lower()}.{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [output], **attributes))
         return output
 

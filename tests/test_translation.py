@@ -37,7 +37,9 @@ PROGRAMS = {
     "transposed": lambda x, y: x.T[None] + 0 * y.T,
     "reshaped": lambda x, y: (x[:, :, None] + M.T[:3, :3][None]).reshape(-1, 9),
     "counted": lambda x, y: x * jnp.arange(3.0) + jnp.arange(3)[None] * y,
-    "counted points": lambda x, y: x + lax.broadcasted_iota(np.float32, x.shape, 0) + jnp.mean(y, 0),
+    "counted points": lambda x, y: (
+        x + lax.broadcasted_iota(np.float32, x.shape, 0) + jnp.mean(y, 0)
+    ),
     "constants": lambda x, y: x + jnp.zeros((3, 3)).at[1].set(2.0)[1],
     "derivatives": lambda x, y: jax.jvp(lambda z: jnp.tanh(z) * z[:, :1] ** 2, (x,), (y,))[1],
     "mapped": lambda x, y: jax.vmap(lambda z: jax.vmap(lambda w: jnp.sin(z @ w))(y))(x),
@@ -64,7 +66,10 @@ def test_values_are_those_of_jax(name):
     ("name", "program"),
     [
         ("'sort'", lambda x: jnp.sort(x)),
-        ("'gather' of places that it computes", lambda x: jnp.take(x, jnp.sum(x, axis=0).astype(int), axis=1)),
+        (
+            "'gather' of places that it computes",
+            lambda x: jnp.take(x, jnp.sum(x, axis=0).astype(int), axis=1),
+        ),
         (r"size 2\*points", lambda x: jnp.ones((2 * x.shape[0], 3))),
         ("'while'", lambda x: lax.while_loop(lambda z: z[0, 0] < 1, lambda z: z + 1, x)),
     ],

@@ -13,7 +13,7 @@
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const operators = new Map(); // name → { spec, arrays, session }
   const times = []; // of answers, in ms, from the event to the picture
-  let at = null; // what is shown: { spec, arrays, session, drawn, example, values, hand, last, range }
+  let at = null; // what is shown: an operator, with the function that is drawn and where its handle is
   let dirty = false;
   let busy = false;
   let since = 0;
@@ -84,7 +84,10 @@
       const floats = new Float32Array(parts[0]);
       let from = 0;
       const arrays = header.arrays.map((length) => floats.slice(from, (from += length)));
-      const session = await self.ort.InferenceSession.create(new Uint8Array(parts[1]));
+      // Programs of so few operators are answered as fast without a search for a better graph.
+      const session = await self.ort.InferenceSession.create(new Uint8Array(parts[1]), {
+        graphOptimizationLevel: "disabled",
+      });
       operators.set(name, { spec: header, arrays, session });
     }
     return operators.get(name);
@@ -97,7 +100,7 @@
     "": { drawn: (g) => g, plain: (v) => v, range: (size) => [-1.2 * size, 1.2 * size] },
     periodic: { drawn: (g) => g, plain: (v) => v, range: (size) => [-1.2 * size, 1.2 * size] },
     tanh: { drawn: Math.tanh, plain: Math.atanh, range: () => [-0.9999, 0.9999] },
-    bump: { drawn: Math.exp, plain: Math.log, range: (size) => [0.02, Math.exp(1.1 * size)] },
+    bump: { drawn: Math.exp, plain: Math.log, range: (size) => [0.2, Math.exp(1.1 * size)] },
   };
 
   /** The mean over the circle, whose two ends are one sensor. */
@@ -274,7 +277,9 @@
     context.fillStyle = colour("--play-faint");
     context.textBaseline = "middle";
     context.textAlign = "right";
-    const ticks = low < 0 && high > 0 ? [low, 0, high] : [low, high];
+    const zero = low < 0 && high > 0 ? [0] : [];
+    const far = (y) => !zero.length || Math.abs(Y(y) - Y(0)) > 14;
+    const ticks = [...[low, high].filter(far), ...zero];
     for (const y of ticks) {
       context.fillText(short(y), box.left - 5, Math.min(Math.max(Y(y), box.top + 5), box.bottom - 5));
       if (y === 0) stroke(context, [[0, 0], [1, 0]], X, Y, colour("--play-line"), 1);
@@ -285,9 +290,17 @@
     return { X, Y, box };
   }
 
-  function stroke(context, points, X, Y, style, width, dash = []) {
+  /** A line through points; `smooth`, through cubics between few of them (Catmull and Rom). */
+  function stroke(context, points, X, Y, style, width, dash = [], smooth = false) {
     context.beginPath();
-    for (const [x, y] of points) context.lineTo(X(x), Y(y));
+    const places = points.map(([x, y]) => [X(x), Y(y)]);
+    places.forEach(([x, y], i) => {
+      if (!smooth || !i) return context.lineTo(x, y);
+      const [before, from, after] = [places[i - 2] ?? places[i - 1], places[i - 1], places[i + 1] ?? [x, y]];
+      const out = [0, 1].map((k) => from[k] + ([x, y][k] - before[k]) / 6);
+      const into = [0, 1].map((k) => [x, y][k] - (after[k] - from[k]) / 6);
+      context.bezierCurveTo(...out, ...into, x, y);
+    });
     context.strokeStyle = style;
     context.lineWidth = width;
     context.lineJoin = "round";
@@ -298,23 +311,32 @@
 
   const pairs = (xs, ys) => Array.from(xs, (x, i) => [x, ys[i]]);
 
+  /** The range of the input's picture, which rests while the curve is pulled. */
+  function framed({ spec, drawn, frame, pulled }) {
+    if (frame && pulled) return frame;
+    const [low, high] = MAPS[spec.map].range(spec.size);
+    const largest = Math.max(...drawn.map(Math.abs));
+    if (spec.map === "bump") return [0, Math.max(0.5 * high, 1.1 * largest)];
+    const size = Math.min(high, Math.max(0.55 * high, 1.1 * largest));
+    return spec.map === "tanh" ? [low, high] : [-size, size];
+  }
+
   function drawInput() {
     const { spec, arrays, drawn, hand } = at;
     const { context, width, height } = pen(part("input"));
-    const [low, high] = MAPS[spec.map].range(spec.size);
-    const bumped = spec.map === "bump";
-    const { X, Y, box } = axes(context, width, height, [bumped ? 0 : low, high]);
+    at.frame = framed(at);
+    const { X, Y, box } = axes(context, width, height, at.frame);
     const xs = arrays[spec.sensors];
     const shown = seen(at);
     const differs = shown.some((v, i) => Math.abs(v - drawn[i]) > 1e-3 * spec.size);
-    if (differs) stroke(context, pairs(xs, drawn), X, Y, colour("--play-faint"), 1.5, [4, 4]);
-    stroke(context, pairs(xs, shown), X, Y, colour("--play-input"), 2.5);
+    if (differs) stroke(context, pairs(xs, drawn), X, Y, colour("--play-faint"), 1.5, [4, 4], true);
+    stroke(context, pairs(xs, shown), X, Y, colour("--play-input"), 2.5, [], true);
     const y = interpolated(xs, drawn, hand);
     context.beginPath();
     context.arc(X(hand), Y(y), 7, 0, 2 * Math.PI);
     context.fillStyle = colour("--play-input");
     context.fill();
-    at.box = { ...box, low: bumped ? 0 : low, high };
+    at.box = { ...box, low: at.frame[0], high: at.frame[1] };
     const canvas = part("input");
     canvas.setAttribute("aria-valuenow", y.toPrecision(3));
     canvas.setAttribute("aria-valuetext", `${spec.input} at x = ${hand.toFixed(2)}: ${short(y)}`);
@@ -322,16 +344,18 @@
 
   /** The range of the picture: it grows at once, and shrinks when it is much too large. */
   function range(arrays) {
-    let low = 0;
-    let high = 0;
+    let low = Infinity;
+    let high = -Infinity;
     for (const array of arrays) {
       for (const v of array) {
         if (v < low) low = v;
         if (v > high) high = v;
       }
     }
-    const pad = 0.06 * (high - low || 1);
-    const wanted = [low - (low < 0 ? pad : 0), high + (high > 0 ? pad : 0)];
+    // A nearly constant function should look like one.
+    const missing = Math.max(0, 0.4 * Math.max(Math.abs(low), Math.abs(high)) - (high - low));
+    const pad = 0.06 * (high - low || 1) + missing / 2;
+    const wanted = [low - pad, high + pad];
     const size = ([a, b]) => b - a;
     const old = at.range;
     const fits = old && old[0] <= low && old[1] >= high && size(old) < 1.6 * size(wanted);
@@ -356,11 +380,13 @@
 
   const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 
-  function heat(share) {
-    const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
+  /** 256 colours, each as the four bytes of a pixel. */
+  const HEAT = Uint32Array.from({ length: 256 }, (_, k) => {
+    const place = (k / 255) * (VIRIDIS.length - 1);
     const i = Math.min(Math.floor(place), VIRIDIS.length - 2);
-    return VIRIDIS[i].map((c, k) => c + (place - i) * (VIRIDIS[i + 1][k] - c));
-  }
+    const mixed = VIRIDIS[i].map((c, n) => c + (place - i) * (VIRIDIS[i + 1][n] - c));
+    return new Uint32Array(Uint8Array.from([...mixed, 255]).buffer)[0];
+  });
 
   /** Streamlines, by marching squares on n × n values. */
   function contours(context, values, n, levels, X, Y) {
@@ -368,18 +394,19 @@
     for (const level of levels) {
       for (let j = 0; j < n - 1; j++) {
         for (let i = 0; i < n - 1; i++) {
-          const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]];
-          const crossed = [];
-          for (let k = 0; k < 4; k++) {
-            const [a, b] = [corners[k], corners[(k + 1) % 4]];
-            const [u, v] = [values[a[1] * n + a[0]], values[b[1] * n + b[0]]];
+          const k = j * n + i;
+          const cell = [values[k], values[k + 1], values[k + n + 1], values[k + n]];
+          if (cell[0] < level === cell[1] < level && cell[1] < level === cell[2] < level &&
+              cell[2] < level === cell[3] < level) continue;
+          let count = 0;
+          for (let e = 0; e < 4; e++) {
+            const [u, v] = [cell[e], cell[(e + 1) % 4]];
             if (u < level === v < level) continue;
             const s = (level - u) / (v - u);
-            crossed.push([a[0] + s * (b[0] - a[0]), a[1] + s * (b[1] - a[1])]);
-          }
-          for (let k = 0; k + 1 < crossed.length; k += 2) {
-            context.moveTo(X(crossed[k][0] / (n - 1)), Y(crossed[k][1] / (n - 1)));
-            context.lineTo(X(crossed[k + 1][0] / (n - 1)), Y(crossed[k + 1][1] / (n - 1)));
+            const x = X((i + [s, 1, 1 - s, 0][e]) / (n - 1));
+            const y = Y((j + [0, s, 1, 1 - s][e]) / (n - 1));
+            if (count++ % 2) context.lineTo(x, y);
+            else context.moveTo(x, y);
           }
         }
       }
@@ -407,10 +434,12 @@
       context.strokeRect(left, 2, side, side);
       if (!values) continue;
       const image = new ImageData(n, n);
+      const pixels = new Uint32Array(image.data.buffer);
+      const scale = 255 / (high - low || 1);
       for (let j = 0; j < n; j++) {
         for (let i = 0; i < n; i++) {
-          const share = (values[j * n + i] - low) / (high - low || 1);
-          image.data.set([...heat(share), 255], 4 * ((n - 1 - j) * n + i));
+          const share = Math.min(Math.max((values[j * n + i] - low) * scale, 0), 255);
+          pixels[(n - 1 - j) * n + i] = HEAT[Math.round(share)];
         }
       }
       const small = document.createElement("canvas");
@@ -507,7 +536,7 @@
   function setDrawn(values, example = null) {
     at.drawn = Float32Array.from(values);
     at.example = example;
-    at.range = null;
+    at.range = at.frame = null;
     refresh();
   }
 
@@ -522,12 +551,12 @@
     const { spec, arrays, session } = await operator(name);
     if (!root.querySelector(`input[value="${name}"]`).checked) return; // another was chosen since
     const values = Object.fromEntries(spec.moves.map((move) => [move.name, move.value]));
-    at = { spec, arrays, session, values, drawn: null, example: 0, hand: 0.5, last: null, range: null };
+    at = { spec, arrays, session, values, example: 0, hand: 0.5 };
     part("equation").innerHTML = spec.equation;
     part("law").innerHTML = spec.law;
     part("error").textContent =
       `Mean error of the operator on 100 functions of its law, beside the reference solver: ${spec.error}`;
-    part("input-title").textContent = `Draw ${spec.map === "bump" ? "the lid's velocity U" : spec.input}`;
+    part("input-title").textContent = `Draw ${spec.drawn}`;
     part("output-title").textContent = `${{ psi: "ψ", phi: "φ" }[spec.output] ?? spec.output}, the answer`;
     part("moves").replaceChildren(...spec.moves.map((move) => makeSlider(spec, move)));
     part("key-start").hidden = !("t" in values);
@@ -558,6 +587,7 @@
 
   /** What was left out of the drawn function leaves the picture, too. */
   function settle() {
+    at.pulled = false;
     if (at.spec.map === "periodic") at.drawn = seen(at);
     refresh();
   }
@@ -580,6 +610,7 @@
     canvas.addEventListener("pointerdown", (event) => {
       if (!at?.box || event.button) return;
       canvas.setPointerCapture(event.pointerId);
+      at.pulled = true;
       canvas.focus({ preventScroll: true });
       pointer(event);
     });
