@@ -56,8 +56,8 @@ def main() -> None:
         "| operator | size | answer while dragging, median | 95 % below |\n"
         "| --- | --- | --- | --- |\n"
         + "".join(rows)
-        + f"\nThe first answer comes {first / 1000:.2f} s after the page has loaded (median of "
-        f"{STARTS} starts, {min(firsts) / 1000:.2f} to {max(firsts) / 1000:.2f}); with the runtime, "
+        + f"\nThe first answer comes {first / 1000:.2f} s after the page has loaded (of {STARTS} "
+        f"starts the median; {min(firsts) / 1000:.2f} to {max(firsts) / 1000:.2f}). With its runtime, "
         f"{size('runtime'):.2f} MB, the page reads {whole:.1f} MB. {made}, Chromium {version}, "
         f"headless, on {cores} core{'s' * (cores > 1)} of these.\n"
     )
