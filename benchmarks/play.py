@@ -57,9 +57,9 @@ def main() -> None:
         "| --- | --- | --- | --- |\n"
         + "".join(rows)
         + f"\nThe first answer comes {first / 1000:.2f} s after the page has loaded (of {STARTS} "
-        f"starts the median; {min(firsts) / 1000:.2f} to {max(firsts) / 1000:.2f}). With its runtime, "
-        f"{size('runtime'):.2f} MB, the page reads {whole:.1f} MB. {made}, Chromium {version}, "
-        f"headless, on {cores} core{'s' * (cores > 1)} of these.\n"
+        f"starts the median; {min(firsts) / 1000:.2f} to {max(firsts) / 1000:.2f}). "
+        f"With its runtime, {size('runtime'):.2f} MB, the page reads {whole:.1f} MB. {made}, "
+        f"Chromium {version}, headless, on {cores} core{'s' * (cores > 1)} of these.\n"
     )
     page_text = PAGE.read_text(encoding="utf-8")
     block = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
