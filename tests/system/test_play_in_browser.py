@@ -3,11 +3,14 @@
 It needs the package playwright, but none of its own browsers, and Chromium on PATH or as CHROMIUM.
 """
 
+import functools
+import http.server
 import math
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +94,29 @@ def agrees(op, asked):
     else:
         u = op(values, x, eps=moved["eps"])
     np.testing.assert_allclose(asked["u"], u[0], atol=1e-4 * max(1, np.abs(u).max()))
+
+
+class Served(http.server.SimpleHTTPRequestHandler):
+    """Says of scripts, which are UTF-16, that they are UTF-8, as many servers would."""
+
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
+        ".js": "text/javascript; charset=utf-8"
+    }
+
+    def log_message(self, *args):
+        pass
+
+
+def test_it_is_the_same_from_a_server(browser):
+    of_site = functools.partial(Served, directory=ROOT / "docs/_build/html")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), of_site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/play.html")
+        page.wait_for_function("hopPlay.first")
+        agrees(hop.load("burgers-shocks"), last(page))
+        page.close()
+        server.shutdown()
 
 
 @pytest.mark.parametrize("name", NAMES)
