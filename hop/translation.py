@@ -330,6 +330,21 @@ class _Graph:
         root = self.node("Sqrt", [self.named(args[0])])
         return Value(shape, args[0].stored, dtype, self.node("Reciprocal", [root]))
 
+    def _expm1(self, args: list[Value], shape: Shape, dtype: np.dtype, /, **_: Any) -> Value:
+        """2 e^(x/2) sinh(x/2), since e^x − 1 rounds."""
+        half = self._elementwise("Mul", [args[0], _constant(np.array(0.5, dtype))], shape, dtype)
+        grown = self.node("Exp", [self.named(half)])
+        odd = self.node("Sinh", [self.named(half)])
+        made = self.node("Mul", [self.node("Mul", [grown, odd]), self.constant(np.array(2, dtype))])
+        return Value(shape, args[0].stored, dtype, made)
+
+    def _log1p(self, args: list[Value], shape: Shape, dtype: np.dtype, /, **_: Any) -> Value:
+        """2 artanh(x/(2 + x)), since 1 + x rounds."""
+        two, name = self.constant(np.array(2, dtype)), self.named(args[0])
+        share = self.node("Div", [name, self.node("Add", [name, two])])
+        made = self.node("Mul", [self.node("Atanh", [share]), two])
+        return Value(shape, args[0].stored, dtype, made)
+
     def _select_n(self, args: list[Value], shape: Shape, dtype: np.dtype, /, **_: Any) -> Value:
         which, no, yes = args
         return self._elementwise("Where", [which, yes, no], shape, dtype)

@@ -15,6 +15,8 @@ M = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 PROGRAMS = {
     "of one argument": lambda x, y: jnp.sin(x) + jnp.cos(x) * jnp.tanh(x) - jnp.exp(-x),
     "inverse": lambda x, y: jnp.arcsinh(x) + jnp.sqrt(x**2 + 1) + lax.rsqrt(1 + x * x) + 1 / x**3,
+    "near zero": lambda x, y: 1e3 * (jnp.expm1(1e-3 * x) + jnp.log1p(1e-3 * y)),
+    "of small and large": lambda x, y: jnp.expm1(8 * x) + jnp.log1p(jnp.exp(8 * y)),
     "of two": lambda x, y: jnp.minimum(x, y) - jnp.maximum(x, 0.3) + jnp.arctan(y) ** 2,
     "a choice": lambda x, y: jnp.where(x > y, x, 2 * y) + jnp.where(x[:, :1] <= 0, 1.0, y),
     "a range": lambda x, y: jnp.clip(x, -0.2, 0.4) + jax.nn.sigmoid(y) + jax.nn.swish(x),
