@@ -17,6 +17,7 @@ the network, a number "eps". Each unknown is an output of its own name, (n, q) o
 import hashlib
 import importlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,12 +99,10 @@ def onnx_program(operator: Operator) -> bytes:
     onnx, runtime = map(_package, ("onnx", "onnxruntime"))
     names = [*operator.laws, "x", *(["eps"] if operator.span else [])]
     unknowns = operator.ansatz.problem.unknowns
-    if twice := {*unknowns, *names[len(operator.laws) :]} & {*operator.laws} or (
-        {*unknowns} & {"x", "eps"}
-    ):
+    if twice := [name for name, count in Counter([*names, *unknowns]).items() if count > 1]:
         raise UserError(
-            f"ONNX knows arguments and results by name, and {min(twice)!r} would name two; rename "
-            "the input or the unknown of the problem"
+            f"ONNX knows arguments and results by name, and {twice[0]!r} would be two of them; "
+            "rename the input or the unknown of the problem"
         )
     with ambient.numerics(operator.dtype):
         solution = _solution(operator, moves=operator.span is not None)

@@ -1,5 +1,6 @@
 """Operators for use without hop: a program and weights that give the same values."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -13,7 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 from safetensors import safe_open
-from systems import LAWS, inputs, pair
+from systems import LAWS, Pair, inputs, pair
 
 import hop
 from hop import files
@@ -202,10 +203,21 @@ def test_an_onnx_program_that_is_wrong_is_not_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@dataclasses.dataclass(frozen=True)
+class Clashing(Pair):
+    """Its first unknown is called as the points are."""
+
+    unknowns = ("x", "v")
+
+
 def test_what_onnx_needs_and_cannot_say(tmp_path, monkeypatch, untrained):
     target = str(tmp_path / "op.onnx")
     with pytest.raises(hop.UserError, match=r"the primitive 'scan', .*end --output in .stablehlo"):
         export(hop.load("burgers-2d"), target)
+    op = pair(given=())
+    two = dataclasses.replace(op, ansatz=dataclasses.replace(op.ansatz, problem=Clashing(given=())))
+    with pytest.raises(hop.UserError, match=r"'x' would be two of them; rename"):
+        export(two, target)
     op = hop.load(FIXTURES / MODEL)
     for name in ("onnxruntime", "onnx"):
         with monkeypatch.context() as patch:
