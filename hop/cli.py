@@ -41,7 +41,7 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
   hop refine SOURCE --eps=E --workdir=W   train another epsilon from the nearest stage of SOURCE
   hop publish WORKDIR NAME                keep its networks as a model to load by name
   hop export --checkpoint=SOURCE --output=op.stablehlo|op.onnx
-                                          a program that runs with jax alone; or .safetensors
+                                          a program for jax alone, or in ONNX; or .safetensors
   hop info [SOURCE]                       what it holds; the pretrained models
 
 SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
