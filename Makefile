@@ -14,7 +14,7 @@ RUN := runs/quickstart
 PYTEST := $(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install quickstart test test-slow mutations lint format tables bench bench-rivals \
+.PHONY: install quickstart test test-slow test-browser mutations lint format tables bench bench-rivals \
   bench-check notebooks docs clean
 
 install: .venv/installed
@@ -39,6 +39,11 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# the page docs/play.md in Chromium, which must be on PATH, or CHROMIUM=/path/to/it
+test-browser: install
+	$(BIN)/pip install --quiet --constraint requirements.txt playwright
+	$(BIN)/python -m pytest -m slow -rs tests/system/test_play_in_browser.py
 
 # whether the tests notice changes for the worse, made one at a time
 mutations: install

@@ -15,6 +15,7 @@ myst_heading_anchors = 3  # links to a heading, as in PAGE.md#its-words
 smartquotes = False  # quotes and dashes as they are typed
 
 html_theme = "furo"
+html_static_path = ["_static"]
 html_title = "hop"
 html_show_sphinx = False
 html_copy_source = False

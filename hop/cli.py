@@ -40,8 +40,8 @@ hop learns solution operators of singularly perturbed PDEs along a homotopy, wit
                                           solutions for many input functions
   hop refine SOURCE --eps=E --workdir=W   train another epsilon from the nearest stage of SOURCE
   hop publish WORKDIR NAME                keep its networks as a model to load by name
-  hop export --checkpoint=SOURCE --output=op.stablehlo
-                                          a program that runs with jax alone; or .safetensors
+  hop export --checkpoint=SOURCE --output=op.stablehlo|op.onnx
+                                          a program for jax alone, or in ONNX; or .safetensors
   hop info [SOURCE]                       what it holds; the pretrained models
 
 SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
@@ -573,7 +573,8 @@ def _export(argv: list[str]) -> None:
     output = text(
         "output",
         "NAME.stablehlo: a program for jax alone, of one epsilon, by default the lowest "
-        "of the stage; NAME.safetensors: the weights",
+        "of the stage; NAME.onnx: one for any ONNX runtime, with epsilon as an argument where it "
+        "is an input; NAME.safetensors: the weights",
     )
     required = ("checkpoint", "output")
     values, _ = parse("hop export", argv, *_SELECTION, output, required=required)

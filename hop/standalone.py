@@ -18,7 +18,15 @@ def load(path):
     if hashlib.sha256(data).hexdigest() != about["sha256"]:
         raise SystemExit(f"{path} is damaged: its digest is not that of {path}.json")
     jax.config.update("jax_enable_x64", about["dtype"] == "float64")
-    program = jax.export.deserialize(bytearray(data))
+    try:
+        program = jax.export.deserialize(bytearray(data))
+        program.mlir_module()
+    except Exception as error:  # jax promises to load what is at most six months older
+        made = about.get("versions", {}).get("jax", "another version")
+        raise SystemExit(
+            f"{path} was written with jax {made}, and jax {jax.__version__} cannot load it: "
+            f"install jax {made}, or export the operator again with the newer one"
+        ) from error
     return lambda *arrays: program.call(*(np.asarray(a, about["dtype"]) for a in arrays))
 
 

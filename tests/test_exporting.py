@@ -1,5 +1,7 @@
 """Operators for use without hop: a program and weights that give the same values."""
 
+import dataclasses
+import hashlib
 import json
 import shutil
 import subprocess
@@ -8,9 +10,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from safetensors import safe_open
-from systems import LAWS, inputs, pair
+from systems import LAWS, Pair, inputs, pair
 
 import hop
 from hop import files
@@ -50,7 +54,7 @@ def test_a_program_runs_with_jax_alone(exported, tmp_path):
     assert (about["eps"], len(about["sensors"])) == (0.5, 128)
     source = (exported / "op.run.py").read_text()
     assert "hop" not in source.replace("op.stablehlo", "")
-    assert len(source.splitlines()) <= 33
+    assert len(source.splitlines()) <= 40
     done = run(exported, "op.run.py", "op.stablehlo", "x.npy", "x.npy", "u.npy")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
@@ -118,6 +122,111 @@ def test_a_damaged_program_is_not_run(exported, tmp_path):
     )
 
 
+def test_a_program_that_this_jax_does_not_load_is_refused_by_name(exported, tmp_path, monkeypatch):
+    from hop import standalone
+
+    for path in exported.glob("op.stablehlo*"):
+        shutil.copy(path, tmp_path)
+    about = json.loads((tmp_path / "op.stablehlo.json").read_text())
+    about["versions"]["jax"] = "0.1.2"
+    (tmp_path / "op.stablehlo.json").write_text(json.dumps(about))
+    monkeypatch.setattr(jax.config, "update", lambda *_: None)
+    standalone.load(str(tmp_path / "op.stablehlo"))
+
+    def newer(data):
+        raise ValueError("unsupported serialization version")
+
+    monkeypatch.setattr(jax.export, "deserialize", newer)
+    with pytest.raises(SystemExit) as found:
+        standalone.load(str(tmp_path / "op.stablehlo"))
+    words = (
+        f"was written with jax 0.1.2, and jax {jax.__version__} cannot load it: install jax 0.1.2"
+    )
+    assert words in str(found.value)
+
+
+def in_onnx(op, path="op.onnx"):
+    """A session of an exported operator."""
+    export(op, str(path))
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("given", [("f", "kappa"), ("kappa",), ()])
+def test_onnx_takes_inputs_by_name(given, tmp_path):
+    op, x, values = pair(given=given), np.linspace(0, 1, 5)[:, None], inputs(3, given)
+    session = in_onnx(op, tmp_path / "op.onnx")
+    arrays = {name: np.asarray(v, np.float32) for name, v in {**values, "x": x}.items()}
+    u, v = session.run(["u", "v"], arrays)
+    expected = op(values, x) if given else op(x)
+    assert u.shape == ((3, 5) if given else (5,))
+    np.testing.assert_allclose(u, expected["u"], atol=2e-6)
+    np.testing.assert_allclose(v, expected["v"], atol=2e-6)
+    about = session.get_modelmeta().custom_metadata_map
+    assert list(json.loads(about["inputs"])) == list(given)
+    assert json.loads(about["unknowns"]) == ["u", "v"]
+    assert json.loads(about["span"]) is None
+    assert json.loads(about["versions"])["jax"] == jax.__version__
+
+
+def test_eps_is_an_argument_in_onnx(tmp_path):
+    op = hop.load("convection-diffusion")
+    session = in_onnx(op, tmp_path / "op.onnx")
+    shapes = {one.name: one.shape for one in session.get_inputs()}
+    assert shapes == {"f": ["functions", 21], "x": ["points", 1], "eps": []}
+    f = np.cos(np.pi * np.array([[1], [2]]) * op.sensors).astype(np.float32)
+    x = np.linspace(0, 1, 33, dtype=np.float32)[:, None]
+    for eps in (1.0, 0.03, 1e-6):
+        (u,) = session.run(None, {"f": f, "x": x, "eps": np.array(eps, np.float32)})
+        np.testing.assert_allclose(u, op(f, x, eps=eps), atol=1e-5)
+    about = session.get_modelmeta().custom_metadata_map
+    np.testing.assert_allclose(json.loads(about["span"]), [1e-6, 1.0])
+    model = onnx.load(tmp_path / "op.onnx")
+    weights = b"".join(constant.raw_data for constant in model.graph.initializer)
+    assert json.loads(about["sha256"]) == hashlib.sha256(weights).hexdigest()
+
+
+def test_an_onnx_program_that_is_wrong_is_not_written(tmp_path, monkeypatch):
+    from hop import translation
+
+    right = translation.translate
+
+    def wrong(program, *names):
+        model = right(program, *names)
+        for node in model.graph.node:
+            if node.op_type == "Tanh":
+                node.op_type = "Sin"
+        return model
+
+    monkeypatch.setattr(translation, "translate", wrong)
+    with pytest.raises(hop.RunError, match=r"differs from the operator by .*nothing is written"):
+        export(hop.load(FIXTURES / MODEL), str(tmp_path / "op.onnx"))
+    assert not list(tmp_path.iterdir())
+
+
+@dataclasses.dataclass(frozen=True)
+class Clashing(Pair):
+    """Its first unknown is called as the points are."""
+
+    unknowns = ("x", "v")
+
+
+def test_what_onnx_needs_and_cannot_say(tmp_path, monkeypatch, untrained):
+    target = str(tmp_path / "op.onnx")
+    with pytest.raises(hop.UserError, match=r"the primitive 'scan', .*end --output in .stablehlo"):
+        export(hop.load("burgers-2d"), target)
+    op = pair(given=())
+    two = dataclasses.replace(op, ansatz=dataclasses.replace(op.ansatz, problem=Clashing(given=())))
+    with pytest.raises(hop.UserError, match=r"'x' would be two of them; rename"):
+        export(two, target)
+    op = hop.load(FIXTURES / MODEL)
+    for name in ("onnxruntime", "onnx"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            with pytest.raises(hop.UserError, match=f"needs the package {name}, .*pip install"):
+                export(op, target)
+    assert not list(tmp_path.iterdir())
+
+
 def test_weights_by_name(exported):
     params = hop.load(FIXTURES / MODEL, eps=0.5).params
     with safe_open(exported / "op.safetensors", "numpy") as file:
@@ -173,7 +282,10 @@ def test_a_system_takes_its_inputs_in_order(given, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_exported(capfd):
-    for name, words in (("op.onnx", "end it in .stablehlo or"), ("no/op.stablehlo", "create it")):
+    for name, words in (
+        ("op.hlo", "end it in .stablehlo, .onnx or"),
+        ("no/op.stablehlo", "create it"),
+    ):
         assert main(["export", f"--checkpoint={FIXTURES / MODEL}", f"--output={name}"]) == 2
         assert words in capfd.readouterr().err
 

@@ -309,6 +309,21 @@ MUTATIONS = {
     "the digest of an export not compared": Mutation(
         "standalone.py", '!= about["sha256"]', '== ""',
         "exporting::test_a_damaged_program_is_not_run"),
+    "an export of one ε for all": Mutation(
+        "exporting.py", "lam = own._replace(eps=eps)", "lam = own",
+        "exporting::test_eps_is_an_argument_in_onnx"),
+    "an ONNX program that nobody compares": Mutation(
+        "exporting.py", "if not error <= _CLOSE * size", "if error < 0",
+        "exporting::test_an_onnx_program_that_is_wrong_is_not_written"),
+    "an export of another jax that is not refused": Mutation(
+        "standalone.py", "except Exception as error", "except TypeError as error",
+        "exporting::test_a_program_that_this_jax_does_not_load_is_refused_by_name"),
+    "a sum of a broadcast in ONNX as of one": Mutation(
+        "translation.py", 'operator in ("ReduceSum", "ReduceProd")', "False",
+        "translation::test_values_are_those_of_jax[a sum of a broadcast]"),
+    "a part of an array in ONNX from its start": Mutation(
+        "translation.py", "cut.append((axis, start,", "cut.append((axis, 0,",
+        "translation::test_values_are_those_of_jax[parts]"),
     # Scores and reports.
     "L2RE in L1": Mutation(
         "evaluation.py",
