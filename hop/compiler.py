@@ -15,6 +15,7 @@ import importlib.metadata
 import os
 import sys
 import warnings
+from typing import Any
 
 _WRONG = ("0.10.2", "0.11.0")  # others are right, or may not know the flag, which ends the process
 FLAG = "--xla_cpu_experimental_ynn_fusion_type"
@@ -38,3 +39,16 @@ def sum_rightly() -> None:
 def factor_alone() -> None:
     """Keeps OpenBLAS to one thread, unless OPENBLAS_NUM_THREADS says otherwise."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def run_once() -> dict[str, Any] | None:
+    """Options for `jax.jit` of a program that runs once, where compiling it is most of its time."""
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return None
+    return {
+        "xla_backend_optimization_level": 0,
+        "xla_cpu_use_fusion_emitters": False,
+        "xla_cpu_parallel_codegen_split_count": 1,
+    }

@@ -129,6 +129,7 @@ class Basis:
         }[end]()
         return jnp.concatenate(parts, axis=1)
 
+    @functools.partial(jax.jit, static_argnums=(0, 3))  # else a program for each operation
     def sum(
         self, coefficients: Any, places: Float[Array, "q e"], orders: tuple[int, ...]
     ) -> Float[Array, "n q"]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hop import ambient
+from hop import ambient, compiler
 from hop.ansatz import Ansatz, Inputs
 from hop.config import Experiment, TrainConfig
 from hop.derivatives import Jet
@@ -79,7 +79,8 @@ class Program:
     @functools.cached_property
     def init(self) -> Callable[[], TrainState]:
         """() → a fresh state, made on the mesh."""
-        return jax.jit(self._init, out_shardings=self._home)
+        quickly = compiler.run_once()
+        return jax.jit(self._init, out_shardings=self._home, compiler_options=quickly)
 
     @functools.cached_property
     def _home(self) -> TrainState:
