@@ -8,6 +8,7 @@ where locks do not reach other machines, two requests still do not share a file.
 P processes is made by process k mod P, on its own devices.
 """
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -17,8 +18,8 @@ import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -181,8 +182,15 @@ def _all_shards(
     rows = 1 << max(0, (SHARD // row).bit_length() - 1)
     if steps is not None:
         rows = min(rows, POLISHED)
+    block = min(rows, operator.block(points)) if count > rows and steps is None else 1
+
+    def make(shard: int, most: int = rows) -> Any:
+        first = shard * rows
+        return _solved(operator, sources, first, first + most, x, steps, block)
+
     # Bad input is refused before anything is written, if it shows at once.
-    first = _solved(operator, sources, 0, min(rows, _SHOWN), x, steps)
+    first = make(0, rows if steps is None else min(rows, _SHOWN))
+    shown = first[:_SHOWN].copy() if sources else first
     request = json.dumps(
         [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
         + ["polished"] * (steps is not None)
@@ -193,16 +201,19 @@ def _all_shards(
     sink = Sink.open(target, shape, first.dtype, request)
     shards = -(-count // rows)
     done = sink.done()
+    mine = range(jax.process_index(), shards, jax.process_count())
+    made = {0: first} if not sources or len(first) == min(rows, count) else {}
+    del first
+    to_make = [k for k in mine if k not in done and k not in made]
     try:
-        with ThreadPoolExecutor(1) as disk:  # one shard is written while the next is made
-            written = disk.submit(lambda: None)
-            for k in range(jax.process_index(), shards, jax.process_count()):
+        with ThreadPoolExecutor(3) as pool:  # one shard is written while two are made
+            parts = map(make, to_make) if steps is not None else _ahead(pool, make, to_make)
+            written = pool.submit(lambda: None)
+            for k in mine:
                 if k not in done:
-                    part = first  # which may be all
-                    if count > min(rows, _SHOWN):
-                        part = _solved(operator, sources, k * rows, (k + 1) * rows, x, steps)
+                    part = made.pop(k) if k in made else next(parts)
                     written.result()
-                    written = disk.submit(sink.add, k, k * rows, part)
+                    written = pool.submit(sink.add, k, k * rows, part)
                 progress(min(count, (k + 1) * rows), count)
             written.result()
     except UserError:
@@ -217,7 +228,19 @@ def _all_shards(
             )
         sink.finish()
     wait_for_all("the output of inference")
-    return first, sum(min(rows, count - k * rows) for k in done)
+    return shown, sum(min(rows, count - k * rows) for k in done)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, make: Callable[[int], Any], shards: Iterable[int]
+) -> Iterator[Any]:
+    """What is made of the shards, in turn: of two at once, so that no core waits in between."""
+    coming = collections.deque[Future]()
+    for k in shards:
+        coming.append(pool.submit(make, k))
+        if len(coming) > 1:
+            yield coming.popleft().result()
+    yield from (one.result() for one in coming)
 
 
 def _solved(
@@ -227,12 +250,18 @@ def _solved(
     last: int,
     x: np.ndarray,
     steps: Steps | None,
+    block: int,
 ) -> Any:
     """Solutions (n, q) or (n, c, q) for functions of the sources, read now.
 
-    They are refused by their number there. `steps` is added to, if they are to be polished.
+    They are refused by their number there. `steps` is added to, if they are to be polished. Of
+    fewer functions than a multiple of `block` some are solved twice: to compile a program for what
+    is left takes longer.
     """
-    given = {name: np.array(source[first:last]) for name, source in sources.items()}
+    given = {name: np.asarray(source[first:last]) for name, source in sources.items()}
+    n = _count(given)
+    if sources and (more := -n % block):
+        given = {k: np.resize(rows, (n + more, *rows.shape[1:])) for k, rows in given.items()}
     try:
         if steps is not None:
             return _polished(operator, given, first, x, steps)
@@ -241,7 +270,8 @@ def _solved(
         for name, rows in given.items():
             finite(rows.reshape(len(rows), -1), operator.dtype, first, name)
         raise
-    return np.stack(list(u.values()), axis=-2) if isinstance(u, dict) else u
+    u = np.stack(list(u.values()), axis=-2) if isinstance(u, dict) else u
+    return u[:n] if given else u
 
 
 def _polished(

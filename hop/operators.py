@@ -292,6 +292,14 @@ class Operator:
         """The most points of a call, a power of two."""
         return 1 << (POINTS // self._rows).bit_length() - 1
 
+    def _entries(self, each: bool) -> int:
+        """Functions × points of a call; `each`: where none shares its trunk with others."""
+        return ENTRIES // ((_WIDTH if each else 1) * self._rows)
+
+    def block(self, points: int) -> int:
+        """Functions of a call of the compiled program at so many points, a power of two."""
+        return _functions(self._entries(each=False), min(points, CHUNK))
+
     def _of_each(self, eps: Any, values: Mapping[str, Any]) -> Any:
         """ε (n,) of the functions, as values (n, 1)."""
         n = next(map(len, values.values()), 0)
@@ -320,11 +328,9 @@ class Operator:
         The functions of a block are split over the local devices.
         """
         n, q = next(map(len, values.values()), 1), len(x)
-        each = _WIDTH if _EACH in values else 1  # where none shares its trunk
-        entries = ENTRIES // (each * self._rows)
-        together = q if whole else min(q, CHUNK)
-        few = 1 << max(1, entries // max(1, together)).bit_length() - 1
-        most = min(_BLOCK, few, 1 << max(0, n - 1).bit_length())
+        entries = self._entries(_EACH in values)
+        few = _functions(entries, q if whole else min(q, CHUNK))
+        most = min(few, 1 << max(0, n - 1).bit_length())
         longest = min(self._longest, max(1, entries // most))
         parts = [jax.device_put(x)] if whole else parts_of(x, longest)
         if any(map(_is_traced, parts)):  # within jit, where even constants are
@@ -750,6 +756,11 @@ def parts_of(x: np.ndarray, longest: int) -> list[Array]:
         parts.append(jax.device_put(x[np.minimum(np.arange(first, first + size), len(x) - 1)]))
         first += size
     return parts
+
+
+def _functions(entries: int, points: int) -> int:
+    """Functions of a block of so many entries, a power of two."""
+    return min(_BLOCK, 1 << max(1, entries // max(1, points)).bit_length() - 1)
 
 
 def _is_traced(value: Any) -> bool:

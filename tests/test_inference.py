@@ -10,7 +10,7 @@ import pytest
 from systems import drawn, inputs, pair
 
 import hop
-from hop import datasets, files, inference
+from hop import datasets, files, inference, operators
 from hop.operators import Operator
 
 X = 9  # query points
@@ -70,6 +70,18 @@ def test_files_of_every_kind(op, u0, request_, tmp_path):
         tensorstore.open(store, open=True).result().read().result(), expected(op, u0)
     )
     assert names(tmp_path) == ["u.npy", "u.zarr", "u0.npy", "u0.npz", "z.npy"]
+
+
+def test_all_shards_share_one_program(op, u0, request_, tmp_path, monkeypatch):
+    monkeypatch.setattr(operators, "_BLOCK", 16)
+    np.save(tmp_path / "u0.npy", u0[:290])  # of the last shard two are left beyond blocks of 16
+    known = operators.apply._cache_size()
+    request_()
+    assert operators.apply._cache_size() - known == 1
+    last = np.resize(u0[256:290], (48, 128))
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "u.npy")[256:], op(last, np.linspace(0, 1, X)[:, None])[:34]
+    )
 
 
 def test_what_an_output_would_spoil_or_a_shape_forbids(op, tmp_path):
