@@ -195,8 +195,17 @@ def _no_backend() -> str:
     )
 
 
-def _warn(message: Warning | str, *where: Any, **how: Any) -> str:
-    return f"hop: warning: {' '.join(str(message).split())}\n"
+def told_once() -> Callable[..., str]:
+    """How a warning reads: one line, and the same one once."""
+    said: set[str] = set()
+
+    def line(message: Warning | str, *where: Any, **how: Any) -> str:
+        text = f"hop: warning: {' '.join(str(message).split())}\n"
+        again = text in said
+        said.add(text)
+        return "" if again else text
+
+    return line
 
 
 def _quiet() -> None:
@@ -205,7 +214,7 @@ def _quiet() -> None:
 
     from absl import logging
 
-    warnings.formatwarning = _warn
+    warnings.formatwarning = told_once()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.FATAL)  # Orbax logs with a traceback what it then raises
     # When one read of a checkpoint fails, Orbax closes its event loop, and TensorStore's threads
