@@ -31,7 +31,7 @@ from hop.derivatives import (
     spelling,
 )
 from hop.errors import UserError, check_range
-from hop.laws import Field
+from hop.laws import Field, Law
 from hop.networks import Decoding, Network, Params, Placed, Values
 from hop.problem import (
     Featured,
@@ -109,10 +109,14 @@ class Ansatz:
         """Those that the residual needs, closed."""
         return closure(self.problem.derivatives)
 
+    @property
+    def laws(self) -> Mapping[str, Law]:
+        """The laws whose functions inputs are fitted by."""
+        return self.problem.inputs
+
     def inputs(self, values: Mapping[str, Array]) -> Inputs:
         """Sensor values (n, m) with the coefficients of the fields that fit them best."""
-        laws = self.problem.inputs
-        return {k: Functions(v, laws[k].fit(v).coefficients) for k, v in values.items()}
+        return {k: Functions(v, self.laws[k].fit(v).coefficients) for k, v in values.items()}
 
     def init(self, key: Array) -> Params:
         sensors = {name: law.width for name, law in self.problem.inputs.items()}

@@ -195,8 +195,17 @@ def _no_backend() -> str:
     )
 
 
-def _warn(message: Warning | str, *where: Any, **how: Any) -> str:
-    return f"hop: warning: {' '.join(str(message).split())}\n"
+def told_once() -> Callable[..., str]:
+    """How a warning reads: one line, and the same one once."""
+    said: set[str] = set()
+
+    def line(message: Warning | str, *where: Any, **how: Any) -> str:
+        text = f"hop: warning: {' '.join(str(message).split())}\n"
+        again = text in said
+        said.add(text)
+        return "" if again else text
+
+    return line
 
 
 def _quiet() -> None:
@@ -205,7 +214,7 @@ def _quiet() -> None:
 
     from absl import logging
 
-    warnings.formatwarning = _warn
+    warnings.formatwarning = told_once()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.FATAL)  # Orbax logs with a traceback what it then raises
     # When one read of a checkpoint fails, Orbax closes its event loop, and TensorStore's threads
@@ -273,6 +282,7 @@ _NAMES = {
     "hop refine": "hop refine SOURCE --eps=E --workdir=W",
 }
 _DATA_DIR = text("data_dir", "datasets' folder; default: TensorFlow Datasets' own")
+_COUNT = "test functions; default: 1000, or fewer where there are very many points"
 _TEST_DIR = text("data_dir", "datasets' folder; functions that are not there are drawn anew")
 _SAFETY = (
     switch("fallback", "set damaged checkpoints aside and go on from the newest whole one"),
@@ -503,7 +513,7 @@ def _evaluate(argv: list[str]) -> None:
         argv,
         *_SELECTION,
         switch("json", "print JSON"),
-        whole("functions", "test functions, the first so many of the split", 1000, lower_bound=1),
+        whole("functions", _COUNT, lower_bound=1),
         _TEST_DIR,
         required=("checkpoint",),
     )
@@ -514,12 +524,8 @@ def _evaluate(argv: list[str]) -> None:
     options = some(values, "functions data_dir eps s stage")
     own = _stored(values, values["checkpoint"])
     with Console(file=sys.stderr) as console:  # standard output is for the table, or the JSON
-
-        def counting(what: str) -> Callable[[int, int], None]:
-            return console.counting(f"{what} (--functions=N takes fewer)")
-
         report = evaluation.evaluate(
-            values["checkpoint"], problem=own, counting=counting, **options
+            values["checkpoint"], problem=own, counting=console.counting, **options
         )
     if values["json"]:
         print(json.dumps(report, indent=2))
@@ -557,7 +563,7 @@ def _infer(argv: list[str]) -> None:
     with Console(speaks=sharding.is_chief()) as console:
         request = some(values, "input output at points plot polish")
         console.message(
-            inference.infer(operator, progress=console.counting("functions"), **request)
+            inference.infer(operator, progress=console.counting("functions", lines=True), **request)
         )
 
 
@@ -590,7 +596,7 @@ def _publish(argv: list[str]) -> None:
         "hop publish",
         argv,
         listed("eps", "the stages with these epsilons; default: all"),
-        whole("functions", "test functions that score it", 1000, lower_bound=1),
+        whole("functions", _COUNT, lower_bound=1),
         text("folder", "where models are kept", "pretrained"),
         _PROBLEM,
         _TEST_DIR,
@@ -601,13 +607,17 @@ def _publish(argv: list[str]) -> None:
     except ValueError as error:
         raise UserError("--eps takes numbers with commas, as --eps=0.1,0.05") from error
     from hop import publishing
+    from hop.console import Console
     from hop.share import share
 
     _check_backend()
     options = some(values, "folder functions data_dir")
-    say = functools.partial(print, flush=True)
     own = _stored(values, source)
-    made = publishing.publish(source, name, eps=eps, say=say, problem=own, **options)
+    with Console() as console:
+        made = publishing.publish(
+            source, name, eps=eps, say=console.message, counting=console.counting,
+            problem=own, **options,
+        )  # fmt: skip
     print((made / "README.md").read_text(encoding="utf-8"))
     known = made == share("pretrained") / name
     print(f"published: {made}; load it with hop.load({name if known else str(made)!r})")

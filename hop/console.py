@@ -29,7 +29,7 @@ class Console:
 
     def __init__(self, speaks: bool = True, file: Any = None):
         self._speaks = speaks
-        self._console = _plain(file=file)
+        self._console = _plain(soft_wrap=False, file=file)  # which keeps the live line to one
         self._live = self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -53,7 +53,7 @@ class Console:
 
     def message(self, text: str) -> None:
         if self._speaks:
-            self._console.print(text)
+            self._console.print(text, soft_wrap=True)
 
     def building(self, name: str) -> Callable[[int, int], None]:
         """A callback (done, total) that draws the building of a dataset."""
@@ -66,8 +66,11 @@ class Console:
 
         return advance
 
-    def counting(self, what: str) -> Callable[[int, int], None]:
-        """A callback (done, total) that says how many are done, at what rate, and how long yet."""
+    def counting(self, what: str, lines: bool = False) -> Callable[[int, int], None]:
+        """A callback (done, total) that says how many are done, at what rate, and how long yet.
+
+        With `lines`, it does so where there is no terminal too, in a line now and then.
+        """
         began = said = time.monotonic()
         base: int | None = None  # the rate counts from the first call, which compiles
         task = self._progress.add_task(what, total=None, note="")
@@ -82,9 +85,9 @@ class Console:
             if done < total and not math.isnan(rate):
                 note += f", {_duration((total - done) / rate)} left"
             self._progress.update(task, completed=done, total=total, note=note)
-            if self._speaks and not self._live and now - said > _QUIET_SECONDS:
+            if lines and self._speaks and not self._live and now - said > _QUIET_SECONDS:
                 said = now
-                self._console.print(f"{what} {done:,} of {total:,}  {note}")
+                self.message(f"{what} {done:,} of {total:,}  {note}")
             if done >= total:
                 self._progress.remove_task(task)
 
@@ -131,9 +134,11 @@ class Console:
         if remaining == 0:
             note = f"loss {record['total']:.1e}  measuring the error"
         self._progress.update(self._task, completed=step, total=step + remaining, note=note)
+        if remaining == 0:  # before a program is compiled, which lets nothing be drawn
+            self._progress.refresh()
         if self._speaks and not self._live and now - self._said > _QUIET_SECONDS:
             self._said = now
-            self._console.print(f"{self._where} step {step}  {note}")
+            self.message(f"{self._where} step {step}  {note}")
 
     def stage_end(self, record: Mapping[str, Any]) -> None:
         if self._task is not None:

@@ -5,7 +5,7 @@ import functools
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -41,6 +41,10 @@ _POINTS_IN_TIME = ((101, 101), (101, 101), (65, 11))
 _FINE = (1e-3, 2048)  # in time, the ε up to which a single x has so many points instead
 _QUASI_RANDOM = 2**13
 _ERRORS: dict[str, Any] = {"l2re": np.mean, "l2re_median": np.median, "l2re_worst": np.max}
+_FUNCTIONS = 1000  # by default, but no more than
+MOST = 50_000_000  # functions × points allow: where points are very many, so are the values
+TOGETHER = 2**24  # functions × points that an operator is asked for between two words of progress
+SOLVED = 2**22  # the same of a reference of a problem that ships
 _BLOCK = 8  # reference solutions of a problem of one's own, at first
 _SECONDS, _GROWTH = 5, 5  # a block is then to take so long, and is no more times the last one
 _GAUGED = 16  # functions: a gauge costs as much as several Newton steps for each
@@ -49,7 +53,7 @@ _GAUGED = 16  # functions: a gauge costs as much as several Newton steps for eac
 Counting = Callable[[str], Callable[[int, int], None]]  # of what → (done, total)
 
 
-def _unheard(what: str) -> Callable[[int, int], None]:
+def unheard(what: str) -> Callable[[int, int], None]:
     return lambda done, total: None
 
 
@@ -62,14 +66,14 @@ class Judge:
       values: sensor values (n, m) of held-out functions, by the name of the input.
       fields: the same functions by their coefficients.
       tests: of a weak residual, which is then the loss; () for the residual at points.
-      counting: hears of the reference solutions, as `hop.console.Console.counting`.
+      counting: hears of losses, reference solutions and answers, as `hop.console.Console.counting`.
     """
 
     problem: Problem
     values: Mapping[str, np.ndarray]
     fields: Mapping[str, Field]
     tests: tuple[int, ...] = ()
-    counting: Counting = _unheard
+    counting: Counting = unheard
 
     @classmethod
     def of(
@@ -77,7 +81,7 @@ class Judge:
         experiment: Experiment,
         split: str,
         count: int | None = None,
-        counting: Counting = _unheard,
+        counting: Counting = unheard,
     ) -> "Judge":
         """A judge with the first `count` functions of a split (all by default)."""
         problem, laws = experiment.problem, experiment.problem.inputs
@@ -85,6 +89,25 @@ class Judge:
         values = {name: found["values"] for name, found in data.items()}
         fields = {name: laws[name].field(found["coefficients"]) for name, found in data.items()}
         return cls(problem, values, fields, experiment.config.train.tests, counting)
+
+    @classmethod
+    def tested(
+        cls,
+        experiment: Experiment,
+        eps: Sequence[float],
+        count: int | None = None,
+        counting: Counting = unheard,
+    ) -> "Judge":
+        """A judge with test functions for stages of these ε: 1,000, or fewer of very many points.
+
+        Where all functions have more than 50 million values at one of the ε, there are 100, or 200,
+        and so on.
+        """
+        judge = cls.of(experiment, "test", count or _FUNCTIONS, counting)
+        most = MOST // max(len(judge.quadrature(e)[0]) for e in eps)
+        if count or most >= judge.functions:
+            return judge
+        return cls.of(experiment, "test", max(100, most // 100 * 100), counting)
 
     @property
     def functions(self) -> int:
@@ -99,8 +122,13 @@ class Judge:
                 args = (operator.ansatz, operator.params, values, operator.lam)
                 return float(weak.loss(self.tests, *args))
         points, weights = self.quadrature(operator.eps, _PER_EPS_OF_LOSS)
-        h = operator.residual(*self.given, points).astype(np.float64)
-        return float(0.5 * np.mean(h**2 @ (weights / weights.sum())))
+
+        def squares(some: slice) -> np.ndarray:
+            h = operator.residual(*self._given(some), points).astype(np.float64)
+            return np.atleast_1d(h**2 @ (weights / weights.sum()))
+
+        made = self.counted(f"loss at eps={operator.eps:g}", TOGETHER // len(points), squares)
+        return float(0.5 * np.mean(made))
 
     def scores(self, operator: Operator) -> dict[str, float | None]:
         """The loss, and mean, median and worst relative L2 error over the functions.
@@ -152,20 +180,42 @@ class Judge:
         """The same for each unknown, by its name."""
         points, weights = self.quadrature(operator.eps)
         names, r = self.problem.unknowns, self.reference(operator.lam)
-        u = operator(*self.given, points)
-        found = u if len(names) > 1 else {names[0]: u}
-        return {
-            name: np.sqrt((np.atleast_2d(found[name]).astype(np.float64) - part) ** 2 @ weights)
-            / np.sqrt(part**2 @ weights)
-            for name, part in zip(names, r.reshape(len(names), -1, len(points)), strict=True)
-        }
+        r = r.reshape(len(names), -1, len(points))
+
+        def errors(some: slice) -> np.ndarray:
+            u = operator(*self._given(some), points)
+            found = np.stack([u[name] for name in names]) if len(names) > 1 else u[None]
+            off = found.reshape(len(names), -1, len(points)).astype(np.float64) - r[:, some]
+            return np.sqrt(off**2 @ weights) / np.sqrt(r[:, some] ** 2 @ weights)
+
+        what = f"answers at eps={operator.eps:g}"
+        made = self.counted(what, TOGETHER // len(points), errors)
+        return dict(zip(names, made, strict=True))
 
     @property
     def given(self) -> tuple[Any, ...]:
         """The inputs as a call of an operator takes them: none, or all by name."""
+        return self._given(slice(None))
+
+    def _given(self, some: slice) -> tuple[Any, ...]:
         laws = self.problem.inputs
-        given = {k: v.reshape(len(v), *laws[k].shape) for k, v in self.values.items()}
+        given = {k: v[some].reshape(-1, *laws[k].shape) for k, v in self.values.items()}
         return (given,) if given else ()
+
+    def counted(
+        self, what: str, most: int, of: Callable[[slice], np.ndarray], axis: int = -1
+    ) -> np.ndarray:
+        """What is made of all functions, `most` at once, a power of two; each part is counted.
+
+        Args:
+          of: what is made of some functions, which lie along `axis` of it.
+        """
+        count, advance = self.functions, self.counting(what)
+        block, parts = 1 << max(1, most).bit_length() - 1, []
+        for first in range(0, max(1, count), block):
+            parts.append(of(slice(first, first + block)))
+            advance(min(first + block, max(1, count)), max(1, count))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
     def reference(self, lam: Lam) -> np.ndarray:
         """The reference solutions, (n, q) or (c, n, q), at the quadrature points."""
@@ -229,20 +279,24 @@ class Judge:
 
 @functools.lru_cache(maxsize=4)
 def _reference(judge: Judge, lam: Lam) -> np.ndarray:
-    """All at once of a problem that ships; else in blocks that take seconds, which are counted."""
+    """Solutions in blocks, which are counted; those of one's own problems take seconds each."""
     points, _ = judge.quadrature(lam.eps)
-    problem, count = judge.problem, judge.functions
+    problem, count, what = judge.problem, judge.functions, f"reference solutions at eps={lam.eps:g}"
+
+    def solved(some: slice) -> np.ndarray:
+        fields = {
+            name: problem.inputs[name].field(field.coefficients[some])
+            for name, field in judge.fields.items()
+        }
+        return reference(problem, fields, points, lam)
+
     if count <= _BLOCK or type(problem).__module__.startswith("hop."):
-        return reference(problem, judge.fields, points, lam)
-    advance = judge.counting(f"reference solutions at eps={lam.eps:g}")
+        return judge.counted(what, max(_BLOCK, SOLVED // len(points)), solved, -2)
+    advance = judge.counting(what)
     parts, done, block = [], 0, _BLOCK
     while done < count:
         began = time.monotonic()
-        some = {
-            name: problem.inputs[name].field(field.coefficients[done : done + block])
-            for name, field in judge.fields.items()
-        }
-        parts.append(reference(problem, some, points, lam))
+        parts.append(solved(slice(done, done + block)))
         done = min(done + block, count)
         advance(done, count)
         # A solver that takes all functions at once may compile anew for each size.
@@ -254,23 +308,24 @@ def _reference(judge: Judge, lam: Lam) -> np.ndarray:
 def evaluate(
     source: str,
     *,
-    functions: int = 1000,
+    functions: int | None = None,
     data_dir: str = "",
     eps: float | None = None,
     s: float | None = None,
     stage: int | None = None,
-    counting: Counting = _unheard,
+    counting: Counting = unheard,
     **own: Any,
 ) -> dict[str, Any]:
     """Scores the selected stage of a source, or all of them, on the test split.
 
     Args:
       source: a workdir or a pretrained model's name.
-      functions: how many, the first of the split.
+      functions: how many, the first of the split; by default 1,000, or fewer where there are very
+        many points.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       eps, s, stage: a selection as in `hop.load`; all stages by default. Where ε is an input, a
         stage has a row for each of some ε, one a decade of its range, or for `eps` alone.
-      counting: hears of the reference solutions, as in `Judge`.
+      counting: hears of what is scored, as in `Judge`.
       own: objects of your own, `problem=`, `network=` and the others of `hop.load`.
 
     Returns:
@@ -282,7 +337,8 @@ def evaluate(
     stages = store.stages()
     chosen = select(stages, eps=eps, s=s, stage=stage) or stages
     experiment = stored_experiment(store, data_dir, **own)
-    judge = Judge.of(experiment, "test", functions, counting)
+    places = [at for info in chosen for at in ([eps] if eps else [info.eps])]
+    judge = Judge.tested(experiment, places, functions, counting)
     rows = []
     for info in chosen:
         for operator in some_of(open_stage(store, info, **own), eps):

@@ -25,7 +25,7 @@ from hop.config import Config
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, spelling
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
-from hop.laws import CHECKED, Field, Law, blocks, in_double
+from hop.laws import CHECKED, SUBTRACT, Field, Law, blocks, in_double
 from hop.networks import Network, Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
@@ -444,7 +444,8 @@ class Operator:
                     "through them, and the solution is as far off; give more, or more even ones"
                 )
             found = self._fitted(values if isinstance(values, np.ndarray) else found, points, law)
-        _warn_outside(name, found, law, "so scale or smooth it, or train on a law that holds it")
+        remedy = "so scale or smooth it, or train on a law that holds it"
+        _warn_outside(name, found, self.ansatz.laws[name], remedy)
         return found
 
     def _numbers(self, name: str, given: Any, law: Law) -> Any:
@@ -660,7 +661,7 @@ def select(
         have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={_range(i)}" for i in stages)
         elsewhere = [i.s for i in stages if eps and i.holds(eps)]
         hint = f"; name s too, as s={elsewhere[0]:g}" if s == 0 and elsewhere else ""
-        raise UserError(f"no stage with {asked}{hint}; there are {have}")
+        raise UserError(f"no stage with {asked}{hint}; it holds {have}")
     return found[-1:]
 
 
@@ -790,10 +791,9 @@ def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> None:
                 f"{name}: function {unseen} is none of {what} that this operator was trained on, "
                 f"and the network cannot see it: {clause}; leave it out"
             )
-        _warn(
-            f"{name} lies outside {what} that this operator was trained on: {clause}; solutions "
-            f"may be far off, {remedy}"
-        )
+        if not clause.endswith(SUBTRACT):
+            clause += f"; solutions may be far off, {remedy}"
+        _warn(f"{name} lies outside {what} that this operator was trained on: {clause}")
 
 
 def _unseen(values: np.ndarray, law: Law) -> int | None:

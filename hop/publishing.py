@@ -27,7 +27,7 @@ from hop import config as config_lib
 from hop.ansatz import size
 from hop.checkpoints import StageInfo, Store, write_model
 from hop.errors import UserError
-from hop.evaluation import Judge, named
+from hop.evaluation import Counting, Judge, named, unheard
 from hop.laws import Law
 from hop.operators import open_stage, some_of, stored_experiment
 from hop.problem import Problem
@@ -42,9 +42,10 @@ def publish(
     *,
     folder: str = "pretrained",
     eps: Sequence[float] = (),
-    functions: int = 1000,
+    functions: int | None = None,
     data_dir: str = "",
     say: Callable[[str], None] = lambda text: None,
+    counting: Counting = unheard,
     **own: Any,
 ) -> Path:
     """Adds a model, or stages to one, and writes its card.
@@ -54,9 +55,11 @@ def publish(
       name: of the model: lower-case letters, digits and hyphens.
       folder: where models are kept.
       eps: of the stages to publish; all by default. Those that the model holds already stay.
-      functions: of the test split, on which each stage is scored.
+      functions: of the test split, on which each stage is scored; by default 1,000, or fewer where
+        there are very many points.
       data_dir: the datasets' folder; functions that it does not hold are drawn anew.
       say: hears of each stage before it is scored, which can take minutes.
+      counting: hears of what is scored, as in `hop.evaluation.Judge`.
       own: objects of your own, `problem=` and the others of `hop.load`.
 
     Returns:
@@ -79,16 +82,17 @@ def publish(
     busy = f"another job is publishing to {home}; wait for it, then run the same command again"
     with files.owned(home.with_name(f".{name}.lock"), busy):
         _put_right(home)
-        return _grown(home, store, chosen, functions, data_dir, say, own)
+        return _grown(home, store, chosen, functions, data_dir, say, counting, own)
 
 
 def _grown(
     home: Path,
     store: Store,
     chosen: Sequence[StageInfo],
-    functions: int,
+    functions: int | None,
     data_dir: str,
     say: Callable[[str], None],
+    counting: Counting,
     own: Mapping[str, Any],
 ) -> Path:
     """The model at `home`, with the chosen stages of a workdir beside those that it has."""
@@ -107,7 +111,7 @@ def _grown(
     if not new:
         raise UserError(f"{home} holds every one of these stages already; nothing was written")
     experiment = stored_experiment(store, data_dir, **own)
-    judge = Judge.of(experiment, "test", functions)
+    judge = Judge.tested(experiment, [info.eps for info in new], functions, counting)
     made = []
     for info in new:
         say(f"scoring the stage at s={info.s:g}, eps={info.eps:g} against the reference")
@@ -189,7 +193,8 @@ def card(name: str, store: Store, **own: Any) -> str:
     given = "".join(f", {kind}={kind}" for kind in asked)
     problem, laws = experiment.problem, experiment.problem.inputs
     count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
-    tested = stages[0].metadata["test"]["functions"]
+    counts = sorted({info.metadata["test"]["functions"] for info in stages})
+    tested, told = counts[-1], " to ".join(f"{count:,}" for count in counts)
     # From its source: optimised bytecode has no docstrings.
     source = inspect.getsource(importlib.import_module(type(problem).__module__))
     about = ast.get_docstring(ast.parse(source)) or ""
@@ -222,7 +227,11 @@ def card(name: str, store: Store, **own: Any) -> str:
         f'```python\nimport hop\n\nop = hop.load("{name}", {chosen}{given})\n{called}\n```',
         *_as_input(problem, last),
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
-        + (f"on {tested:,} test functions that training never saw" if tested else "on its points")
+        + (
+            f"on {' to '.join(f'{n:,}' for n in counts)} test functions that training never saw"
+            if tested
+            else "on its points"
+        )
         + ("; of all unknowns their mean" if len(problem.unknowns) > 1 else "")
         + f"; the loss is {loss}.",
         files.table(head, rows),

@@ -30,6 +30,7 @@ from hop.ansatz import Ansatz, Functions, Inputs
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
+from hop.laws import Law
 from hop.laws.spectral import Spectral
 from hop.networks import Params
 from hop.problem import (
@@ -109,6 +110,10 @@ class Marched(Ansatz):
 
     def init(self, key: Array) -> Params:
         return self.first.init(key)
+
+    @property
+    def laws(self) -> Mapping[str, Law]:
+        return self.first.laws
 
     def inputs(self, values: Mapping[str, Array]) -> Inputs:
         return self.first.inputs(values)

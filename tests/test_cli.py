@@ -41,6 +41,14 @@ def place(tmp_path_factory, data_dir):
     return folder
 
 
+def test_a_warning_is_one_line_and_told_once():
+    for _ in range(2):  # commands
+        line = cli.told_once()
+        assert line("u0 lies\n  outside", UserWarning, "", 1) == "hop: warning: u0 lies outside\n"
+        assert line("another", UserWarning, "", 2) == "hop: warning: another\n"
+        assert line(UserWarning("u0 lies outside"), UserWarning, "", 3) == ""
+
+
 def test_the_whole_way(place, data_dir, capsys):
     assert main(["evaluate", f"--checkpoint={place}/w", "--json", "--functions=10"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -105,7 +113,7 @@ WRONG = {
     "no dataset named": (["data", "build"], "hop data build grf_burgers/paper"),
     "unknown source": (["evaluate", "--checkpoint=nothing"], "neither a folder nor"),
     "folder without stages": (["evaluate", "--checkpoint={place}"], "holds no finished stage"),
-    "unknown eps": (["infer", "--eps=0.4"], "no stage with eps=0.4, s=0; there are stage 0"),
+    "unknown eps": (["infer", "--eps=0.4"], "no stage with eps=0.4, s=0; it holds stage 0"),
     "unknown stage": (["infer", "--stage=7"], "no stage with stage=7"),
     "input not there": (["infer", "--input={place}/none.npy"], "no file"),
     "input of wrong shape": (["infer", "--input={place}/bad.npy"], "must be (n, 128)"),

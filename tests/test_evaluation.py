@@ -7,11 +7,13 @@ import jax
 import numpy as np
 import pytest
 
+import hop
 from hop import ambient, datasets, evaluation, publishing, training
 from hop.ansatz import Ansatz
+from hop.checkpoints import Store
 from hop.evaluation import Judge
 from hop.networks.mlp import MLP
-from hop.operators import Operator
+from hop.operators import Operator, stored_experiment
 from hop.problem import Lam
 from hop.problems.high_frequency import HighFrequency
 from hop.problems.reaction_diffusion import ReactionDiffusion
@@ -94,3 +96,36 @@ def test_references_in_blocks_are_those_of_all_functions():
     with ambient.on_cpu():
         np.testing.assert_allclose(judge.reference(Lam(0.0, 0.5)), field(x), rtol=1e-5, atol=1e-5)
     assert heard == [("reference solutions at eps=0.5", done, 50) for done in (8, 48, 50)]
+
+
+def test_scores_in_parts_are_those_of_all_functions(monkeypatch):
+    """Of a problem that ships; losses, references and answers are counted alike."""
+    operator, heard = hop.load("burgers-steady-unit", stage=0), []
+    law = operator.laws["u0"]
+    field = law.field(np.float64(law.sample(jax.random.key(0), 12).coefficients))
+    values = {"u0": np.asarray(law.values(field))}
+
+    def counting(what):
+        return lambda done, total: heard.append((what.split(" at ")[0], done, total))
+
+    def scores():
+        return Judge(operator.ansatz.problem, values, {"u0": field}, (), counting).scores(operator)
+
+    whole = scores()
+    names = ("loss", "reference solutions", "answers")
+    assert heard == [(name, 12, 12) for name in names]
+    heard.clear()
+    q = len(Judge(operator.ansatz.problem, values, {"u0": field}).quadrature(operator.eps)[0])
+    monkeypatch.setattr(evaluation, "TOGETHER", 5 * q)
+    monkeypatch.setattr(evaluation, "SOLVED", 9 * q)
+    assert scores() == pytest.approx(whole, rel=1e-5)
+    parts = {"loss": (4, 8, 12), "reference solutions": (8, 12), "answers": (4, 8, 12)}
+    assert heard == [(name, done, 12) for name in names for done in parts[name]]
+
+
+def test_very_many_points_are_of_fewer_functions():
+    store = Store.find("burgers-time")
+    experiment = stored_experiment(store)
+    assert Judge.tested(experiment, [0.1, 0.01]).functions == 1000
+    assert Judge.tested(experiment, [0.01, 0.001]).functions == 200
+    assert Judge.tested(experiment, [0.001], 700).functions == 700  # as asked

@@ -67,6 +67,17 @@ def test_sensors_that_do_not_tell_the_function_are_warned_of(op):
         op(np.sin(np.pi * places)[None], sensors=places)
 
 
+def test_a_mean_that_an_operator_leaves_out_is_told():
+    op = hop.load("burgers-time")
+    wave = np.sin(2 * np.pi * op.sensors)[None]
+    x = op.grid[:: len(op.grid) // 50]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        op(wave, x)
+    with pytest.warns(UserWarning, match="u0 lies .* have mean 0; .* left out; subtract it first$"):
+        op(1 + wave, x)
+
+
 def test_slips_of_a_caller_are_told_in_one_line(op):
     u0 = np.zeros((1, len(op.sensors)))
     assert op(u0, np.zeros((0, 1))).shape == (1, 0)
@@ -83,7 +94,7 @@ def test_selection(run):
     assert hop.load(run, eps=0.5).eps == hop.load(run, stage=0).eps == 0.5
     assert hop.load(run, eps=0.5 * (1 + 1e-7), s=0).s == 0
     for wrong in ({"eps": 0.4}, {"stage": 2}, {"eps": 0.5, "s": 0.1}, {"stage": 0, "eps": 0.3}):
-        with pytest.raises(hop.UserError, match=r"there are stage 0: s=0, eps=0.5"):
+        with pytest.raises(hop.UserError, match=r"it holds stage 0: s=0, eps=0.5"):
             hop.load(run, **wrong)
     with pytest.raises(hop.UserError, match="neither a folder nor"):
         hop.load("no-such-model")

@@ -127,7 +127,7 @@ def unscored(monkeypatch):
         functions = 0
 
         @classmethod
-        def of(cls, *_):
+        def tested(cls, *_):
             return cls()
 
         def scores(self, operator):

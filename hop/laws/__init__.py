@@ -44,6 +44,7 @@ from hop.domain import Box
 from hop.errors import UserError
 
 FAR = 7  # standard deviations, which no sample of a law reaches
+SUBTRACT = "left out; subtract it first"  # ends what `outside` says of a mean that a law has not
 CHECKED = 1024  # functions looked at at once, which a cache holds
 NODES = 40  # of a quadrature over the values at one place
 _MIDPOINTS = (256, 24, 10)  # along each axis of a box of 1, 2, 3 dimensions

@@ -27,10 +27,11 @@ from jaxtyping import Float
 from hop.derivatives import Jet
 from hop.domain import TENSOR_DIM, Box, tensor
 from hop.errors import UserError, check_choice
-from hop.laws import NODES, Field, Law, as_places, assemble, blocks, in_double, places_of
+from hop.laws import NODES, SUBTRACT, Field, Law, as_places, assemble, blocks, in_double, places_of
 
 ENDS = ("zero", "free", "periodic")
 MODES = (64, 16, 6)  # along each axis in 1, 2, 3 dimensions, where nothing else decides
+_LOST = 0.01  # of a function's largest value, that its mean is where the law has no constant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -435,8 +436,13 @@ class Spectral(Law):
 
     def outside(self, values: np.ndarray) -> str:
         size, bend = self.limits
+        weights = _mean_weights(self, self.sensors.tobytes())
         for part in blocks(values):
             off = part - self.mean if self.mean else part
+            if weights is not None:
+                lost = np.abs(off @ weights) > _LOST * np.abs(off).max(axis=1, initial=0)
+                if lost.any():
+                    return f"its functions have mean {self.mean:g}; any other mean is {SUBTRACT}"
             inside = largest(off) <= size  # which no NaN is
             if inside and bend is not None:
                 inside = largest(second_differences(off, self)) <= bend
@@ -523,6 +529,20 @@ def _fit_matrix(basis: Basis, axis: int, places: bytes) -> Float[np.ndarray, "K 
     found = np.zeros((basis.shape[axis], len(x)))
     found[basis.wave_numbers(axis) <= kept] = inverse
     return found
+
+
+@functools.lru_cache(maxsize=16)
+def _mean_weights(law: Spectral, places: bytes) -> Float[np.ndarray, " m"] | None:
+    """What values at places give the mean by; None of a law whose functions keep any mean."""
+    whole, at = law.of_any_mean(), np.frombuffer(places).reshape(-1, law.domain.dim)
+    if whole.size == law.size:
+        return None
+    if (axes := grid_axes(at)) is None:
+        likely = np.sqrt(law.spectrum / law.spectrum.max())
+        matrix = np.hstack([np.ones((len(at), 1)), law.basis.matrix(at) * likely])
+        return np.linalg.pinv(matrix, rcond=1e-10)[0]
+    each = [_fit_matrix(whole.basis, axis, x.tobytes())[0] for axis, x in enumerate(axes)]
+    return functools.reduce(np.multiply.outer, each[::-1]).ravel() / math.sqrt(law._volume)
 
 
 @functools.lru_cache(maxsize=16)

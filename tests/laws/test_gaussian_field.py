@@ -313,8 +313,30 @@ def test_a_wave_around_the_end_of_a_period_is_looked_at():
         law = GaussianField(Box((0.0,), (1.0,)), "periodic", length=0.2, sensors=sensors)
         values = drawn(law, 0, 500)
         assert law.outside(values) == ""
-        values += 5 * (law.sensors[:, 0] - 0.5)  # straight, but for the jump at the end
+        ramp = 5 * law.sensors[:, 0]  # straight, but for the jump at the end
+        values += ramp - (ramp[:-1].mean() if end else ramp.mean())
         assert bool(law.outside(values)) == bool(end)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("where", ["grid", "anywhere"])
+@pytest.mark.parametrize("mean", [0.0, 2.0])
+def test_a_mean_that_the_law_leaves_out_is_told(dim, where, mean):
+    places = inside(dim, 90) if where == "anywhere" else 12
+    made = functools.partial(
+        GaussianField, box(dim), "periodic", length=0.6, mean=mean, modes=2, sensors=places
+    )
+    law, clause = made(), f"its functions have mean {mean:g}; any other mean is left out"
+    values = drawn(law, 0, 50)
+    assert law.outside(values) == law.outside(values.astype(np.float32)) == ""
+    assert law.outside(mean + 1e-3 * (values - mean)) == ""
+    off = values.copy()
+    off[17] += 0.1
+    assert law.outside(off).startswith(clause)
+    assert law.outside(mean + 1e-3 * (off - mean)).startswith(clause)  # of small functions too
+    assert law.outside(off - 0.2).startswith(clause)
+    assert made(constant=True).outside(off) == ""  # it keeps them
+    assert law.times(lambda x: 1 + 0 * x[0]).outside(off).endswith("subtract it first")
 
 
 def test_default_modes_and_sensors():

@@ -1,5 +1,6 @@
 """The documentation builds without a warning, and what it tells people to type works."""
 
+import importlib.metadata
 import os
 import re
 import runpy
@@ -51,8 +52,27 @@ def test_the_site_builds_without_a_warning():
 def test_the_readme_is_short_and_its_links_lead_somewhere():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.split()) <= 900
-    for link in re.findall(r"\]\(([^)#]+)", text):
-        assert link.startswith("https://") or (ROOT / link).exists(), link
+    for page in ("README", "CONTRIBUTING", "CHANGELOG"):
+        text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#]+)", text):
+            assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_contributing_names_targets_and_scripts_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {
+        word for words in re.findall(r"\bmake((?: [a-z-]+)+)\b", text) for word in words.split()
+    }
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"lint", "docs", "test", "mutations", "tables", "bench"} <= set(named) & set(targets)
+    for path in re.findall(r"\b(?:docs|tests)/[\w/]+\.(?:py|md)", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_version_is_the_same_everywhere():
+    version = importlib.metadata.version("hop")
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"({version})" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_gallery_is_up_to_date():
