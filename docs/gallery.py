@@ -65,7 +65,7 @@ CARDS = (
     Card(
         "Burgers with shocks",
         "the same at small ν; u₀, ν ↦ u(x, t)",
-        "results/small_viscosity.png",
+        "images/gallery/burgers-shocks.png",
         "burgers-shocks",
         "",
         "small_viscosity",
@@ -279,6 +279,10 @@ def draw() -> None:
         }
         x = op.ansatz.problem.domain.grid(1001)
         plotting.inference(str(PICTURES / f"{name}.png"), op, given, x, np.asarray(op(given, x)))
+    op = hop.load("burgers-shocks", eps=3e-4)
+    law = op.laws["u0"]
+    u0 = np.asarray(law.values(law.sample(jax.random.key(4), 3)))
+    plotting.evolution(str(PICTURES / "burgers-shocks.png"), op, u0)
 
 
 def page() -> str:
