@@ -12,7 +12,9 @@ import io
 import json
 import os
 import shlex
+import shutil
 import sys
+import textwrap
 import threading
 import traceback
 import warnings
@@ -27,25 +29,110 @@ from hop.errors import PreemptedError, RunError, UserError
 
 Flag = Callable[..., Any]  # defines a flag in `flag_values`
 
-USAGE = """\
-hop learns solution operators of singularly perturbed PDEs along a homotopy, without labels.
+# What each command is for, and an example of it.
+ABOUT = {
+    "hop data build": (
+        "Builds a dataset of random input functions.",
+        "hop data build grf_burgers/paper",
+    ),
+    "hop data import": (
+        "Takes in functions of your own, for hop train --config.data.samples.u0=NAME.",
+        "hop data import u0.npy NAME",
+    ),
+    "hop check": (
+        "A dry look at a PDE of your own: shapes, derivatives, boundary, reference.",
+        "hop check --problem=FILE.py",
+    ),
+    "hop train": (
+        "Trains, or goes on where the workdir stopped.",
+        "hop train --config=configs/burgers_time.py --workdir=W",
+    ),
+    "hop evaluate": (
+        "The error of every stage against a reference solution.",
+        "hop evaluate --checkpoint=SOURCE",
+    ),
+    "hop infer": (
+        "Solutions for many input functions.",
+        "hop infer --checkpoint=SOURCE --input=u0.npy --output=u.npy",
+    ),
+    "hop refine": (
+        "Trains another epsilon from the nearest stage of a source.",
+        "hop refine SOURCE --eps=E --workdir=W",
+    ),
+    "hop publish": (
+        "Keeps the networks of a workdir as a model to load by name.",
+        "hop publish WORKDIR NAME",
+    ),
+    "hop export": (
+        "A program that runs with jax alone; .onnx, one in ONNX; .safetensors, the weights.",
+        "hop export --checkpoint=SOURCE --output=op.stablehlo",
+    ),
+    "hop info": (
+        "What a source holds; without one, the pretrained models.",
+        "hop info SOURCE",
+    ),
+}
+_READS, _STAGE, _WRITES, _ELSE = "What it reads", "Which stage", "What it writes", "How"
+_GROUPS = {
+    _READS: "config checkpoint problem input at points sensors ends domain data_dir functions",
+    _STAGE: "eps s stage",
+    _WRITES: "workdir output plot json polish folder",
+}
+_KINDS = {"float": "=NUMBER", "int": "=N", "bool": "", "comma separated list of strings": "=A,B"}
+_TWO_COLUMNS = 60  # from so many columns of the terminal on
 
-  hop data build grf_burgers/NAME         build a dataset of random input functions
-  hop data import u0.npy NAME             take in functions of your own, for
-                                          hop train --config.data.samples.u0=NAME
-  hop check --problem=FILE.py[:CLASS]     a dry look at a PDE of your own
-  hop train --config=FILE --workdir=W     train, or go on where W stopped
-  hop evaluate --checkpoint=SOURCE        error of every stage against a reference solution
-  hop infer --checkpoint=SOURCE --input=u0.npy --output=u.npy
-                                          solutions for many input functions
-  hop refine SOURCE --eps=E --workdir=W   train another epsilon from the nearest stage of SOURCE
-  hop publish WORKDIR NAME                keep its networks as a model to load by name
-  hop export --checkpoint=SOURCE --output=op.stablehlo|op.onnx
-                                          a program for jax alone, or in ONNX; or .safetensors
-  hop info [SOURCE]                       what it holds; the pretrained models
 
-SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists a command's flags.
-"""
+def usage() -> str:
+    """What `hop --help` prints, as wide as the terminal."""
+    text = "hop learns solution operators of singularly perturbed PDEs along a homotopy, without "
+    source = "SOURCE is a workdir or a pretrained model's name. 'hop COMMAND --help' lists the "
+    lines = [*_wrapped(text + "labels."), ""]
+    for about, example in ABOUT.values():
+        lines += [*_wrapped(example, "  ", "    "), *_wrapped(about, "      "), ""]
+    return "\n".join([*lines, *_wrapped(source + "flags of a command.")]) + "\n"
+
+
+def help_of(command: str, found: flags.FlagValues) -> str:
+    """What `COMMAND --help` prints: what it is for, an example, its flags in groups."""
+    about, example = ABOUT.get(command, ("", ""))
+    lines = _wrapped(about) + ["", *_wrapped(example, "  ", "    "), ""] * bool(example)
+    left = [name for name in found if name not in ("help", "h")]
+    named = {head: [n for n in words.split() if n in left] for head, words in _GROUPS.items()}
+    named[_ELSE] = [name for name in left if name not in " ".join(_GROUPS.values()).split()]
+    for head, names in named.items():
+        lines += [head] * bool(names)
+        for name in names:
+            flag = found[name]
+            said = flag.help
+            if flag.default not in (None, "", False, []) and "default" not in said:
+                default = flag.default
+                shown = f"{default:g}" if isinstance(default, float) else str(default)
+                said += f"; default: {','.join(default) if isinstance(default, list) else shown}"
+            lines += _flag(f"  --{name}{_KINDS.get(flag.flag_type(), '=…')}", said)
+        lines += [""] * bool(names)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _columns() -> int:
+    return max(40, min(shutil.get_terminal_size().columns, 100))
+
+
+def _wrapped(text: str, first: str = "", later: str | None = None) -> list[str]:
+    later = first if later is None else later
+    return textwrap.wrap(
+        text, _columns(), initial_indent=first, subsequent_indent=later,
+        break_on_hyphens=False, break_long_words=False,
+    )  # fmt: skip
+
+
+def _flag(head: str, said: str) -> list[str]:
+    """A flag beside what it says, or above it on a narrow terminal."""
+    if _columns() < _TWO_COLUMNS:
+        return [head, *_wrapped(said, " " * 6)]
+    lines = _wrapped(said, " " * 24)
+    if len(head) > 22:
+        return [head, *lines]
+    return [f"{head:<24}{lines[0].lstrip()}", *lines[1:]]
 
 
 def entry() -> NoReturn:
@@ -108,7 +195,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("--help", "-h", "help", "-help"):
-        print(USAGE, end="")
+        print(usage(), end="")
         return 0 if argv else 2
     if argv[0] == "--version":
         print(f"hop {importlib.metadata.version('hop')}")
@@ -260,13 +347,13 @@ def parse(
     for define in defined:
         define(flag_values=found)
     if {"--help", "-h"} & set(argv):
-        print(f"flags of '{command}':\n{found.get_help(include_special_flags=False)}")
+        print(help_of(command, found), end="")
         raise SystemExit(0)
     words = found([command, *argv])[1:]
     if len(words) > positional:
         raise UserError(f"unexpected {words[positional]!r}; see '{command} --help'")
     if len(words) < positional:
-        raise UserError(f"a name is missing: {_NAMES[command]}")
+        raise UserError(f"a name is missing: {ABOUT[command][1]}")
     values = found.flag_values_dict()
     for name in required:
         if not values[name]:
@@ -274,13 +361,6 @@ def parse(
     return values, words
 
 
-_NAMES = {
-    "hop data build": "hop data build grf_burgers/paper",
-    "hop data import": "hop data import u0.npy NAME",
-    "hop info": "hop info SOURCE",
-    "hop publish": "hop publish WORKDIR NAME",
-    "hop refine": "hop refine SOURCE --eps=E --workdir=W",
-}
 _DATA_DIR = text("data_dir", "datasets' folder; default: TensorFlow Datasets' own")
 _COUNT = "test functions; default: 1000, or fewer where there are very many points"
 _TEST_DIR = text("data_dir", "datasets' folder; functions that are not there are drawn anew")
@@ -306,21 +386,16 @@ def some(values: dict[str, Any], names: str) -> dict[str, Any]:
 
 def _data(argv: list[str]) -> None:
     if argv[:1] in (["--help"], ["-h"]):
-        print(_DATA, end="")
+        for name in ("hop data build", "hop data import"):
+            about, example = ABOUT[name]
+            print("\n".join([*_wrapped(example, "  ", "    "), *_wrapped(about, "      ")]))
+        print("'hop data ACTION --help' lists the flags of each.")
     elif argv[:1] == ["build"]:
         _data_build(argv[1:])
     elif argv[:1] == ["import"]:
         _data_import(argv[1:])
     else:
         raise UserError("hop data takes an action, build or import; see 'hop data --help'")
-
-
-_DATA = """\
-hop data has two actions:
-  hop data build grf_burgers/NAME
-  hop data import u0.npy NAME [--sensors=x.npy] [--ends=free|zero|periodic] [--domain=0,1]
-'hop data ACTION --help' lists the flags of each.
-"""
 
 
 def _data_build(argv: list[str]) -> None:

@@ -105,6 +105,9 @@ WRONG = {
         ["train", "--config=nope/configs/smoke.py", "--workdir={new}"],
         "no config file",
     ),
+    "unknown field": (["--config.train.stepz=1"], "no field config.train.stepz; near ones are "),
+    "field of another group": (["--config.eval.points=1"], "near ones are config.train.points"),
+    "field like none": (["--config.qqqq=1"], "no field config.qqqq; it has config."),
     "unknown optimizer": (["--config.solver.optimizer=adma"], "did you mean 'adam'"),
     "steps of zero": (["--config.train.steps=0"], "must be at least 1"),
     "nan rate": (["--config.solver.learning_rate=nan"], "must be positive"),
@@ -201,7 +204,31 @@ def test_help_is_quick_and_needs_no_jax():
     for command in ("train", "evaluate", "infer", "info", "data build"):
         done = run(*command.split(), "--help")
         assert done.returncode == 0
-        assert f"flags of 'hop {command}'" in done.stdout
+        assert f"\n  hop {command} " in done.stdout
+        assert "\nWhat it reads\n" in done.stdout or command == "info"
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_help_fits_the_terminal(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["--help"]) == 0
+    for command in cli.ABOUT:
+        with pytest.raises(SystemExit):
+            main([*command.split()[1:], "--help"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= columns
+    assert "(default" not in text
+    assert "default: 1800" in " ".join(text.split())
+    for flag in ("--checkpoint", "--watchdog", "--functions", "--sensors"):
+        assert f"  {flag}=" in text
+
+
+def test_a_flag_is_told_once(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    said = re.findall(r"^  --(\w+)", capsys.readouterr().out, re.MULTILINE)
+    names = "checkpoint problem eps s stage json functions data_dir"
+    assert sorted(said) == sorted(names.split())
 
 
 def _timed(f, *args):

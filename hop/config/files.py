@@ -1,12 +1,13 @@
 """Config files: from FILE.py[:VARIANT] and overrides `--config.FIELD=VALUE` to a Config."""
 
 import dataclasses
+import difflib
 import importlib.util
 import inspect
 import re
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _overridden(skin: Any, words: Sequence[str]) -> Config:
 
 def _unreadable(error: Exception) -> UserError:
     gist = str(error.args[0] if error.args else "") or type(error).__name__
-    gist = gist.replace("\\n", " ").replace("\\'", "'")  # quoted once more by some
+    gist = gist.replace("\\n", " ").replace("\\'", "'").strip("'\"")  # quoted once more by some
     return UserError(f"the config cannot be read: {gist}")
 
 
@@ -156,6 +157,9 @@ def _override(skin: Any, words: Sequence[str]) -> None:
             )
         if found := re.match(r"--?config\.data\.samples\.(\w+)", word):
             skin.data.samples = {found[1]: "", **skin.data.samples.to_dict()}
+    for word in words:
+        if found := re.match(r"--?config\.([\w.]+)", word):
+            _check_field(skin.to_dict(), found[1])
     values = flags.FlagValues()
     argv = ["hop", *words]
     config_flags.DEFINE_config_dict(
@@ -163,3 +167,23 @@ def _override(skin: Any, words: Sequence[str]) -> None:
     )
     if rest := values(argv)[1:]:
         raise UserError(f"unexpected {rest[0]!r}; overrides are --config.FIELD=VALUE")
+
+
+def _check_field(fields: Mapping[str, Any], name: str) -> None:
+    """Refuses a field that a config has not; names those that are spelled much the same."""
+
+    def flat(value: Any, at: str) -> list[str]:
+        if not isinstance(value, Mapping):
+            return [at]
+        return [at, *(name for key in value for name in flat(value[key], f"{at}.{key}"))]
+
+    known = [field.removeprefix(".") for field in flat(fields, "")[1:]]
+    if name in known:
+        return
+    last = name.rpartition(".")[2]
+    near = [field for field in known if field.rpartition(".")[2] == last]
+    near += [*difflib.get_close_matches(name, known, n=3), *difflib.get_close_matches(last, known)]
+    named = ", ".join(f"config.{field}" for field in dict.fromkeys(near))
+    groups = ", ".join(f"config.{field}" for field in fields)
+    remedy = f"near ones are {named}" if near else f"it has {groups} (docs/config.md lists all)"
+    raise UserError(f"the config has no field config.{name}; {remedy}")
