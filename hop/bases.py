@@ -20,8 +20,8 @@ import functools
 import math
 
 import numpy as np
+import scipy  # whose parts are imported on first use
 from jaxtyping import Float
-from scipy import special
 
 _MORE = 10  # nodes of the quadrature beyond the number of functions
 
@@ -140,10 +140,12 @@ def _raw(count: int, m: int, order: int, y: np.ndarray) -> Float[np.ndarray, "N 
     total = np.zeros((count, len(y)))
     for i in range(order + 1):  # Leibniz's rule
         # P_n^(a,a)′ = ½ (n + 2a + 1) P_{n−1}^(a+1,a+1)
-        risen = special.poch(n + 2 * a + 1, i) / 2**i
-        poly = np.where(n >= i, special.eval_jacobi(np.maximum(n - i, 0), a + i, a + i, y), 0.0)
+        risen = scipy.special.poch(n + 2 * a + 1, i) / 2**i
+        poly = np.where(
+            n >= i, scipy.special.eval_jacobi(np.maximum(n - i, 0), a + i, a + i, y), 0.0
+        )
         total += math.comb(order, i) * factor.deriv(order - i)(y) * risen * poly
-    log = special.gammaln
+    log = scipy.special.gammaln
     square = (2 * a + 1) * math.log(2) - np.log(2 * n + 2 * a + 1)
     square = square + 2 * log(n + a + 1) - log(n + 1) - log(n + 2 * a + 1)
     return total * np.exp(-square / 2)

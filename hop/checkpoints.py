@@ -22,11 +22,10 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from etils import epath
 
 from hop import files, metrics
@@ -37,6 +36,9 @@ from hop.metrics import Metrics
 from hop.ownership import Owner
 from hop.sharding import on_host, wait_for_all
 from hop.share import share
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 PyTree = Any
 
@@ -402,7 +404,9 @@ def pretrained_names() -> list[str]:
 
 def _manager(
     folder: Path, items: tuple[str, ...], keep: int | None = None
-) -> ocp.CheckpointManager:
+) -> "ocp.CheckpointManager":
+    import orbax.checkpoint as ocp  # here and below: it takes long, and training starts without
+
     options = ocp.CheckpointManagerOptions(
         max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=True
     )
@@ -410,9 +414,11 @@ def _manager(
 
 
 def _save(
-    manager: ocp.CheckpointManager, step: int, items: Mapping[str, PyTree], metadata: Any
+    manager: "ocp.CheckpointManager", step: int, items: Mapping[str, PyTree], metadata: Any
 ) -> bool:
     """Saves items with their digests; the write goes on in the background."""
+    import orbax.checkpoint as ocp
+
     digests = {name: _digests(tree) for name, tree in items.items()}
     args = {name: ocp.args.StandardSave(tree) for name, tree in items.items()}
     marked = {**metadata, "digests": digests}
@@ -496,8 +502,10 @@ def _digests(tree: PyTree) -> dict[str, str]:
     return {name: digest(leaf) for name, leaf in leaves(on_host(tree)).items()}
 
 
-def _reader() -> ocp.Checkpointer:
+def _reader() -> "ocp.Checkpointer":
     """Reads in this process alone: by default Orbax waits for all processes of a job."""
+    import orbax.checkpoint as ocp
+
     me = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"reader{me}"
@@ -511,6 +519,8 @@ def _restore(
     folder: Path, step: int, item: str, like: PyTree, digests: Mapping[str, str] | None
 ) -> PyTree:
     """One item of a checkpoint on the host; every leaf checked for shape, dtype and digest."""
+    import orbax.checkpoint as ocp
+
     where = f"{_name(folder, step)} in {folder}"
     path = folder / str(step) / item
     try:

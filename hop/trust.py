@@ -33,8 +33,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy
 from jax import Array
-from scipy import fft, linalg
 
 from hop import ambient
 from hop.ansatz import columns
@@ -194,7 +194,7 @@ def _measure(
         if steps == _NEWTON_STEPS or not np.isfinite(mode.sigma):
             return unknown
         # Newton's step without its part along the slow mode, which 1/σ would throw far off.
-        v = linalg.lu_solve(mode.lu, r - psi * (w @ (psi * r)), check_finite=False)
+        v = scipy.linalg.lu_solve(mode.lu, r - psi * (w @ (psi * r)), check_finite=False)
         step = np.stack([b @ v, b1 @ v, v])
         step -= (w @ (mode.phi[0] * step[0])) * mode.phi
         size = basis.norm(step[0])
@@ -205,7 +205,7 @@ def _measure(
     projected = max(abs(along), noise)
     phi = mode.phi[0]
     # Coefficients fall geometrically: what is cut off at N is about the square of what is at N/2.
-    coefficients = fft.dct(phi, type=1)
+    coefficients = scipy.fft.dct(phi, type=1)
     half = np.linalg.norm(coefficients[len(phi) // 2 :]) / np.linalg.norm(coefficients)
     floor = (_MARGIN * _ROUNDING + float(half) ** 2) * sizes(h, mode.phi)
     resolved = mode.sigma > floor
@@ -226,12 +226,12 @@ def _slow_mode(h: np.ndarray, basis: _Integrals, psi: np.ndarray) -> _Mode:
     adjoint is w⁻¹ Tᵀ w.
     """
     b, b1, w = basis
-    lu = linalg.lu_factor(
+    lu = scipy.linalg.lu_factor(
         h[0][:, None] * b + h[1][:, None] * b1 + np.diag(h[2]), check_finite=False
     )
 
     def inverse(right: np.ndarray, transposed: bool = False) -> np.ndarray:
-        return linalg.lu_solve(lu, right, trans=int(transposed), check_finite=False)
+        return scipy.linalg.lu_solve(lu, right, trans=int(transposed), check_finite=False)
 
     psi, before = psi / basis.norm(psi), 0.0
     for _ in range(_POWER_STEPS):

@@ -18,9 +18,8 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy
 from jax import Array
-from scipy.interpolate import BarycentricInterpolator
-from scipy.linalg import block_diag
 
 from hop import ambient
 from hop.derivatives import Jet, partials
@@ -43,7 +42,8 @@ class Solution:
         # The weights of Lobatto points are known: ±1, halved at the ends (Berrut, Trefethen 2004).
         weights = (-1.0) ** np.arange(len(self.nodes))
         weights[[0, -1]] /= 2
-        return BarycentricInterpolator(self.nodes, self.values, axis=1, wi=weights)(x)
+        through = scipy.interpolate.BarycentricInterpolator
+        return through(self.nodes, self.values, axis=1, wi=weights)(x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,8 +206,8 @@ def _walk(
     """From guesses (b, P (N + 1)), what `iterate` gives at the last of the places (k, 2)."""
     points = _places(parts, n)
     matrices = [differentiation_matrix(of_part) for of_part in points]
-    first = block_diag(*matrices)
-    d = jnp.asarray(np.stack([np.eye(points.size), first, block_diag(*[m @ m for m in matrices])]))
+    first, second = (scipy.linalg.block_diag(*ms) for ms in (matrices, [m @ m for m in matrices]))
+    d = jnp.asarray(np.stack([np.eye(points.size), first, second]))
     x, last = jnp.asarray(points.ravel()), points.size - 1
     joints = range(n, last, n + 1)  # the last points of all parts but one
 

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hop import checking, examining
+from hop import checking
 from hop import config as config_lib
 from hop import labels as labels_lib
 from hop.checkpoints import Workdir
@@ -83,6 +83,8 @@ def train(
     feeds.check_batch(experiment, layout)
     checking.check(experiment)
     if not type(experiment.problem).__module__.startswith("hop."):
+        from hop import examining  # reads all references
+
         for finding in examining.glance(experiment.problem, experiment.path.places[0]):
             if finding.doubt:
                 reporter.message(f"{finding.part} {finding.text}")
