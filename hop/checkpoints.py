@@ -265,9 +265,9 @@ class Workdir(Store):
         if self.chief:
             _write_laws(self.root, laws)
 
-    def metrics(self) -> "Metrics":
-        """The open metrics files."""
-        self._metrics = Metrics(self.root, write=self.chief)
+    def metrics(self, track: str = "", config: Mapping[str, Any] | None = None) -> "Metrics":
+        """The metrics files, and a tracker by its name, which is shown the config."""
+        self._metrics = Metrics(self.root, self.chief, track, config)
         return self._metrics
 
     def forget_after(self, total_steps: int) -> None:

@@ -1,9 +1,12 @@
-"""Metrics of a run: one JSON object a line, and the same scalars for TensorBoard."""
+"""Metrics of a run: one JSON object a line, and the same scalars for TensorBoard and a tracker."""
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
+
+from hop.tracking import Tracked
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -29,10 +32,21 @@ def appending(path: Path) -> TextIO:
 
 
 class Metrics:
-    """Writes W/metrics.jsonl and W/tensorboard/; a context manager. Does nothing if not `write`."""
+    """Writes W/metrics.jsonl and W/tensorboard/; a context manager. Does nothing if not `write`.
 
-    def __init__(self, root: Path, write: bool = True):
+    `track` names a tracker that hears the same (`hop.tracking`), and is shown `config`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        write: bool = True,
+        track: str = "",
+        config: Mapping[str, Any] | None = None,
+    ):
         self._root, self._write = root, write
+        self._track, self._config = track, config or {}
+        self._tracked: Tracked | None = None
 
     def __enter__(self) -> "Metrics":
         if self._write:
@@ -40,12 +54,16 @@ class Metrics:
 
             self._lines = appending(self._root / "metrics.jsonl")
             self._board = SummaryWriter(str(self._root / "tensorboard"))
+            if self._track:
+                self._tracked = Tracked(self._track, self._root, self._config)
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._write:
             self._lines.close()
             self._board.close()
+            if self._tracked is not None:
+                self._tracked.close()
 
     def settle(self) -> None:
         """Closes the lines and opens them again: only so does gcsfuse put them in a bucket.
@@ -63,6 +81,9 @@ class Metrics:
             return
         self._lines.write(json.dumps(record) + "\n")
         self._lines.flush()
-        for name, value in record.items():
-            if isinstance(value, float):
-                self._board.add_scalar(f"{record['kind']}/{name}", value, record["total_steps"])
+        step = record["total_steps"]
+        scalars = {f"{record['kind']}/{k}": v for k, v in record.items() if isinstance(v, float)}
+        for name, value in scalars.items():
+            self._board.add_scalar(name, value, step)
+        if self._tracked is not None:
+            self._tracked.log(scalars, step)

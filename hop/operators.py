@@ -32,7 +32,7 @@ from hop.sharding import FUNCTION
 from hop.strategies import Strategy
 
 ENTRIES = 2**20  # functions × points per call of the compiled program, where it can be so few
-_BLOCK = 8192  # functions per call at most
+BLOCK = 8192  # functions per call at most
 CHUNK = 2048  # points per call at least, where there are many functions to share their trunk
 POINTS = 2**17  # points per call at most: each takes a row of every layer, for Δ another d of them
 _FEWEST = 256  # points per call at least, so that few of them share a program
@@ -761,7 +761,7 @@ def parts_of(x: np.ndarray, longest: int) -> list[Array]:
 
 def _functions(entries: int, points: int) -> int:
     """Functions of a block of so many entries, a power of two."""
-    return min(_BLOCK, 1 << max(1, entries // max(1, points)).bit_length() - 1)
+    return min(BLOCK, 1 << max(1, entries // max(1, points)).bit_length() - 1)
 
 
 def _is_traced(value: Any) -> bool:

@@ -73,7 +73,7 @@ def test_files_of_every_kind(op, u0, request_, tmp_path):
 
 
 def test_all_shards_share_one_program(op, u0, request_, tmp_path, monkeypatch):
-    monkeypatch.setattr(operators, "_BLOCK", 16)
+    monkeypatch.setattr(operators, "BLOCK", 16)
     np.save(tmp_path / "u0.npy", u0[:290])  # of the last shard two are left beyond blocks of 16
     known = operators.apply._cache_size()
     request_()

@@ -21,6 +21,7 @@ from hop.errors import UserError, check_choice, check_range, suggestion
 from hop.homotopy.path import Path
 from hop.problem import Lam
 from hop.sharding import Layout
+from hop.tracking import TRACKERS
 
 Options = Mapping[str, Any]
 
@@ -37,7 +38,7 @@ _RETIRED = {"config.train.save_every"}  # fields of older versions, which stored
 _WHERE = {
     "mesh": (),
     "data": ("data_dir", "resident_mib"),
-    "train": ("accumulate", "save_seconds"),
+    "train": ("accumulate", "save_seconds", "track"),
     "labels": ("file",),
 }
 _PRODUCTS = {"float32": "highest", "bfloat16": "BF16_BF16_F32"}  # JAX's names of precisions
@@ -127,6 +128,7 @@ class TrainConfig:
       save_seconds: a rolling checkpoint is saved at the end of the first window that is so long
         after the last checkpoint; 0 for every window. It changes no result.
       validation: functions whose error against the reference is measured at each stage's end.
+      track: "wandb" or "mlflow" hears the losses and errors too (`hop.tracking`).
     """
 
     steps: int = 2000
@@ -143,6 +145,7 @@ class TrainConfig:
     dispatch: int = 50
     save_seconds: float = 30.0
     validation: int = 100
+    track: str = ""
 
     def __post_init__(self):
         counts = (
@@ -161,6 +164,7 @@ class TrainConfig:
         check_choice("config.train.sampler", self.sampler, modules(_SAMPLERS))
         check_choice("config.train.precision", self.precision, ("float32", "float64"))
         check_choice("config.train.compute", self.compute, _PRODUCTS)
+        check_choice("config.train.track", self.track, ("", *TRACKERS))
         if self.compute != "float32" and self.precision != "float32":
             raise UserError(
                 f"config.train.compute={self.compute!r} and config.train.precision="

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hop import checking
+from hop import checking, tracking
 from hop import config as config_lib
 from hop import labels as labels_lib
 from hop.checkpoints import Workdir
@@ -76,6 +76,7 @@ def train(
     """
     if not watchdog >= 0:
         raise UserError(f"watchdog={watchdog!r} must be a number of seconds, or 0 for no limit")
+    tracking.check(config.train.track)
     experiment = config_lib.build(config, problem, network, strategy, solver)
     experiment, known = labels_lib.prepare(experiment, labels)
     config = experiment.config
@@ -119,7 +120,9 @@ class _Run:
     labels: Labelling | None = None
 
     def __post_init__(self) -> None:
-        experiment, self.metrics = self.experiment, self.workdir.metrics()
+        experiment = self.experiment
+        shown = config_lib.to_json(experiment.config)
+        self.metrics = self.workdir.metrics(experiment.config.train.track, shown)
         self.program = Program(experiment, self.layout)
         self.fronts = Fronts(self.program, self._solve, self._correct, self.reporter.message)
         self.feed, self.criterion = feeds.feed(experiment, self.layout), Criterion.of(experiment)

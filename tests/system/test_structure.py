@@ -17,6 +17,7 @@ TESTS = Path(__file__).parents[1]
 ROOMS = [
     ["errors", "share", "provenance", "standalone", "compiler"],
     ["files", "ambient", "translation"],
+    ["tracking"],
     ["metrics", "derivatives", "ownership", "preemption", "sharding"],
     ["domain", "bases", "references.newton"],
     ["laws"],
