@@ -28,7 +28,7 @@ install: .venv/installed
 
 quickstart: install
 	$(BIN)/hop train --config=configs/burgers_time.py:quickstart --workdir=$(RUN)
-	$(BIN)/python examples/new_functions.py --field=periodic --count=1000 --output=$(RUN)/u0.npy
+	$(BIN)/python examples/new_functions.py --field=periodic --count=200 --output=$(RUN)/u0.npy
 	$(BIN)/hop infer --checkpoint=$(RUN) --eps=0.01 --input=$(RUN)/u0.npy --output=$(RUN)/u.npy \
 	  --plot=$(RUN)/u.gif
 	$(BIN)/python examples/quickstart.py --workdir=$(RUN)
