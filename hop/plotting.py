@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def _lines(
             axes.set(yticks=(), ylabel=f"{unknown}, one stage below the other")
     _legend(panels[0], any(np.isfinite(r).any() for _, r in pairs))
     where = "at some ε" if next(iter(operators.values())).span else "along the path"
-    panels[0].set(title=f"{_name(problem)}: {_given(problem)}solutions {where}")
+    panels[0].set(title=f"{called(problem)}: {_given(problem)}solutions {where}")
 
 
 def _legend(axes: plt.Axes, compared: bool) -> None:
@@ -131,7 +132,7 @@ def _fields(panels: Sequence[Sequence[plt.Axes]], operator: Operator) -> None:
     problem = operator.ansatz.problem
     pair = _example(operator, problem.domain.grid(PIXELS, PIXELS))
     for k, (row, name, u, r) in enumerate(zip(panels, problem.unknowns, *pair, strict=True)):
-        head = f"{_name(problem)}, {_at(operator)}: " if k == 0 else ""
+        head = f"{called(problem)}, {_at(operator)}: " if k == 0 else ""
         titles = (f"{head}{name}", "reference", f"{name} − reference")
         top, off = (np.nanmax(np.abs(values), initial=0.0) for values in ((u, r), u - r))
         shown = zip(row, titles, (u, r, u - r), (top, top, off), strict=True)
@@ -157,8 +158,14 @@ def _at(stage: Operator | StageInfo) -> str:
     return f"s = {s:.3g}, ε = {eps:.3g}" if s else f"ε = {eps:.3g}"
 
 
-def _name(problem: Problem) -> str:
-    return type(problem).__name__
+def called(problem: Problem) -> str:
+    """What a picture calls a problem: the first words of its file, or a class of one's own."""
+    kind = type(problem)
+    if not kind.__module__.startswith("hop.problems."):
+        return kind.__name__
+    about = sys.modules[kind.__module__].__doc__ or kind.__name__
+    outside_brackets = r"[:.](?=\s)|,\s(?![^\[(]*[\])])"
+    return re.split(outside_brackets, about, maxsplit=1)[0]
 
 
 def _given(problem: Problem) -> str:
@@ -182,7 +189,7 @@ def _in_time(panels: Sequence[plt.Axes], operator: Operator) -> None:
         _moments(panel, at, u.reshape(_MOMENTS, -1), r.reshape(_MOMENTS, -1))
         panel.set(xlabel="x", ylabel=name)
     _legend(panels[0], bool(np.isfinite(pair[1]).any()))
-    panels[0].set(title=f"{_name(problem)}: {_given(problem)}in time at ε = {operator.eps:g}")
+    panels[0].set(title=f"{called(problem)}: {_given(problem)}in time at ε = {operator.eps:g}")
 
 
 def _moments(axes: plt.Axes, x: np.ndarray, u: np.ndarray, r: np.ndarray) -> None:
@@ -228,7 +235,7 @@ def evolution(target: str, operator: Operator, given: Any) -> None:
             for panel, mine, theirs in panels:
                 _moments(panel, at, mine, theirs)
             _legend(axes[0, -1], bool(np.isfinite(r).any()))
-            figure.suptitle(f"{_name(problem)}, {_at(operator)}")
+            figure.suptitle(f"{called(problem)}, {_at(operator)}")
             figure.savefig(target)
         plt.close(figure)
 

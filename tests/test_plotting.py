@@ -10,6 +10,8 @@ from systems import Pair, drawn, inputs, pair
 
 from hop import ambient, plotting
 from hop.checkpoints import StageInfo
+from hop.problems.allen_cahn_1d import AllenCahn1D
+from hop.problems.burgers_time import BurgersTime
 
 
 class Unknown(Pair):
@@ -126,3 +128,10 @@ def test_a_moving_picture_of_a_system(tmp_path, monkeypatch):
     assert [panel.get_ylabel() for panel in axes] == ["u", "u", "v", "v"]
     with Image.open(tmp_path / "u.gif") as moving:
         assert moving.n_frames == 2
+
+
+def test_problems_that_ship_are_called_by_the_first_words_of_their_files():
+    """Not by a class; a comma within brackets ends nothing."""
+    assert plotting.called(BurgersTime()) == "Burgers' equation in time"
+    assert plotting.called(AllenCahn1D()) == "Steady Allen–Cahn on [0, 1]"
+    assert plotting.called(Pair()) == "Pair"

@@ -1,4 +1,4 @@
-"""Convection, diffusion and reaction in a random wind, in the square and the cube, b ↦ u:
+"""Convection–diffusion–reaction in a random wind, in the square and the cube, b ↦ u:
 
     −ε Δu + b·∇u + c u = 1 in [0, 1]^d,  u = 0 on the boundary,  ∇·b = 0,  c ≥ 0:
 
