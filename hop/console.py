@@ -3,9 +3,10 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -160,21 +161,20 @@ def table(report: Mapping[str, Any]) -> None:
     """The table of `hop evaluate`."""
     stages, functions, title = report["stages"], report["functions"], report["problem"]
     title += f": relative L2 error on {functions} test functions" if functions else ""
-    out = Table(title=title, collapse_padding=True)  # fits 80 columns
     gauged, placed = (any(row.get(key) for row in stages) for key in ("gauge", "place"))
     scores = {"l2re": "mean", "l2re_median": "median", "l2re_worst": "worst"}
     scores = {"loss": "loss", **(scores if functions else {"l2re": "L2RE"})}
     names = ["stage", "s", "eps", *scores.values()]
     names += ["slow σ", "place ±"] * gauged + ["place is"] * placed
-    for name in names:
-        out.add_column(name, justify="right")
+    rows = []
     for row in stages:
         cells = [str(row["stage"]), f"{row['s']:g}", f"{row['eps']:g}"]
         cells += [_error(row[key]) for key in scores]
         cells += _gauge(row["gauge"]) if gauged else ()
-        out.add_row(*cells, *[row.get("place") or "-"] * placed)
+        rows.append([*cells, *[row.get("place") or "-"] * placed])
     console = _plain(soft_wrap=False)
-    console.print(out)
+    console.print(title)
+    _print_table(console, names, rows)
     if gauged:
         console.print(
             "place ±: how far an interface or shock can be from its place with this residual; "
@@ -201,15 +201,32 @@ def describe(info: Mapping[str, Any]) -> None:
     for name in (*heads, "made with"):
         if info[name]:
             console.print(f"{name:<11} {_printable(info[name])}")
-    out = Table()
-    for name in ("stage", "s", "eps", "steps", "loss", "L2RE"):
-        out.add_column(name, justify="right")
+    rows = []
     for row in info["stages"]:
         eps = " – ".join(f"{e:g}" for e in row["span"] or [row["eps"]])
         cells = [str(row["stage"]), f"{row['s']:g}", eps, f"{row['step']:,}"]
         at = f" at {row['l2re_at']:g}" if row.get("l2re_at") and row.get("l2re") else ""
-        out.add_row(*cells, f"{row['loss']:.2e}", _error(row.get("l2re")) + at)
-    console.print(out)
+        rows.append([*cells, f"{row['loss']:.2e}", _error(row.get("l2re")) + at])
+    _print_table(console, ["stage", "s", "eps", "steps", "loss", "L2RE"], rows)
+
+
+def _print_table(console: RichConsole, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns where they fit the terminal whole; else a few lines for each row."""
+    out = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in names:
+        out.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        out.add_row(*row)
+    if (
+        console.measure(out, options=console.options.update(max_width=1000)).maximum
+        <= console.width
+    ):
+        console.print(out)
+        return
+    for row in rows:
+        console.print()
+        for name, cell in zip(names, row, strict=True):
+            console.print(f"{name:<9}{cell}")
 
 
 def _error(value: float | None) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import ambient, datasets, evaluation, publishing, training
+from hop import ambient, console, datasets, evaluation, publishing, training
 from hop.ansatz import Ansatz
 from hop.checkpoints import Store
 from hop.evaluation import Judge
@@ -129,3 +129,19 @@ def test_very_many_points_are_of_fewer_functions():
     assert Judge.tested(experiment, [0.1, 0.01]).functions == 1000
     assert Judge.tested(experiment, [0.01, 0.001]).functions == 200
     assert Judge.tested(experiment, [0.001], 700).functions == 700  # as asked
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_table_is_whole_on_a_narrow_terminal(columns, monkeypatch, capsys):
+    """Every number on a line with its name, or in a column; none is cut or broken in two."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    gauge = {"sigma": 0.027, "shift": None, "error": None, "resolved": True}
+    scores = {"loss": 1.25e-7, "l2re": 2e-5, "l2re_median": 3e-5, "l2re_worst": 4e-5}
+    row = {"stage": 3, "s": 0.0, "eps": 0.05, **scores, "gauge": gauge, "place": "assumed"}
+    console.table({"problem": "p", "functions": 20, "stages": [row, row]})
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    cells = ("1.25e-07", "2.00e-05", "3.00e-05", "4.00e-05", "2.7e-02", "open", "assumed")
+    named = [line.split()[-1] for line in lines if line.split()]
+    whole = [line for line in lines if all(f" {cell}" in line for cell in cells)]
+    assert len(whole) == 2 or all(named.count(cell) >= 2 for cell in cells)
