@@ -245,11 +245,8 @@ class ByPerceptron(abc.ABC):
         def decoded(some: list[Jet]) -> Jet:
             return self._decoded(params, [*some, places], x)
 
-        parts = (
-            1
-            if len(features) == 1
-            else parts_for_caches(n, q * max(self._decoder(bias.size).widths))
-        )
+        width = max(self._decoder(bias.size).widths)
+        parts = parts_for_caches(n, q * width) if len(features) > 1 else 1
         made = decoded(seen) if parts == 1 else _after_each_other(decoded, seen, parts)
         return made | {"": made[""] + bias[..., None, None]}
 

@@ -353,6 +353,6 @@ def test_metrics_of_a_diverged_stage_are_kept(tiny, tmp_path, listener):
     assert lines
     with Workdir.open(tmp_path / "w") as folder:
         program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
-        found = folder.newest(lambda metadata: jax.eval_shape(lambda: program.init()))
+        found = folder.newest(lambda metadata: jax.eval_shape(program.init))
     assert found is not None
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found[1].params))

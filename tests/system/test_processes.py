@@ -31,7 +31,7 @@ def test_a_state_is_the_same_on_every_mesh(tiny, tmp_path, listener):
     config = tiny(path__eps=(0.5,), train__steps=10)
     train(config, tmp_path / "w", listener())
     program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
-    like = jax.eval_shape(lambda: program.init())
+    like = jax.eval_shape(program.init)
     with Workdir.open(tmp_path / "w") as folder:
         _, stored = folder.newest(lambda metadata: like)
         for function, point in MESHES:
