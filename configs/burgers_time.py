@@ -43,7 +43,7 @@ def get_config(variant=""):
     config.train.points = 1000
     if variant == "quickstart":
         config.solver.warmup = 50
-        config.train.steps = 700
+        config.train.steps = 650
     if variant == "range":
         config.ansatz.eps = (0.01, 0.1)
         config.path.eps = (0.01,)

@@ -1,6 +1,6 @@
 """Sets what `make quickstart` trained beside the best constant answer and a spectral solver.
 
-    python examples/quickstart.py --workdir=runs/quickstart [--functions=200] [--readme]
+    python examples/quickstart.py --workdir=runs/quickstart [--functions=100] [--readme]
 
 For every viscosity ν it prints the relative L2 error (L2RE) of the operator u₀ ↦ u(x, t) on
 functions that it never saw, on 101 × 101 points, against the integral of Cole and Hopf. Beside it:
@@ -79,7 +79,7 @@ def row(workdir: str, eps: float, functions: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", default="runs/quickstart")
-    parser.add_argument("--functions", type=int, default=200)
+    parser.add_argument("--functions", type=int, default=100)
     parser.add_argument("--readme", action="store_true")
     args = parser.parse_args()
     stages = Store.find(args.workdir).stages()
