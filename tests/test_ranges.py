@@ -279,7 +279,7 @@ def test_a_picture_of_a_range_shows_its_last_stage_at_some_eps(workdir, tmp_path
     panel, _ = found
     names = [text.get_text() for text in panel.get_legend().get_texts()]
     assert names == ["ε = 1", "ε = 0.1", "reference"]
-    assert panel.get_title() == "ConvectionDiffusion: one f, solutions at some ε"
+    assert panel.get_title() == "Convection–diffusion on an interval: one f, solutions at some ε"
 
 
 def test_the_gauge_is_that_of_the_eps(float64):
