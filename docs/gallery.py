@@ -143,7 +143,7 @@ CARDS = (
         "exit-time-8d",
         "Exit time in 8 dimensions, ε = 0.1",
         "exit_time",
-        fails="Its break-even is that of a shorter training (153 s, 1.5 %); by its own it is 74,000.",
+        fails="The break-even is that of a training of 153 s (1.5 %); by its own, 74,000.",
     ),
     Card(
         "Hamilton–Jacobi in 20 dimensions",
@@ -261,7 +261,7 @@ def table() -> str:
 HEAD = """\
 # Gallery
 
-The problems that ship, most of them: their pictures, what training reaches and costs, and what it does not.
+Most problems that ship: pictures, what training reaches and costs, and what it does not.
 Errors are relative L2 errors on functions that training never saw; of a range of ε, at the ε in
 brackets. *Pays after* is the number of functions after which an operator is quicker than the best
 classical solver that we could build, its training counted. Written by `python docs/gallery.py`."""
