@@ -8,14 +8,13 @@ has just started; answers while dragging from the movement of the pointer to the
 
 import math
 import os
-import re
 import shutil
 import statistics
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from hop import provenance
+from hop import files, provenance
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "play.md"
@@ -62,8 +61,7 @@ def main() -> None:
         f"Chromium {version}, headless, on {cores} core{'s' * (cores > 1)} of these.\n"
     )
     page_text = PAGE.read_text(encoding="utf-8")
-    block = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
-    PAGE.write_text(block.sub(lambda m: m[1] + text + m[2], page_text), encoding="utf-8")
+    files.write(PAGE, files.between(page_text, "measured", text.rstrip()))
     print(text)
 
 

@@ -25,6 +25,7 @@ import numpy as np
 
 import hop
 from hop import ambient, exporting
+from hop.checkpoints import Store
 from hop.problem import Lam
 
 FOLDER = Path(__file__).parent / "_static" / "play"
@@ -210,10 +211,9 @@ def solutions(op, function, field, moving, value, places, times):
 
 
 def scores(name: str) -> str:
-    """The mean errors of the operator's card: "0.18 %", or "1.5 to 3.1 %" over its range."""
-    card = (Path(__file__).parents[1] / "pretrained" / name / "README.md").read_text("utf-8")
-    rows = re.findall(r"^\| \d+ \| [^|]* \| [^|]* \| [^|]* \| [^|]* \| ([^|]*) \|", card, re.M)
-    found = sorted({float(row) for row in rows})
+    """The mean errors of the operator: "0.18 %", or "1.5 to 3.1 %" over its range."""
+    tests = [stage.metadata["test"] for stage in Store.find(name).stages()]
+    found = sorted(row["l2re"] for test in tests for row in test.get("at", [test]))
     words = [f"{100 * v:.2g}" for v in (found[0], found[-1])]
     return f"{words[0]} %" if words[0] == words[1] else f"{words[0]} to {words[1]} %"
 

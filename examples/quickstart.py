@@ -86,7 +86,9 @@ def main() -> None:
     head = ["ν", "mean L2RE", "median", "worst", "time", "best constant", "spectral solver"]
     rows = [row(args.workdir, stage.eps, args.functions) for stage in stages]
     trained = sum(stage.record["seconds"] for stage in stages)
-    table = f"{files.table(head, rows)}\n\n{args.functions:,} test functions; trained in "
+    table = (
+        f"{files.table(head, rows)}\n\n{args.functions:,} test functions, all at once; trained in "
+    )
     table += f"{trained:.0f} s. {credit('make quickstart', made('make quickstart'))}"
     print(table)
     if args.readme:

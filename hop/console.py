@@ -217,10 +217,8 @@ def _print_table(console: RichConsole, names: Sequence[str], rows: Sequence[Sequ
         out.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         out.add_row(*row)
-    if (
-        console.measure(out, options=console.options.update(max_width=1000)).maximum
-        <= console.width
-    ):
+    unbounded = console.options.update(max_width=1000)
+    if console.measure(out, options=unbounded).maximum <= console.width:
         console.print(out)
         return
     for row in rows:

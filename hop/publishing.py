@@ -194,7 +194,7 @@ def card(name: str, store: Store, **own: Any) -> str:
     problem, laws = experiment.problem, experiment.problem.inputs
     count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
     counts = sorted({info.metadata["test"]["functions"] for info in stages})
-    tested, told = counts[-1], " to ".join(f"{count:,}" for count in counts)
+    tested = " to ".join(f"{count:,}" for count in counts if count)
     # From its source: optimised bytecode has no docstrings.
     source = inspect.getsource(importlib.import_module(type(problem).__module__))
     about = ast.get_docstring(ast.parse(source)) or ""
@@ -227,11 +227,7 @@ def card(name: str, store: Store, **own: Any) -> str:
         f'```python\nimport hop\n\nop = hop.load("{name}", {chosen}{given})\n{called}\n```',
         *_as_input(problem, last),
         "Relative L2 errors (L2RE) against the problem's own reference solver, "
-        + (
-            f"on {' to '.join(f'{n:,}' for n in counts)} test functions that training never saw"
-            if tested
-            else "on its points"
-        )
+        + (f"on {tested} test functions that training never saw" if tested else "on its points")
         + ("; of all unknowns their mean" if len(problem.unknowns) > 1 else "")
         + f"; the loss is {loss}.",
         files.table(head, rows),
