@@ -158,7 +158,7 @@ class Pairs:
                 [(γ2, s * t), (Q2, gt), (p2, gs), (2 * Q1 * p1, shared(A * At, γ))],
                 [(e2, one)],
             )
-        h = through(self._last, params["last"], pooled, y)
+        h = through(self._last, params["last"], pooled)
         out = affine(params["last"][f"Dense_{len(self.widths)}"], h)
         if embed is not None and len(labels) > 1:
             ends = embed(jnp.stack([jnp.zeros(d, y.dtype), jnp.ones(d, y.dtype)]))

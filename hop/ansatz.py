@@ -429,7 +429,7 @@ class Ansatz:
         laws = self.problem.inputs
         if not isinstance(self.problem, Showing):
             plain = {name: a[name] for name in laws if a[name][""].ndim == 2}
-            return {name: activate(laws[name].normalise, each, x) for name, each in plain.items()}
+            return {name: activate(laws[name].normalise, each) for name, each in plain.items()}
 
         def stacked(*arrays: Array) -> Array:
             *values, points = arrays

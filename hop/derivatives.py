@@ -13,7 +13,7 @@ a nonlinear decoder) is differentiated by `push`, which needs no derivative of t
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -88,8 +88,9 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
     out: Jet = {}
     for letter in letters:
         inner = [label[1:] for label in wanted if label.startswith(letter)]
-        tangent = jnp.zeros_like(x).at[..., _AXES[letter]].set(1)
-        values, slopes = jax.jvp(lambda y, inner=inner: jet(f, y, inner), (x,), (tangent,))
+        values, slopes = jax.jvp(
+            lambda y, inner=inner: jet(f, y, inner), (x,), (_along(letter, x),)
+        )
         out |= values | {letter + label: slope for label, slope in slopes.items()}
     return {label: out[label] for label in wanted}
 
@@ -137,8 +138,7 @@ def push(
 ) -> Jet:
     """The jet of x ↦ f(F_1(x), …, F_r(x), x) from the jets of the F_i, by the chain rule.
 
-    Each F_i is replaced by its Taylor polynomial about the point, which has the same derivatives
-    there, and forward mode runs over the displacement h alone.
+    Forward mode runs over f alone.
 
     Args:
       f: a pointwise map of arrays (…, q) and of the points (q, d).
@@ -147,11 +147,8 @@ def push(
       labels: the derivatives asked for; the result holds their closure. Δ needs ∇ of the F_i.
     """
     names = spelled(labels)
-
-    def displaced(h: Array) -> Array:
-        return f(*(_taylor({k: j[k] for k in names}, h) for j in jets), x + h[None, :])
-
-    out = jet(displaced, jnp.zeros(x.shape[-1], x.dtype), names)
+    places = {"": x} | {letter: _along(letter, x) for letter in names if len(letter) == 1}
+    out = _pushed(f, (*({k: j[k] for k in names} for j in jets), places), names)
     if closure(labels) == names:
         return out
 
@@ -175,6 +172,35 @@ def push(
         curved = (*(j[LAPLACIAN] for j in jets), jnp.zeros_like(x))
         out[LAPLACIAN] = second.sum(axis=0) + jax.jvp(f, values, curved)[1]
     return out
+
+
+def _pushed(
+    f: Callable[..., Array], jets: Sequence[Mapping[str, Array]], names: tuple[str, ...]
+) -> Jet:
+    """The jet of a pointwise f of functions, for a closure of labels without Δ and ∇.
+
+    As a letter's coordinate moves, each entry of a jet moves by the entry that has this letter
+    more. What a jet lacks is zero.
+    """
+    out = {} if len(names) > 1 else {"": f(*(j[""] for j in jets))}
+    for letter in sorted({label[0] for label in names if label}):
+        inner = closure(label[1:] for label in names if label.startswith(letter))
+        here = [{label: j[label] for label in inner if label in j} for j in jets]
+        there = [{k: j[letter + k] for k in inner if letter + k in j} for j in jets]
+        moving = [{k: at[k] for k in moves} for at, moves in zip(here, there, strict=True)]
+
+        def moved(some: list[Jet], here: list[Jet] = here, inner: Any = inner) -> Jet:
+            return _pushed(f, [at | moves for at, moves in zip(here, some, strict=True)], inner)
+
+        values, slopes = jax.jvp(moved, (moving,), (there,))
+        out |= values | {letter + label: slope for label, slope in slopes.items()}
+    return {label: out[label] for label in names}
+
+
+def _along(letter: str, x: Array) -> Array:
+    """The direction of a letter's axis, at every point: of the shape of x."""
+    axis = np.eye(x.shape[-1])[_AXES[letter]]
+    return jnp.broadcast_to(jnp.asarray(axis, x.dtype), x.shape)
 
 
 def pull(
@@ -209,15 +235,14 @@ def pull(
     return jet(displaced, jnp.zeros(x.shape[-1], x.dtype), names)
 
 
-def activate(f: Callable[[Array], Array], jet: Jet, x: Array) -> Jet:
-    """The jet of x ↦ f(F(x)) from that of F, an f of one array; as `push`, but quicker for Δ.
+def activate(f: Callable[[Array], Array], jet: Jet) -> Jet:
+    """The jet of x ↦ f(F(x)) from that of F, for an f of one array: `push`, but quicker for Δ.
 
     A jet with Δ holds ∇ too.
 
     ∂_k f(F) = f′(F) F_k and Δ f(F) = f″(F) Σ_k F_k² + f′(F) ΔF.
     """
-    names = spelled(jet)
-    out = push(lambda z, _: f(z), (jet,), x, names)
+    out = _pushed(f, (jet,), spelled(jet))
     if GRADIENT in jet:
         first = _slope(f)
         slope = first(jet[""])

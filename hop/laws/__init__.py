@@ -446,7 +446,7 @@ class MappedField(Field):
         return self.base.coefficients
 
     def jet(self, x: Any, labels: tuple[str, ...]) -> Jet:
-        out = activate(self.function, self.base.jet(x, for_chain_rule(labels)), x)
+        out = activate(self.function, self.base.jet(x, for_chain_rule(labels)))
         return {label: out[spelling(label)] for label in labels}
 
     def __call__(self, x: Any, order: int = 0) -> Float[Array, "n q"]:

@@ -199,14 +199,14 @@ def hidden(
     209–219).
     """
     wanted = {*labels, GRADIENT} if LAPLACIAN in labels else labels
-    return through(module, params, jet(embed or identity, y, wanted), y)
+    return through(module, params, jet(embed or identity, y, wanted))
 
 
-def through(module: Perceptron, params: Params, seen: Jet, y: Array) -> Jet:
+def through(module: Perceptron, params: Params, seen: Jet) -> Jet:
     """The jet of the last hidden layer from that of what the first one sees, (…, D) each."""
     act, h = ACTIVATIONS[module.activation], seen
     for i in range(len(module.widths) - 1):
-        h = activate(act, dense(params[f"Dense_{i}"], h), y)
+        h = activate(act, dense(params[f"Dense_{i}"], h))
     return h
 
 
@@ -243,14 +243,14 @@ class ByPerceptron(abc.ABC):
             seen.append({k: v[..., None, :, :] for k, v in whole.items()})
 
         def decoded(some: list[Jet]) -> Jet:
-            return self._decoded(params, [*some, places], x)
+            return self._decoded(params, [*some, places])
 
         width = max(self._decoder(bias.size).widths)
         parts = parts_for_caches(n, q * width) if len(features) > 1 else 1
         made = decoded(seen) if parts == 1 else _after_each_other(decoded, seen, parts)
         return made | {"": made[""] + bias[..., None, None]}
 
-    def _decoded(self, params: Params, seen: list[Jet], x: Array) -> Jet:
+    def _decoded(self, params: Params, seen: list[Jet]) -> Jet:
         """The decoder's jet without its bias, from those of features, inputs and places."""
         features, layers, outputs = seen[0], params["decoder"], params["bias"].shape
         module, (n, q) = self._decoder(params["bias"].size), features[""].shape[1:]
@@ -262,7 +262,7 @@ class ByPerceptron(abc.ABC):
             every = jnp.concatenate(each, axis=-3)
             return jnp.swapaxes(every.reshape(*every.shape[:-2], -1), -1, -2)
 
-        h = through(module, layers, {label: matrix(label) for label in features}, x)
+        h = through(module, layers, {label: matrix(label) for label in features})
         made = dense(layers[f"Dense_{len(module.widths) - 1}"], h)
         return {
             label: jnp.swapaxes(value, -1, -2).reshape(*value.shape[:-2], *outputs, n, q)
