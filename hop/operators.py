@@ -25,7 +25,7 @@ from hop.config import Config
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, spelling
 from hop.domain import TENSOR_DIM
 from hop.errors import UserError
-from hop.laws import CHECKED, SUBTRACT, Field, Law, blocks, in_double
+from hop.laws import CHECKED, SUBTRACT, Field, Law, blocks, columns, in_double
 from hop.networks import Network, Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
@@ -39,6 +39,8 @@ _FEWEST = 256  # points per call at least, so that few of them share a program
 _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimensions
 _QUASI_RANDOM = 1024  # and in all beyond
 _UNRESOLVED = 0.01  # of a typical input function, that goes untold
+_MISFIT = 0.03  # of a function's largest value, at which its fit goes untold
+_TRIED = 128  # functions that are fitted to tell
 _WIDTH = 128  # of a trunk, about
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
@@ -417,11 +419,30 @@ class Operator:
         return values
 
     def _values(self, name: str, given: Any, sensors: Any) -> Any:
-        """The checked values (n, m) of one input."""
+        """The checked values (n, m) of one input at its own sensors."""
         law = self.laws[name]
         if law.domain is None:
             return self._numbers(name, given, law)
-        points = np.asarray(places(law) if sensors is None else numbers(sensors, "sensors"))
+        values, points = self._read(name, given, sensors)
+        found = finite(values, self.dtype, name=name)
+        read = found
+        if sensors is not None:
+            if (lost := law.unresolved(points)) > _UNRESOLVED:
+                _warn(
+                    f"sensors= leaves gaps: {100 * lost:.0f} % of a typical input function falls "
+                    "through them, and the solution is as far off; give more, or more even ones"
+                )
+            found = self._fitted(values if isinstance(values, np.ndarray) else found, points, law)
+        remedy = "so scale or smooth it, or train on a law that holds it"
+        if not _warn_outside(name, found, self.ansatz.laws[name], remedy):
+            self._warn_misfit(name, read, points)
+        return found
+
+    def _read(self, name: str, given: Any, sensors: Any) -> tuple[Any, np.ndarray]:
+        """The values (n, m) of an input function as they are given, and the places of them."""
+        law = self.laws[name]
+        assert law.domain is not None
+        points = np.asarray(places(law) if sensors is None else numbers(sensors, "sensors"), float)
         values = numbers(_sampled(given, points, name), name)
         low, high = np.asarray(law.domain.lower), np.asarray(law.domain.upper)
         columns = points[:, None] if points.ndim == 1 else points
@@ -436,17 +457,36 @@ class Operator:
                 + elsewhere
                 * (sensors is None)
             )
-        found = finite(values, self.dtype, name=name)
-        if sensors is not None:
-            if (lost := law.unresolved(points)) > _UNRESOLVED:
+        return values, points
+
+    def _warn_misfit(self, name: str, values: Any, points: np.ndarray) -> None:
+        """Warns of functions that no function of the law fits at the places where they were read.
+
+        It looks at no more than `_TRIED` of them, evenly taken, and not at traced ones.
+        """
+        if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
+            return
+        if len(values):
+            few = np.asarray(values[:: math.ceil(len(values) / _TRIED)])
+            off = np.max(self._misfit(name, np.resize(few, (_TRIED, *few.shape[1:])), points))
+            if off > _MISFIT:
                 _warn(
-                    f"sensors= leaves gaps: {100 * lost:.0f} % of a typical input function falls "
-                    "through them, and the solution is as far off; give more, or more even ones"
+                    f"{name} is unlike the functions that this operator was trained on: the one "
+                    f"that fits it best misses it by up to {100 * off:.0f} % of its largest value, "
+                    "and the solution is that of the fit or worse; train on a law that holds it: "
+                    "more modes, a shorter length, or samples of your own (hop.Samples)"
                 )
-            found = self._fitted(values if isinstance(values, np.ndarray) else found, points, law)
-        remedy = "so scale or smooth it, or train on a law that holds it"
-        _warn_outside(name, found, self.ansatz.laws[name], remedy)
-        return found
+
+    def _misfit(self, name: str, values: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """How far (n,) the fits of values (n, m) are off there, beside each one's largest value."""
+        law, dim = self.laws[name], self.ansatz.problem.domain.dim
+        at = points[:, None] if points.ndim == 1 else points
+        x = np.zeros((len(at), dim))
+        x[:, columns(law.letters, dim)] = at
+        with jax.ensure_compile_time_eval(), ambient.numerics(values.dtype):
+            fitted = np.asarray(_fitted_at(law, points.tobytes(), points.shape)(values, x))
+        size = np.maximum(np.abs(values).max(axis=1), np.finfo(values.dtype).tiny)
+        return np.abs(fitted - values).max(axis=1) / size
 
     def _numbers(self, name: str, given: Any, law: Law) -> Any:
         """The checked values (n, m) of an input that is m numbers."""
@@ -478,33 +518,33 @@ class Operator:
         Raises:
           UserError: as in a call.
         """
-        return self._with_fits(u0, sensors)[1]
-
-    def misfits(self, u0: Any = None, sensors: Any = None) -> Mapping[str, float]:
-        """How far the functions are off that fit an input best, by the inputs' names.
-
-        At the sensors, beside the largest value of each function there; of all functions the worst.
-        Numbers fit. Arguments and errors are as of `fields`.
-        """
-        found = {}
-        given, fits = self._with_fits(u0, sensors)
-        with ambient.on_cpu():
-            for name, values in given.items():
-                law = self.laws[name]
-                if law.sensors is not None and len(values):
-                    off = np.abs(np.asarray(law.values(fits[name])) - values).max(axis=1)
-                    size = np.maximum(np.abs(values).max(axis=1), np.finfo(float).tiny)
-                    found[name] = float(np.max(off / size))
-        return found
-
-    def _with_fits(self, u0: Any, sensors: Any) -> tuple[Values, Mapping[str, Field]]:
-        """The inputs' values at the sensors, and the functions that fit them best, in float64."""
         self._check_given(u0)
         with ambient.on_cpu():
             params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self.params)
             values = dataclasses.replace(self, params=params)._checked(u0, sensors)
             fits = {name: self.laws[name].fit(jnp.asarray(v)) for name, v in values.items()}
-            return values, jax.tree.map(np.asarray, fits)
+            return jax.tree.map(np.asarray, fits)
+
+    def misfits(self, u0: Any = None, sensors: Any = None) -> Mapping[str, float]:
+        """How far the functions are off that fit an input best, by the inputs' names.
+
+        At the places where it is read, beside the largest value of each function there; of all
+        functions the worst. The call of an operator warns of more than 3 %.
+        Numbers fit. Arguments and errors are as of `fields`.
+        """
+        self._check_given(u0)
+        names = [name for name, law in self.laws.items() if law.domain is not None]
+        alone = len(self.laws) == 1 and not isinstance(u0, Mapping)
+        given = dict.fromkeys(names, u0) if alone else u0
+        elsewhere = sensors if isinstance(sensors, Mapping) else dict.fromkeys(names, sensors)
+        found = {}
+        with ambient.on_cpu():
+            for name in names:
+                values, points = self._read(name, given[name], elsewhere.get(name))
+                if len(values):
+                    values = finite(values, np.dtype(float), name=name)
+                    found[name] = float(np.max(self._misfit(name, np.asarray(values), points)))
+        return found
 
     def _check_given(self, u0: Any) -> None:
         if u0 is None and self.laws:
@@ -776,14 +816,14 @@ def _at_hand(value: Any) -> Any:
     return np.asarray(value) if near else value
 
 
-def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> None:
-    """Warns of inputs that are none of the law's; of traced ones it does not.
+def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> bool:
+    """Warns of inputs that are none of the law's, and says whether it did; not of traced ones.
 
     Raises:
       UserError: a network would be shown NaN or infinity.
     """
     if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
-        return
+        return False
     if clause := law.outside(np.asarray(values)):
         what = f"the law '{law.name}'" if law.name else "the law"
         if (unseen := _unseen(np.asarray(values, float), law)) is not None:
@@ -794,6 +834,14 @@ def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> None:
         if not clause.endswith(SUBTRACT):
             clause += f"; solutions may be far off, {remedy}"
         _warn(f"{name} lies outside {what} that this operator was trained on: {clause}")
+    return bool(clause)
+
+
+@functools.lru_cache(maxsize=16)
+def _fitted_at(law: Law, points: bytes, shape: tuple[int, ...]) -> Callable[..., Array]:
+    """(values (n, m) at the points, the same points (m, d)) → those of their fits."""
+    at = np.frombuffer(points).reshape(shape)
+    return jax.jit(lambda values, x: law.fit(values, at)(x))
 
 
 def _unseen(values: np.ndarray, law: Law) -> int | None:

@@ -5,7 +5,6 @@ longer a network's. Started well, Newton's method needs few steps and no continu
 """
 
 import dataclasses
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,6 @@ from hop.operators import Operator, checked_points
 from hop.problem import Lam, Problem, Solvable
 
 TOLERANCE = 1e-8
-_MISFIT = 0.1  # of a function, beside its largest value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,13 +102,6 @@ def polish(
     fields = op.fields(u0, sensors)
     if not how_many(fields):
         raise UserError("there are no functions to polish; give one or more")
-    for name, off in op.misfits(u0, sensors).items():
-        if off > _MISFIT:
-            warnings.warn(
-                f"the solutions are of functions that fit {name} best at its sensors, and miss it "
-                f"by up to {off:.2g} there: {name} is none of the operator's law",
-                stacklevel=2,
-            )
 
     def guess(x: np.ndarray) -> np.ndarray:
         made = op(u0, x, sensors=sensors) if op.laws else op(x)[None]

@@ -67,6 +67,24 @@ def test_sensors_that_do_not_tell_the_function_are_warned_of(op):
         op(np.sin(np.pi * places)[None], sensors=places)
 
 
+def test_a_function_that_no_function_of_the_law_fits_is_told():
+    """A wave that is none of the law's modes is left out by the fit, so it is the misfit."""
+    op = hop.load("burgers-time", eps=0.1)
+    places, x = np.arange(400) / 400, op.grid[::500]
+    kept, lost = np.sin(2 * np.pi * places), 0.02 * np.cos(2 * np.pi * 150 * places)
+    few, many = (np.stack([kept, kept + size * lost]) for size in (1, 4))
+    expected = np.abs(lost).max() / np.abs(kept + lost).max()
+    assert op.misfits(few, sensors=places)["u0"] == pytest.approx(expected, rel=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        op(few, x, sensors=places)
+    with pytest.warns(UserWarning, match="u0 is unlike .* misses it by up to 7 % of its largest"):
+        op(many, x, sensors=places)
+    op = hop.load("convection-diffusion")  # a law of functions whose slope vanishes at the ends
+    with pytest.warns(UserWarning, match="f is unlike the functions .* misses it by up to 8 %"):
+        op(np.sin(2 * np.pi * op.sensors)[None])
+
+
 def test_a_mean_that_an_operator_leaves_out_is_told():
     op = hop.load("burgers-time")
     wave = np.sin(2 * np.pi * op.sensors)[None]
