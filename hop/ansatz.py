@@ -480,6 +480,11 @@ class Ansatz:
             parts.append(self._plain(x, lam))
             if isinstance(problem, Featured):
                 more = problem.trunk_features(columns(x), lam)
+                if not isinstance(more, tuple | list):
+                    raise UserError(
+                        f"{type(problem).__name__}.trunk_features must give a tuple of arrays "
+                        "(1, q), also of one: return (f,)"
+                    )
                 parts += [jnp.broadcast_to(f, (1, len(x))).T for f in more]
             return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
 

@@ -620,6 +620,8 @@ def _infer(argv: list[str]) -> None:
              "name, numbers (n,); or grf_burgers/LAW:SPLIT"),
         text("output", "u.npy or u.zarr: solutions (n, q), of several unknowns (n, c, q), there "
              "once they are whole"),
+        text("sensors", "places.npy: (m,), or (m, 2) in the plane, where the values are known if "
+             "not at the operator's own sensors; .npz: of several inputs by name"),
         text("at", "x.npy: (q, d) query points; default: the operator's grid"),
         text("plot", "picture.png: some input functions and their solutions; in time also .gif"),
         whole("points", "query points, equally spaced along each axis", lower_bound=2),
@@ -636,7 +638,7 @@ def _infer(argv: list[str]) -> None:
     _check_backend()
     operator = _load(values)
     with Console(speaks=sharding.is_chief()) as console:
-        request = some(values, "input output at points plot polish")
+        request = some(values, "input output sensors at points plot polish")
         console.message(
             inference.infer(operator, progress=console.counting("functions", lines=True), **request)
         )

@@ -61,6 +61,7 @@ def infer(
     points: int | None = None,
     plot: str = "",
     polish: bool = False,
+    sensors: str = "",
     progress: Progress = lambda done, total: None,
 ) -> str:
     """Solutions for the functions in a file, written to another; returns a line that says so.
@@ -77,6 +78,9 @@ def infer(
       plot: where to draw some of the functions; empty for nowhere.
       polish: write what Newton's method makes of the answers (`hop.polish`), in float64; NaN for
         functions for which it does not converge. The line that is returned tells them.
+      sensors: where the values of `input` are known, if not at `operator.sensors`: a `.npy` file of
+        places (m,), (m, d′) in several coordinates; of several inputs an `.npz` with an array for
+        each whose values are elsewhere, by name. The functions are then fitted.
       progress: hears of finished shards.
 
     Raises:
@@ -87,7 +91,8 @@ def infer(
     x = _query(operator, at, points)
     _check_targets(operator, input, at, output, plot)
     began, target = time.monotonic(), files.path(output)
-    sources = _inputs(operator.laws, input) if input else {}
+    elsewhere = _elsewhere(operator.laws, sensors) if sensors else {}
+    sources = _inputs(operator.laws, input, elsewhere) if input else {}
     lock = target.with_name(f".{target.name}.lock")
     busy = f"--output={output} is being written by another job; wait for it, or name another output"
     with ExitStack() as owned:
@@ -95,11 +100,15 @@ def infer(
             with _writing(target):
                 owned.enter_context(files.owned(lock, busy))
         steps: Steps | None = {} if polish else None
-        u, kept = _all_shards(operator, sources, _identity(input), x, target, progress, steps)
+        name = [_identity(input), {k: digest(at) for k, at in elsewhere.items()}]
+        u, kept = _all_shards(operator, sources, elsewhere, name, x, target, progress, steps)
     if plot and is_chief():
         from hop import plotting
 
         shown = {name: np.array(source[:_SHOWN]) for name, source in sources.items()}
+        if elsewhere:
+            fields = operator.fields(shown, elsewhere)
+            shown = {k: np.asarray(operator.laws[k].values(a)) for k, a in fields.items()}
         plotting.inference(str(files.path(plot)), operator, shown, x, np.asarray(u))
     count, names = _count(sources), operator.ansatz.problem.unknowns
     what = "1 solution" if count == 1 else f"{count:,} solutions"
@@ -123,20 +132,40 @@ def _told(steps: Steps) -> str:
     return f"{said}; NaN in the output: rows {which}, counted from 0"
 
 
-def _inputs(laws: Mapping[str, Law], input: str) -> Arrays:
+def _elsewhere(laws: Mapping[str, Law], sensors: str) -> Arrays:
+    """The places of a request's sensors, by the names of the inputs that are known there."""
+    several = len(laws) > 1
+    found = (
+        arrays(sensors, "an .npz file of places") if several else {k: read(sensors) for k in laws}
+    )
+    functions = [name for name, law in laws.items() if law.domain is not None]
+    if unknown := sorted(set(found) - set(functions)):
+        raise UserError(
+            f"--sensors={sensors} holds places for {', '.join(map(repr, unknown))[:160]}, and the "
+            f"input functions of this operator are {', '.join(functions) or 'none'}"
+        )
+    return {name: np.array(places) for name, places in found.items()}
+
+
+def _inputs(laws: Mapping[str, Law], input: str, elsewhere: Arrays) -> Arrays:
     """The arrays that a request names, one for each law, of as many functions or numbers each."""
     found = {k: read(input) for k in laws} if len(laws) == 1 else _several(input, list(laws))
     for name, law in laws.items():
         m, shape = law.width, tuple(found[name].shape)
         wanted = "(n,): a number for each solution"
         if law.domain is not None:
+            m = len(elsewhere.get(name, law.sensors))
             wanted = f"(n, {m}): the values of n functions at the operator's {m} sensors"
+            if name in elsewhere:
+                wanted = f"(n, {m}): the values of n functions at the {m} places of --sensors"
         elif law.shape:
             wanted = f"(n, {m}): {m} numbers for each solution"
-        if len(shape) != 1 + len(law.shape) or shape[1:] != law.shape:
+        if len(shape) != 1 + len(law.shape) or shape[1:] != (m,) * len(law.shape):
             which = f" for {name}" if len(laws) > 1 else ""
+            remedy = "; for values at other places, name these by --sensors=x.npy"
             raise UserError(
                 f"--input={input} holds an array of shape {shape}{which} and must be {wanted}"
+                + remedy * (law.domain is not None and name not in elsewhere)
             )
     if len({len(array) for array in found.values()}) > 1:
         said = ", ".join(f"{len(array):,} for {name}" for name, array in found.items())
@@ -170,6 +199,7 @@ def _count(sources: Arrays) -> int:
 def _all_shards(
     operator: Operator,
     sources: Arrays,
+    elsewhere: Arrays,
     name: Any,
     x: np.ndarray,
     target: Path,
@@ -186,7 +216,7 @@ def _all_shards(
 
     def make(shard: int, most: int = rows) -> Any:
         first = shard * rows
-        return _solved(operator, sources, first, first + most, x, steps, block)
+        return _solved(operator, sources, elsewhere, first, first + most, x, steps, block)
 
     # Bad input is refused before anything is written, if it shows at once.
     first = make(0, rows if steps is None else min(rows, _SHOWN))
@@ -246,6 +276,7 @@ def _ahead(
 def _solved(
     operator: Operator,
     sources: Arrays,
+    elsewhere: Arrays,
     first: int,
     last: int,
     x: np.ndarray,
@@ -264,8 +295,8 @@ def _solved(
         given = {k: np.resize(rows, (n + more, *rows.shape[1:])) for k, rows in given.items()}
     try:
         if steps is not None:
-            return _polished(operator, given, first, x, steps)
-        u = operator(given, x) if given else operator(x)
+            return _polished(operator, given, elsewhere, first, x, steps)
+        u = operator(given, x, sensors=elsewhere) if given else operator(x)
     except UserError:
         for name, rows in given.items():
             finite(rows.reshape(len(rows), -1), operator.dtype, first, name)
@@ -275,10 +306,15 @@ def _solved(
 
 
 def _polished(
-    operator: Operator, given: Arrays, first: int, x: np.ndarray, steps: Steps
+    operator: Operator,
+    given: Arrays,
+    elsewhere: Arrays,
+    first: int,
+    x: np.ndarray,
+    steps: Steps,
 ) -> np.ndarray:
     """Solutions as `_solved` gives them, by Newton's method."""
-    found = polishing.polish(operator, given or None)
+    found = polishing.polish(operator, given or None, sensors=elsewhere)
     counts = np.where(found.converged, found.iterations, 0)
     steps |= {first + i: int(count) for i, count in enumerate(counts)}
     u = found(x)

@@ -391,7 +391,8 @@ class Operator:
     def _called(self) -> str:
         """How inputs are given, in words."""
         if len(self.laws) == 1:
-            return "input functions; call op(u0) or op(u0, x)"
+            name = next(iter(self.laws))
+            return f"an input; call op({name}) or op({name}, x)"
         names = ", ".join(f'"{name}": …' for name in self.laws)
         return f"{len(self.laws)} inputs by name; call op({{{names}}}, x)"
 
@@ -701,7 +702,8 @@ def select(
         have = "; ".join(f"stage {i.stage}: s={i.s:g}, eps={_range(i)}" for i in stages)
         elsewhere = [i.s for i in stages if eps and i.holds(eps)]
         hint = f"; name s too, as s={elsewhere[0]:g}" if s == 0 and elsewhere else ""
-        raise UserError(f"no stage with {asked}{hint}; it holds {have}")
+        remedy = "; 'hop refine' trains another eps" * (eps is not None and not hint)
+        raise UserError(f"no stage with {asked}{hint}; it holds {have}{remedy}")
     return found[-1:]
 
 
@@ -880,7 +882,10 @@ def checked_points(x: Any, problem: Problem) -> Any:
     """
     x, dim = numbers(x, "x"), problem.domain.dim
     if x.ndim != 2 or x.shape[1] != dim:
-        raise UserError(f"x has shape {tuple(x.shape)} and must be (q, {dim})")
+        remedy = "; write x[:, None]" * (x.ndim == dim == 1)
+        raise UserError(
+            f"x has shape {tuple(x.shape)} and must be (q, {dim}), a row for each point{remedy}"
+        )
     if not _is_traced(x):
         low, high = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
         slack = 1e-6 * (high - low)

@@ -428,6 +428,37 @@ def test_a_number_alone_and_a_system_without_inputs(tmp_path):
             inference.infer(wrong, input=str(tmp_path / "kappa.npy"), output=str(target))
 
 
+def test_values_at_other_places(op, request_, system, tmp_path):
+    places, x = np.linspace(0, 1, 301) ** 1.1, np.linspace(0, 1, X)[:, None]
+    values = np.sin(np.pi * np.arange(1, 4)[:, None] * places)
+    given = {"input": str(tmp_path / "f.npy"), "sensors": str(tmp_path / "x.npy")}
+    np.save(given["input"], values)
+    with pytest.raises(hop.UserError, match=r"\(n, 128\): .*; .* name these by --sensors=x.npy"):
+        request_(input=given["input"])
+    np.save(given["sensors"], places[:100])
+    with pytest.raises(hop.UserError, match=r"must be \(n, 100\): .* the 100 places of --sensors"):
+        request_(**given)
+    np.save(given["sensors"], places)
+    request_(**given, plot=str(tmp_path / "u.png"))
+    first = np.load(tmp_path / "u.npy")
+    np.testing.assert_allclose(first, op(values, x, sensors=places), atol=1e-6)
+    with pytest.raises(KeyboardInterrupt):
+        request_(**given, progress=stop)
+    np.save(given["sensors"], places**1.1)  # another request: what was stopped is not gone on with
+    assert "made before" not in request_(**given)
+    assert np.abs(np.load(tmp_path / "u.npy") - first).max() > 1e-3
+
+    given = {"input": str(tmp_path / "two.npz"), "sensors": str(tmp_path / "x.npz")}
+    np.savez(given["input"], f=values, kappa=KAPPA)
+    np.savez(given["sensors"], f=places)
+    inference.infer(system, **given, output=str(tmp_path / "u.npy"), points=X)
+    wanted = system({"f": values, "kappa": KAPPA}, x, sensors={"f": places})
+    np.testing.assert_allclose(np.load(tmp_path / "u.npy")[:, 1], wanted["v"], atol=1e-6)
+    np.savez(given["sensors"], f=places, kappa=KAPPA)
+    with pytest.raises(hop.UserError, match="holds places for 'kappa', .* of this operator are f"):
+        inference.infer(system, **given, output=str(tmp_path / "u.npy"), points=X)
+
+
 F, KAPPA = np.zeros((3, 17)), np.ones(3)
 
 

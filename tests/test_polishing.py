@@ -117,7 +117,7 @@ def test_what_it_cannot_do_is_refused(op, u0):
         hop.polish(op, u0, eps=0.1)
     with pytest.raises(hop.UserError, match="no functions to polish"):
         hop.polish(op, u0[:0])
-    with pytest.raises(hop.UserError, match="this operator needs input functions"):
+    with pytest.raises(hop.UserError, match="this operator needs an input"):
         hop.polish(op)
 
 

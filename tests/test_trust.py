@@ -201,7 +201,7 @@ def test_what_it_does_not_serve_is_refused():
     with pytest.raises(hop.UserError, match="exact conditions at its ends"):
         hop.gauge(soft)
     op, u0 = operator("burgers", 0.5)
-    with pytest.raises(hop.UserError, match="needs input functions"):
+    with pytest.raises(hop.UserError, match="needs an input"):
         hop.gauge(op)
     with pytest.raises(hop.UserError, match="needs u_xx"):
         hop.gauge(dataclasses.replace(op, lam=Lam(1.0, 0.5)), u0)

@@ -146,7 +146,12 @@ class GaussianField(Spectral):
                 "variance, shift and smoothness are those of a power law; make it by "
                 "GaussianField.power, or give length and std"
             )
-        elif self.length is None or not (0 < self.length < math.inf and 0 < self.std < math.inf):
+        elif self.length is None:
+            raise UserError(
+                "a Gaussian field needs its correlation length, as length=0.3; a tenth to a half "
+                "of the domain's own is usual, and a shorter one makes rougher functions"
+            )
+        elif not (0 < self.length < math.inf and 0 < self.std < math.inf):
             raise UserError(
                 f"a squared exponential needs length > 0 and std > 0, not {self.length} and "
                 f"{self.std}"
