@@ -11,9 +11,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 
 import hop
@@ -31,13 +32,14 @@ class Card(NamedTuple):
     Attributes:
       title: its heading.
       equation: with the inputs and the unknown.
-      picture: in docs/.
+      picture: in docs/; "" for none.
       model: its name in `pretrained/`; empty if none ships.
       row: its name in when_it_pays.json; empty if it is not there.
       page: in docs/results/, without its ending.
       config: what trains it, where no model ships.
-      reached: the error, where no model ships.
+      reached: the error, where no model ships; by default that of its row.
       fails: what it does not do.
+      small: what the equation calls ε; empty where no error depends on it.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Card(NamedTuple):
     config: str = ""
     reached: str = ""
     fails: str = ""
+    small: str = "ε"
 
 
 CARDS = (
@@ -61,6 +64,7 @@ CARDS = (
         "burgers_time",
         fails="A spectral solver is quicker at every ν (beside the cheapest network, too: "
         "`configs/burgers_time.py:fourier`). Below ν = 0.001 more training makes the error larger.",
+        small="ν",
     ),
     Card(
         "Burgers with shocks",
@@ -71,6 +75,7 @@ CARDS = (
         "small_viscosity",
         fails="The ansatz uses that Burgers' equation has a potential: it serves no other one. "
         "At ν = 0.001 `burgers-time` is more accurate.",
+        small="ν",
     ),
     Card(
         "Burgers in the plane",
@@ -83,7 +88,7 @@ CARDS = (
     ),
     Card(
         "Steady Burgers",
-        "(1 − s)(u u_x − ε u_xx − f) + s(u − u₀) = 0; u₀ ↦ u, s > 0",
+        "(1 − s)(u u_x − ε u_xx − f) + s(u − u₀) = 0; u₀ ↦ u",
         "results/unit.png",
         "burgers-steady-unit",
         "Burgers, steady, s = ε = 0.05",
@@ -117,6 +122,7 @@ CARDS = (
         "Flow in a cavity, Re from 500 to 5,000",
         "warm_starts",
         fails="It is made to start Newton's method; by itself its error is large.",
+        small="",
     ),
     Card(
         "A semiconductor at equilibrium",
@@ -126,6 +132,7 @@ CARDS = (
         "A semiconductor at equilibrium, λ = 10⁻³",
         "warm_starts",
         fails="A solver is ten times as quick.",
+        small="λ",
     ),
     Card(
         "A semiconductor under voltage",
@@ -139,7 +146,7 @@ CARDS = (
     Card(
         "Exit time in 8 dimensions",
         "−ε Δu + b·∇u = 1 in [0, 1]⁸, u = 0 on its walls; drift b ↦ u",
-        "",
+        "images/gallery/exit-time-8d.png",
         "exit-time-8d",
         "Exit time in 8 dimensions, ε = 0.1",
         "exit_time",
@@ -183,26 +190,82 @@ CARDS = (
         reached="Allen–Cahn 0.22 %, Korteweg–de Vries as an operator 40 %",
         fails="The solitons of Korteweg–de Vries are not resolved.",
     ),
+    Card(
+        "Allen–Cahn with a random force",
+        "ε² u″ + u − u³ = f, u(0) = −1, u(1) = 1; f ↦ u, ε = 0.03",
+        "",
+        row="Allen–Cahn with a random force, ε = 0.03",
+        page="warm_starts",
+        config="configs/allen_cahn_forced.py",
+        fails="A front may stand at several places. The operator starts Newton's method well (192 of "
+        "200); by itself it misplaces some fronts.",
+    ),
+    Card(
+        "Reaction–diffusion",
+        "−ε² u″ + u = f, u = 0 at both ends; f, ε ↦ u, ε = 10⁻³",
+        "",
+        row="Reaction–diffusion, ε = 10⁻³",
+        page="layers",
+        config="configs/reaction_diffusion.py",
+        fails="Its layers are built into the ansatz. It is linear: superposition does better.",
+    ),
+    Card(
+        "Variable convection",
+        "−ε u″ + b u′ = f, b > 0; b, f, ε ↦ u, ε = 10⁻³",
+        "",
+        row="Variable convection, ε = 10⁻³",
+        page="layers",
+        config="configs/variable_convection.py",
+        fails="The wind b must not change its sign.",
+    ),
+    Card(
+        "A random wind in the square and in the cube",
+        "−ε Δu + b·∇u = 1, u = 0 on the walls; b of 16 numbers ↦ u, ε = 0.01",
+        "",
+        row="A random wind in the square, ε = 0.01",
+        page="layers",
+        config="configs/random_wind.py",
+        fails="The error is in the layer, where the wind meets a wall; a reduced basis does better.",
+    ),
+    Card(
+        "Helmholtz in 20 dimensions",
+        "−ε² Δu − u/d = 0; one function",
+        "results/table_4.png",
+        page="table_4",
+        config="configs/helmholtz_20d.py",
+        reached="10⁻¹⁵ with sines in the network, 3·10⁻⁴ with tanh, at ε = 1/50",
+        fails="A closed form is known; by gradient descent on the plain residual the error is 1.",
+    ),
+    Card(
+        "High frequencies",
+        "u = sin(πx/ε), learnt from its values; one function",
+        "results/table_7.png",
+        page="table_7",
+        config="configs/high_frequency.py",
+        reached="2·10⁻⁶ with sines in the network, 2·10⁻³ with tanh, at ε = 1/50",
+        fails="A fit of a known function, and no differential equation: the paper's example.",
+    ),
 )
 
 
 def percent(error: float) -> str:
-    return f"{100 * error:.2g} %"
+    return f"{100 * error:.2g} %" if error >= 1e-5 else "< 0.001 %"
 
 
-def tested(stages: list[StageInfo]) -> dict[str, dict[str, float]]:
+def tested(stages: list[StageInfo], small: str) -> dict[str, dict[str, float]]:
     """The errors by the place of a stage; of a range, at each ε that was tested."""
     found = {}
     for stage in stages:
-        s = f"s = {stage.s:g}, " if stage.s else ""
+        s = [f"s = {stage.s:g}"] if stage.s or not small else []
         for row in stage.metadata["test"].get("at", [stage.metadata["test"]]):
-            found[f"{s}ε = {row.get('eps', stage.eps):g}"] = row
+            eps = [f"{small} = {row.get('eps', stage.eps):g}"] if small else []
+            found[", ".join(s + eps)] = row
     return {place: row for place, row in found.items() if row.get("l2re") is not None}
 
 
-def errors(stages: list[StageInfo]) -> str:
+def errors(stages: list[StageInfo], small: str) -> str:
     """Mean L2RE by place, and of the worst function of all."""
-    known = tested(stages)
+    known = tested(stages, small)
     told = ", ".join(f"{percent(row['l2re'])} ({place})" for place, row in known.items())
     if len(known) == 1:
         told = told.partition(" (")[0]
@@ -224,12 +287,17 @@ def trained(name: str, stages: list[StageInfo]) -> list[list[str]]:
     return [["training", f"{time}, {by['machine']}, {by['date']}"], ["command", told]]
 
 
+def row(card: Card) -> dict[str, Any]:
+    """What was measured for when_it_pays."""
+    rows = json.loads((HERE / "results" / "when_it_pays.json").read_text(encoding="utf-8"))
+    return rows[card.row]
+
+
 def pays(card: Card) -> str:
     """N* against the best solver, by the training of the model that ships, if one does."""
     from when_it_pays import number, repaid
 
-    rows = json.loads((HERE / "results" / "when_it_pays.json").read_text(encoding="utf-8"))
-    found = rows[card.row]
+    found = row(card)
     if card.model:
         found["training"] = seconds(Store.find(card.model).stages())
     rivals = [r for r in found["rivals"] if r["error"] <= found["error"]]
@@ -240,21 +308,21 @@ def card(card: Card) -> str:
     rows = [["problem", card.equation]]
     if card.model:
         stages = Store.find(card.model).stages()
-        rows += [["load", f'`hop.load("{card.model}")`'], ["mean error", errors(stages)]]
+        rows += [["load", f'`hop.load("{card.model}")`'], ["mean error", errors(stages, card.small)]]
         rows += trained(card.model, stages)
     else:
         command = f"hop train --config={card.config} --workdir=W"
-        rows += [["train", f"`{command}`"], ["error", card.reached]]
+        rows += [["train", f"`{command}`"], ["error", card.reached or percent(row(card)["error"])]]
     if card.row:
         rows.append(["pays after", f"[{pays(card)}](results/when_it_pays.md)"])
-    rows += [["but", card.fails], ["more", f"[{card.page}](results/{card.page}.md)"]]
+    rows += [["limits", card.fails], ["read on", f"[{card.page}](results/{card.page}.md)"]]
     picture = f"![{card.title}]({card.picture})" if card.picture else ""
     return "\n\n".join(filter(None, [f"## {card.title}", picture, files.table(["", ""], rows)]))
 
 
 def line(card: Card) -> list[str]:
     """A row of the README's table."""
-    means = [row["l2re"] for row in tested(Store.find(card.model).stages()).values()]
+    means = [row["l2re"] for row in tested(Store.find(card.model).stages(), "ε").values()]
     error = f"{percent(max(means))}{' and less' * (len(means) > 1)}"
     described = f"{card.title}: {card.equation.rsplit('; ')[-1]}"
     return [described, f"`{card.model}`", error, pays(card) if card.row else "not measured"]
@@ -269,11 +337,13 @@ def table() -> str:
 HEAD = """\
 # Gallery
 
-Most problems that ship: pictures, what training reaches and costs, and what it does not.
-Errors are relative L2 errors on functions that training never saw; of a range of ε, at the ε in
-brackets. *Pays after* is the number of functions after which an operator is quicker than the best
-classical solver that we could build, its training counted. s weighs an easy problem (s = 1) against
-the equation (s = 0, where nothing is said). Written by `python docs/gallery.py`."""
+The problems that ship: pictures, what training reaches and costs, and what it does not.
+Errors are relative L2 errors on functions that training never saw, at the ε in brackets; some
+equations call it ν, λ or 1/Re. *Pays after* is the number of functions after which an operator,
+its training counted, is quicker than the best classical solver that we could build. The number s
+weighs an easy problem (s = 1) against the equation itself (s = 0; where no s is named, it is 0).
+Problems without an input function have one solution, and one solve replaces their training: they
+are there to study the method. Written by `python docs/gallery.py`."""
 
 
 def draw() -> None:
@@ -292,6 +362,24 @@ def draw() -> None:
     law = op.laws["u0"]
     u0 = np.asarray(law.values(law.sample(jax.random.key(4), 3)))
     plotting.evolution(str(PICTURES / "burgers-shocks.png"), op, u0)
+    exit_times()
+
+
+def exit_times() -> None:
+    """Along an axis of the cube, of some drifts."""
+    op = hop.load("exit-time-8d")
+    ((name, law),) = op.laws.items()
+    drifts = np.asarray(law.values(law.sample(jax.random.key(3), 5)))
+    along = np.linspace(0, 1, 401)
+    x = np.full((len(along), op.ansatz.problem.domain.dim), 0.5)
+    x[:, 0] = along
+    with plt.rc_context(plotting.STYLE):
+        figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
+        axes.plot(along, np.asarray(op({name: drifts}, x)).T)
+        axes.set(xlabel="x₁, all other coordinates ½", ylabel="mean exit time u")
+        axes.set_title(f"Five random drifts, ε = {op.eps:g}")
+        figure.savefig(PICTURES / "exit-time-8d.png")
+        plt.close(figure)
 
 
 def page() -> str:

@@ -46,7 +46,7 @@ OPERATORS: dict[str, dict[str, Any]] = {
         "drawn": "u₀",
         "examples": (9, 5, 1),
         "moves": [
-            {"name": "eps", "label": "ν", "said": "viscosity", "log": True, "value": 1e-3},
+            {"name": "eps", "label": "ν", "said": "viscosity", "log": True, "value": 1e-4},
             {"name": "t", "label": "t", "said": "time", "low": 0, "high": 1, "value": 0.7},
         ],
         "map": "periodic",

@@ -666,6 +666,9 @@ def _export(argv: list[str]) -> None:
     _check_backend()
     operator = _load(values)
     print("\n".join(map(str, exporting.export(operator, values["output"]))))
+    if operator.span and values["output"].endswith(".onnx"):
+        low, high = operator.span
+        print(f"eps is an argument of the program, from {low:g} to {high:g}")
 
 
 def _publish(argv: list[str]) -> None:

@@ -25,6 +25,8 @@ from hop.sharding import is_chief
 from hop.solvers import Solver
 from hop.strategies import Strategy
 
+_MUCH = 5.0  # times the start's error, which is told
+
 
 def nearest(stages: Sequence[StageInfo], eps: float, s: float | None) -> StageInfo:
     """The stage before (s, ε) on a path, as near as can be: by s, then by the ratio of the ε.
@@ -142,4 +144,12 @@ def refine(
                 kept |= {"bookmark": dataclasses.asdict(mark), **experiment.classes()}
                 kept["record"] = {**start.record, "stage": 0, "total_steps": 0}
                 folder.save_stage(0, state.params, state, kept)
-    return training.train(config, workdir, reporter, command=command, **own, **options)
+    records = training.train(config, workdir, reporter, command=command, **own, **options)
+    before, after = (records[k].get("l2re") for k in (0, -1))
+    if before and after and after > _MUCH * before:
+        reporter.message(
+            f"the error grew {after / before:.0f} times, from {before:.1e} at "
+            f"eps={records[0]['eps']:g} to {after:.1e}; refine to an eps in between first, or take "
+            f"more steps, --config.train.steps={2 * config.train.steps}"
+        )
+    return records

@@ -21,6 +21,7 @@ from hop.errors import UserError
 OPSET = 18  # reductions take their axes as inputs; runtimes since the end of 2022 know it
 IR = 8  # the file format of that time
 
+_CALLED = {"scan": "a loop", "while": "a loop", "cond": "a branch", "fft": "a Fourier transform"}
 _ONE = {  # primitives of one argument, and of two, that ONNX has
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "asin": "Asin", "asinh": "Asinh",
     "atan": "Atan", "atanh": "Atanh", "ceil": "Ceil", "copy": "Identity", "copy_p": "Identity",
@@ -156,8 +157,9 @@ class _Graph:
             return [self._reduced(_REDUCE[name], args[0], params["axes"], shape)]
         if rule is None:
             raise UserError(
-                f"the program has the primitive {name!r}, which is not translated to ONNX; "
-                "end --output in .stablehlo for a program that runs with jax"
+                f"the program has {_CALLED.get(name, 'a step')} (primitive {name!r}), which is "
+                "not translated to ONNX; end --output in .stablehlo for a program that runs with "
+                "jax"
             )
         made = rule(args, shape, dtype, **params)
         return made if isinstance(made, list) else [made]

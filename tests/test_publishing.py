@@ -109,6 +109,18 @@ def test_a_refinement_goes_on_where_it_stopped(trained, tmp_path, data_dir, list
         np.testing.assert_array_equal(one["kernel"], other["kernel"])
 
 
+@pytest.mark.parametrize(("after", "told"), [(0.09, True), (0.02, False), (None, False)])
+def test_a_refinement_that_ends_far_worse_is_told(
+    trained, tmp_path, listener, monkeypatch, after, told
+):
+    records = [{"eps": 0.5, "l2re": 0.01}, {"eps": 0.4, "l2re": after}]
+    monkeypatch.setattr(refinement.training, "train", lambda *args, **kwargs: records)
+    heard, config = listener(), refinement.config_for(trained, 0.4)
+    assert refinement.refine(trained, config, tmp_path / "w", heard) == records
+    said = [text for text in heard.messages if "the error grew 9 times" in text]
+    assert len(said) == told
+
+
 def test_a_model_grows_in_the_order_of_the_path(trained, refined, models, data_dir):
     published(trained, "tiny", models, data_dir)
     before = hop.load("tiny", eps=0.3).params

@@ -43,7 +43,7 @@ from hop.derivatives import (
 from hop.domain import Box
 from hop.errors import UserError
 
-FAR = 7  # standard deviations, which no sample of a law reaches
+FAR = 5.5  # standard deviations: beyond them goes fewer than one sample of a law in a million
 SUBTRACT = "left out; subtract it first"  # ends what `outside` says of a mean that a law has not
 CHECKED = 1024  # functions looked at at once, which a cache holds
 NODES = 40  # of a quadrature over the values at one place

@@ -18,7 +18,9 @@ __all__ = ["NormalisedField"]
 
 @dataclasses.dataclass(frozen=True)
 class NormalisedField(GaussianField):
-    """As `GaussianField`, whose fields it has: σ is `std`, or of a power law its deviation.
+    """Gaussian fields, each scaled to one standard deviation σ over the box.
+
+    It has the fields of `GaussianField`; σ is `std`, or of a power law its deviation.
 
     `spectrum` is that of σ g/E[‖g‖²]^½, nearly the law's own where many modes matter.
     """

@@ -43,7 +43,9 @@ __all__ = ["DeepONet"]
 
 @dataclasses.dataclass(frozen=True)
 class DeepONet:
-    """Attributes:
+    """A DeepONet.
+
+    Attributes:
     branch, trunk: hidden widths of the networks.
     rank: the number of products p that are summed.
     activation: between the layers.

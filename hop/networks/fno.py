@@ -54,7 +54,9 @@ _FINER = 3  # points of the layers' grid for each harmonic, at least: σ makes h
 
 @dataclasses.dataclass(frozen=True)
 class FNO(ByPerceptron):
-    """The wave numbers k go up to `config.ansatz.harmonics` along each periodic coordinate.
+    """A Fourier neural operator that is read at any point.
+
+    The wave numbers k go up to `config.ansatz.harmonics` along each periodic coordinate.
 
     The layers work on every p-th sensor, with p as large as `harmonics` allows. Shifts by such a
     step are exact; others are up to what the layers' grid does not resolve.

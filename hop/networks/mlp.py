@@ -31,7 +31,9 @@ __all__ = ["MLP"]
 
 @dataclasses.dataclass(frozen=True)
 class MLP:
-    """Attributes:
+    """A multilayer perceptron, without inputs.
+
+    Attributes:
     widths: of the hidden layers.
     activation: between the layers.
     frequency: the standard deviation of the first layer's weights at the start, in radians per

@@ -25,7 +25,9 @@ __all__ = ["NonlinearDeepONet"]
 
 @dataclasses.dataclass(frozen=True)
 class NonlinearDeepONet(ByPerceptron, DeepONet):
-    """Attributes beside those of DeepONet, whose `rank` is that of every feature:
+    """A DeepONet with a nonlinear decoder.
+
+    Attributes beside those of DeepONet, whose `rank` is that of every feature:
     channels: the number Q of features, which all outputs share.
     decoder: hidden widths of D, which sees the plain coordinates y, and of several numbers at once
       what the problem shows (`hop.problem.Showing`).

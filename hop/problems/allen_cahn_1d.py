@@ -32,7 +32,7 @@ __all__ = ["AllenCahn1D"]
 
 @dataclasses.dataclass(frozen=True)
 class AllenCahn1D(Dirichlet):
-    """Options of the problem.
+    """The steady Allen–Cahn equation on an interval.
 
     Attributes:
       left: u(0).

@@ -39,7 +39,7 @@ _QUARTER = Box((0.0, 0.0), (1.0, 1.0))
 
 @dataclasses.dataclass(frozen=True)
 class AllenCahn2D(Dirichlet):
-    """Options of the problem.
+    """The steady Allen–Cahn equation in a square.
 
     Attributes:
       conditions_by: as in `Dirichlet`; "lift" makes u = (1 − x²)(1 − y²)·network.

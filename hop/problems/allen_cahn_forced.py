@@ -62,7 +62,7 @@ _WEIGHTS = np.concatenate([[0.0], _OF_GAUSS / 2, [0.0]])[:, None]
 
 @dataclasses.dataclass(frozen=True)
 class AllenCahnForced(Problem):
-    """Options of the problem; `Lam.s` is not used.
+    """The Allen–Cahn equation with a random force. `Lam.s` is not used.
 
     Attributes:
       downhill: the weight of the energy among the soft conditions; 0 leaves it out.

@@ -58,7 +58,7 @@ _TINY = 1e-12  # keeps 0/0 from t = 0
 
 @dataclasses.dataclass(frozen=True)
 class AllenCahnTime(Problem):
-    """Options of the problem. `Lam.s` is not used. The network makes u periodic.
+    """The Allen–Cahn equation in time. `Lam.s` is not used. The network makes u periodic.
 
     Attributes:
       start: "random", u₀ is an input; or "benchmark", u₀ = x² cos πx alone.

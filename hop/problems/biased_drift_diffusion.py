@@ -48,7 +48,7 @@ _ON_THE_WAY = 1e-2  # a last step before the last V
 
 @dataclasses.dataclass(frozen=True)
 class BiasedDriftDiffusion(DriftDiffusion):
-    """λ² φ″ = n − p − C with the currents of electrons and holes constant. `Lam.s` is not used."""
+    """A semiconductor under voltage: λ² φ″ = n − p − C, constant currents. `Lam.s` is not used."""
 
     pointwise: ClassVar[bool] = False
     inputs: ClassVar[Mapping[str, Law]] = {

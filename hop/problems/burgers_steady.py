@@ -32,7 +32,7 @@ __all__ = ["BurgersSteady"]
 
 @dataclasses.dataclass(frozen=True)
 class BurgersSteady(Dirichlet):
-    """Options of the problem.
+    """The steady Burgers equation with a source.
 
     Attributes:
       field: the law of u₀, "paper" or "unit"; or "none" for the one function u₀ = 0, whose

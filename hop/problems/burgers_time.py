@@ -30,7 +30,7 @@ __all__ = ["BurgersTime"]
 
 @dataclasses.dataclass(frozen=True)
 class BurgersTime(Problem):
-    """Options of the problem. `Lam.s` is not used. The network makes u periodic.
+    """Burgers' equation in time. `Lam.s` is not used. The network makes u periodic.
 
     Attributes:
       conditions_by: "lift" makes u = u₀ + t·network; "loss" adds u(x, 0) = u₀ at the sensors to

@@ -74,7 +74,7 @@ _LIDS = _LID.map(jnp.exp).times(_bump)
 
 @dataclasses.dataclass(frozen=True)
 class Cavity(Problem):
-    """Options of the problem.
+    """The steady flow in a cavity with a moving lid.
 
     Attributes:
       lid: "random", an input: 16 x²(1 − x)² e^g with a smooth random g; "regular", without e^g; or

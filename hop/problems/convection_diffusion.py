@@ -46,7 +46,7 @@ _NODES = 24  # of every part of the reference
 
 @dataclasses.dataclass(frozen=True)
 class ConvectionDiffusion(Problem):
-    """−ε u″ + u′ = f. `Lam.s` is not used."""
+    """Convection–diffusion on an interval, −ε u″ + u′ = f. `Lam.s` is not used."""
 
     domain: ClassVar[Box] = _BOX
     derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx")

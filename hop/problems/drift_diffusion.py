@@ -51,7 +51,7 @@ _HERMITE = np.polynomial.hermite_e.hermegauss(9)
 
 @dataclasses.dataclass(frozen=True)
 class DriftDiffusion(Problem):
-    """λ² φ″ = 2δ² sinh φ − C, λ = ε. `Lam.s` is not used."""
+    """A semiconductor at equilibrium, λ² φ″ = 2δ² sinh φ − C, λ = ε. `Lam.s` is not used."""
 
     domain: ClassVar[Box] = _BOX
     unknowns: ClassVar[tuple[str, ...]] = ("phi",)

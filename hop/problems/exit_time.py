@@ -68,7 +68,7 @@ class SineBox(Box):
 
 @dataclasses.dataclass(frozen=True)
 class ExitTime(Problem):
-    """−ε Δu + b·∇u = 1. `Lam.s` is not used.
+    """The mean time to the boundary, −ε Δu + b·∇u = 1. `Lam.s` is not used.
 
     Attributes:
       dim: d, 2 or more; above 9 there is no reference.

@@ -74,7 +74,7 @@ class Cost(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class HamiltonJacobi(Problem):
-    """u_t + ½ |∇u|² = ε Δu, u = g at t = 0. `Lam.s` is not used.
+    """A Hamilton–Jacobi equation, u_t + ½ |∇u|² = ε Δu, u = g at t = 0. `Lam.s` is not used.
 
     Attributes:
       dim: d.

@@ -28,7 +28,7 @@ __all__ = ["Helmholtz"]
 
 @dataclasses.dataclass(frozen=True)
 class Helmholtz(Problem):
-    """Options of the problem. `Lam.s` is not used.
+    """A Helmholtz equation in many dimensions. `Lam.s` is not used.
 
     Attributes:
       dim: d.

@@ -25,7 +25,7 @@ __all__ = ["HighFrequency"]
 
 @dataclasses.dataclass(frozen=True)
 class HighFrequency(Problem):
-    """No options. `Lam.s` is not used."""
+    """The fit of an oscillation. `Lam.s` is not used."""
 
     domain: ClassVar[Box] = Box((0.0,), (1.0,))
     derivatives: ClassVar[tuple[str, ...]] = ("",)

@@ -42,7 +42,7 @@ _LAW = GaussianField(_CIRCLE, "periodic", length=0.5, std=0.5, sensors=65)
 
 @dataclasses.dataclass(frozen=True)
 class KdV(Problem):
-    """Options of the problem. The network makes u periodic.
+    """The equation of Korteweg and de Vries. The network makes u periodic.
 
     Attributes:
       start: "random", u₀ is an input; or "benchmark", u₀ = cos πx alone.

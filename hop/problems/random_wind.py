@@ -55,7 +55,7 @@ _NEAR = 1e-6  # a wall
 
 @dataclasses.dataclass(frozen=True)
 class RandomWind(Problem):
-    """−ε Δu + b·∇u + c u = 1. `Lam.s` is not used.
+    """Convection–diffusion–reaction, −ε Δu + b·∇u + c u = 1. `Lam.s` is not used.
 
     Attributes:
       dim: d, 2 or 3.

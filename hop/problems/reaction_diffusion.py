@@ -43,7 +43,7 @@ _NODES = 24  # of every part of the reference
 
 @dataclasses.dataclass(frozen=True)
 class ReactionDiffusion(Problem):
-    """−ε² u″ + u = f. `Lam.s` is not used."""
+    """Reaction–diffusion on an interval, −ε² u″ + u = f. `Lam.s` is not used."""
 
     domain: ClassVar[Box] = _BOX
     derivatives: ClassVar[tuple[str, ...]] = ("", "x", "xx")

@@ -37,7 +37,7 @@ _NODES = 24  # of every part of the reference
 
 @dataclasses.dataclass(frozen=True)
 class VariableConvection(Problem):
-    """−ε u″ + b u′ = f. `Lam.s` is not used."""
+    """Convection–diffusion with a variable wind, −ε u″ + b u′ = f. `Lam.s` is not used."""
 
     domain: ClassVar[Box] = _BOX
     outputs: ClassVar[int] = 2

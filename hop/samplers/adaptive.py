@@ -29,7 +29,7 @@ _GRID = 4001  # where w is evaluated; four points per ε at ε = 0.001
 
 @dataclasses.dataclass(frozen=True)
 class Adaptive(Stratified):
-    """No options."""
+    """Points where the solution is steep."""
 
     even: ClassVar[bool] = False
     at_one_eps: ClassVar[bool] = True

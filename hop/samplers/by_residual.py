@@ -57,7 +57,9 @@ class Candidates(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ByResidual(Sampler):
-    """Attributes:
+    """Points where the residual is large.
+
+    Attributes:
     candidates: what draws the pool.
     ratio: candidates for each point drawn.
     power: k.

@@ -15,7 +15,7 @@ __all__ = ["Grid"]
 
 @dataclasses.dataclass(frozen=True)
 class Grid(Sampler):
-    """No options."""
+    """The points of a tensor grid."""
 
     def points(self, key: Array, count: int, domain: Box) -> Array:
         along = round(count ** (1 / domain.dim))

@@ -23,7 +23,7 @@ __all__ = ["Layered"]
 
 @dataclasses.dataclass(frozen=True)
 class Layered(Stratified):
-    """No options."""
+    """Points in the layers of the solution and between them."""
 
     even: ClassVar[bool] = False
 

@@ -18,7 +18,7 @@ __all__ = ["Stratified"]
 
 @dataclasses.dataclass(frozen=True)
 class Stratified(Sampler):
-    """No options."""
+    """Points by Latin hypercube sampling."""
 
     even: ClassVar[bool] = True
 

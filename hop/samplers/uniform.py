@@ -14,7 +14,7 @@ __all__ = ["Uniform"]
 
 @dataclasses.dataclass(frozen=True)
 class Uniform(Sampler):
-    """No options."""
+    """Independent uniform points."""
 
     even: ClassVar[bool] = True
 

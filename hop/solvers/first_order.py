@@ -30,7 +30,7 @@ _OPTIMIZERS = {
 
 @dataclasses.dataclass(frozen=True)
 class FirstOrder(Solver):
-    """Options of the solver.
+    """Muon, Adam or gradient descent with momentum, with a schedule for each stage.
 
     Attributes:
       optimizer: "muon", "adam" or "sgd".

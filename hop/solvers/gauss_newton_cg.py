@@ -26,7 +26,10 @@ _LOWEST, _HIGHEST = 1e-12, 1e6
 
 @dataclasses.dataclass(frozen=True)
 class GaussNewtonCG(Damped):
-    """Attributes: iterations: of conjugate gradients, at most; beside those of `Damped`."""
+    """Gauss–Newton steps by conjugate gradients, without a matrix.
+
+    Attributes: iterations: of conjugate gradients, at most; beside those of `Damped`.
+    """
 
     damping: float = 1e-3
     iterations: int = 50

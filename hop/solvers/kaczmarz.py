@@ -42,7 +42,9 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Kaczmarz(Solver):
-    """Attributes:
+    """Block Kaczmarz steps with momentum.
+
+    Attributes:
     rows: points, and soft conditions, drawn for a step; at most all.
     damping: the largest μ, and the first of a stage.
     momentum: β.

@@ -15,7 +15,10 @@ __all__ = ["LBFGS"]
 
 @dataclasses.dataclass(frozen=True)
 class LBFGS(Solver):
-    """Attributes: memory: the pairs of steps and gradient changes kept."""
+    """L-BFGS with a line search.
+
+    Attributes: memory: the pairs of steps and gradient changes kept.
+    """
 
     memory: int = 30
 

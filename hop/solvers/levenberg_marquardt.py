@@ -33,7 +33,10 @@ _BEND = 0.75  # of 2 |δ₂| / |δ|, at most
 
 @dataclasses.dataclass(frozen=True)
 class LevenbergMarquardt(Damped):
-    """The options are those of `Damped`."""
+    """Levenberg–Marquardt steps with a dense Jacobian.
+
+    The options are those of `Damped`.
+    """
 
     redraws: ClassVar[bool] = False
     dense: ClassVar[bool] = True

@@ -54,7 +54,10 @@ class Plan:
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Attributes: condition: w_c, of the soft conditions."""
+    """A way to reach the target, which makes a plan for every stage.
+
+    Attributes: condition: w_c, of the soft conditions.
+    """
 
     condition: float
 

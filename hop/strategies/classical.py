@@ -10,7 +10,10 @@ __all__ = ["Classical"]
 
 @dataclasses.dataclass(frozen=True)
 class Classical(Strategy):
-    """Attributes: condition: w_c, of the soft conditions."""
+    """Direct training at the target.
+
+    Attributes: condition: w_c, of the soft conditions.
+    """
 
     condition: float = 1.0
 

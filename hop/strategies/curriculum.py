@@ -15,7 +15,10 @@ __all__ = ["Curriculum"]
 
 @dataclasses.dataclass(frozen=True)
 class Curriculum(Strategy):
-    """Attributes: condition: w_c, of the soft conditions."""
+    """The residual loss at every place of the path, each from the last.
+
+    Attributes: condition: w_c, of the soft conditions.
+    """
 
     condition: float = 1.0
 

@@ -18,7 +18,9 @@ __all__ = ["Euler"]
 
 @dataclasses.dataclass(frozen=True)
 class Euler(Strategy):
-    """Attributes:
+    """Forward Euler steps in the parameters.
+
+    Attributes:
     rtol: singular values up to rtol times the largest are dropped.
     condition: w_c, of the soft conditions.
     """

@@ -20,7 +20,9 @@ __all__ = ["HomotopyLoss"]
 
 @dataclasses.dataclass(frozen=True)
 class HomotopyLoss(Strategy):
-    """Attributes:
+    """The homotopy loss at every place of the path.
+
+    Attributes:
     residual: w_H. At 0 the first stage, which has no tangent yet, still uses 1.
     condition: w_c, of the soft conditions; likewise.
     tangent: w_T = α/Δp², of the tangent term.

@@ -19,7 +19,9 @@ __all__ = ["PredictorCorrector"]
 
 @dataclasses.dataclass(frozen=True)
 class PredictorCorrector(Strategy):
-    """Attributes:
+    """Euler steps along the path, each corrected by the solver.
+
+    Attributes:
     rtol: of the predictor's pseudo-inverse, see `hop.homotopy.predictors.EulerStep`; 0 starts from
       the last stage's network instead.
     condition: w_c, of the soft conditions.

@@ -17,7 +17,9 @@ __all__ = ["Resampling"]
 
 @dataclasses.dataclass(frozen=True)
 class Resampling(Strategy):
-    """Attributes:
+    """Direct training on points drawn where the residual is large.
+
+    Attributes:
     condition: w_c, of the soft conditions.
     pool: candidates for each point drawn.
     power, floor: k and c of p ∝ |H|^k / mean |H|^k + c.

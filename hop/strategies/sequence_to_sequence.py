@@ -25,7 +25,9 @@ __all__ = ["SequenceToSequence"]
 
 @dataclasses.dataclass(frozen=True)
 class SequenceToSequence(Strategy):
-    """Attributes:
+    """Time marching to the steady state.
+
+    Attributes:
     horizon: the time T marched to. The transient falls like exp(−λ₀T), λ₀ the slowest eigenvalue.
     windows: how many, of equal length.
     initial: w_0, of the function that a window starts from.

@@ -14,7 +14,7 @@ __all__ = ["Supervised"]
 
 @dataclasses.dataclass(frozen=True)
 class Supervised(Strategy):
-    """It has no options."""
+    """Training on labels alone. It has no options."""
 
     def path(self, path: Path) -> Path:
         return dataclasses.replace(path.end(), adaptive=False)  # which asks for a small residual

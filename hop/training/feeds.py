@@ -23,6 +23,8 @@ _FRESH = 2**31 - 1  # sets the keys of fresh functions apart from the datasets',
 
 @runtime_checkable
 class Feed(Protocol):
+    """What gives the compiled program its input functions."""
+
     def __call__(self, stage: int, first: int, steps: int) -> tuple[Inputs, Array | None]:
         """The `pool` and `draws` of `Program.dispatch` for some steps of a stage."""
 

@@ -394,7 +394,7 @@ SQUARE = Box((0.0, 0.0), (1.0, 1.0))
     [
         (lambda: GaussianField(UNIT, "open", length=1.0), "ends='open' is not known"),
         (lambda: GaussianField(SQUARE, ("zero",), length=1.0), "one for all 2 axes"),
-        (lambda: GaussianField(UNIT), "needs length > 0"),
+        (lambda: GaussianField(UNIT), "needs its correlation length"),
         (lambda: GaussianField(UNIT, length=0.1, std=0.0), "std > 0"),
         (lambda: GaussianField(UNIT, length=0.1, mean=np.nan), "mean=nan must be finite"),
         (lambda: GaussianField(UNIT, length=0.1, kernel="matern"), "kernel='matern' is not known"),

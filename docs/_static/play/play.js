@@ -329,7 +329,7 @@
     const xs = arrays[spec.sensors];
     const shown = seen(at);
     const differs = shown.some((v, i) => Math.abs(v - drawn[i]) > 1e-3 * spec.size);
-    if (differs) stroke(context, pairs(xs, drawn), X, Y, colour("--play-faint"), 1.5, [4, 4], true);
+    if (differs) stroke(context, pairs(xs, drawn), X, Y, colour("--play-faint"), 1.5, [], true);
     stroke(context, pairs(xs, shown), X, Y, colour("--play-input"), 2.5, [], true);
     const y = interpolated(xs, drawn, hand);
     context.beginPath();
@@ -368,7 +368,8 @@
     const { context, width, height } = pen(part("output"));
     const start = "t" in last.values;
     const curves = [last.u, ...(last.reference ? [last.reference] : []), ...(start ? [last.given] : [])];
-    const { X, Y } = axes(context, width, height, range(curves));
+    // In time both pictures have one scale: no solution is larger than its start.
+    const { X, Y } = axes(context, width, height, start ? at.frame : range(curves));
     if (start) {
       stroke(context, pairs(arrays[spec.sensors], last.given), X, Y, colour("--play-faint"), 1.5);
     }
@@ -424,15 +425,16 @@
     const [low, high] = [Math.min(...last.u), Math.max(...last.u)];
     const levels = Array.from({ length: 9 }, (_, k) => low + ((k + 1) / 10) * (high - low));
     const middle = width / 2;
-    const maps = [[last.u, "operator", middle - side - 6], [last.reference, "reference", middle + 6]];
+    const maps = last.reference
+      ? [[last.u, "operator", middle - side - 6], [last.reference, "reference", middle + 6]]
+      : [[last.u, "operator", middle - side / 2]];
     for (const [values, title, left] of maps) {
       context.fillStyle = colour("--play-faint");
       context.textAlign = "center";
       context.textBaseline = "top";
-      context.fillText(values ? title : "no reference kept", left + side / 2, side + 6);
+      context.fillText(title, left + side / 2, side + 6);
       context.strokeStyle = colour("--play-line");
       context.strokeRect(left, 2, side, side);
-      if (!values) continue;
       const image = new ImageData(n, n);
       const pixels = new Uint32Array(image.data.buffer);
       const scale = 255 / (high - low || 1);
@@ -465,8 +467,9 @@
     const { spec, last } = at;
     drawInput();
     (spec.plane ? drawPlane : drawLine)();
+    const off = last.reference ? 100 * distance(last.u, last.reference) : NaN;
     const said = last.reference
-      ? `Distance to the reference solver: ${(100 * distance(last.u, last.reference)).toPrecision(2)} %.`
+      ? `Distance to the reference solver: ${off < 0.001 ? "under 0.001" : off.toPrecision(2)} %.`
       : "A reference is kept for the examples, at the marked values" +
         ("t" in last.values ? " and tenths of t." : ".");
     part("status").textContent = `Answered in ${last.took.toFixed(1)} ms. ${said}`;

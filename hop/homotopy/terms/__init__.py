@@ -105,7 +105,7 @@ class View:
 
 @dataclasses.dataclass(frozen=True)
 class Term(abc.ABC):
-    """w · ½⟨|rows|²⟩, ⟨·⟩ the mean over the rows.
+    """A term of the loss, w · ½⟨|rows|²⟩, ⟨·⟩ the mean over the rows.
 
     Attributes:
       w: the weight.

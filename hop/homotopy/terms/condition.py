@@ -19,7 +19,7 @@ _EPS = 16  # of a range, at which the conditions are asked for
 
 
 class Condition(Term):
-    """w_c · ½⟨|rows|²⟩, ⟨·⟩ the mean over those of all conditions."""
+    """Soft conditions in the loss, w_c · ½⟨|rows|²⟩, ⟨·⟩ the mean over those of all conditions."""
 
     name: ClassVar[str] = "condition"
     needed: ClassVar[bool] = True

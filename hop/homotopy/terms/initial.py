@@ -17,7 +17,7 @@ from hop.homotopy.terms import Term, View
 
 
 class Initial(Term):
-    """w_0 · ½⟨|·|²⟩ of the difference."""
+    """The start of an evolution in the loss, w_0 · ½⟨|·|²⟩ of the difference."""
 
     name: ClassVar[str] = "initial"
     at_one_eps: ClassVar[bool] = True

@@ -49,7 +49,9 @@ class Labelled(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Labels(Term):
-    """w · ½⟨|·|²⟩, the mean over the values known at the stage's ε; 0 where there are none.
+    """Known solutions in the loss, w · ½⟨|·|²⟩.
+
+    The mean is over the values known at the stage's ε; 0 where there are none.
 
     Attributes:
       some: the labels of a step.

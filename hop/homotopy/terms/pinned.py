@@ -13,7 +13,7 @@ from hop.samplers import Points
 
 
 class Pinned(Term):
-    """A stage that is not pinned has a row that is 0."""
+    """The pin in the loss. A stage that is not pinned has a row that is 0."""
 
     name: ClassVar[str] = "pin"
     at_one_eps: ClassVar[bool] = True

@@ -11,7 +11,7 @@ from hop.homotopy.terms import Term, View
 
 
 class Residual(Term):
-    """w_H · ½⟨|H|²⟩."""
+    """The residual at points in the loss, w_H · ½⟨|H|²⟩."""
 
     name: ClassVar[str] = "residual"
     needed: ClassVar[bool] = True

@@ -12,7 +12,7 @@ from hop.homotopy.terms import Term, View
 
 
 class Slow(Term):
-    """w_S · ½⟨|S|²⟩."""
+    """The slow mode in the loss, w_S · ½⟨|S|²⟩."""
 
     name: ClassVar[str] = "slow"
     at_one_eps: ClassVar[bool] = True

@@ -28,7 +28,9 @@ from hop.homotopy.terms import Stage, Term, View
 
 @dataclasses.dataclass(frozen=True)
 class Tangent(Term):
-    """w_T at the start of a stage, and 0 in one without predecessor.
+    """The tangent of the path in the loss.
+
+    Its weight is w_T at the start of a stage, and 0 in one without predecessor.
 
     Attributes:
       share: the share of the stage's steps over which it falls linearly to 0; inf keeps it.

@@ -36,7 +36,7 @@ from hop.samplers import Points
 
 @dataclasses.dataclass(frozen=True)
 class WeakResidual(Term):
-    """w_H · ½ Σ_i R_i², the mean over functions.
+    """The weak residual in the loss, w_H · ½ Σ_i R_i², the mean over functions.
 
     Attributes:
       tests: the number of functions φ along each axis.
