@@ -197,8 +197,8 @@ CARDS = (
         row="Allen–Cahn with a random force, ε = 0.03",
         page="warm_starts",
         config="configs/allen_cahn_forced.py",
-        fails="A front may stand at several places. The operator starts Newton's method well (192 of "
-        "200); by itself it misplaces some fronts.",
+        fails="A front may stand at several places. The operator starts Newton's method well (192 "
+        "of 200); by itself it misplaces some fronts.",
     ),
     Card(
         "Reaction–diffusion",
@@ -225,7 +225,7 @@ CARDS = (
         row="A random wind in the square, ε = 0.01",
         page="layers",
         config="configs/random_wind.py",
-        fails="The error is in the layer, where the wind meets a wall; a reduced basis does better.",
+        fails="The error is in the layers. A reduced basis does better.",
     ),
     Card(
         "Helmholtz in 20 dimensions",
@@ -308,7 +308,10 @@ def card(card: Card) -> str:
     rows = [["problem", card.equation]]
     if card.model:
         stages = Store.find(card.model).stages()
-        rows += [["load", f'`hop.load("{card.model}")`'], ["mean error", errors(stages, card.small)]]
+        rows += [
+            ["load", f'`hop.load("{card.model}")`'],
+            ["mean error", errors(stages, card.small)],
+        ]
         rows += trained(card.model, stages)
     else:
         command = f"hop train --config={card.config} --workdir=W"

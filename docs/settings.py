@@ -43,7 +43,7 @@ hop train --config=FILE.py --workdir=W --config.train.steps=500 '--config.path.e
 ```
 
 A stage ends after `config.train.steps` steps, or sooner by `patience` or `goal`. There is no limit
-of time. A run may be stopped at any moment, and the same command goes on from its last checkpoint;
+of time. A run may be stopped at any moment, and the same command resumes from its last checkpoint;
 at a SIGTERM it saves one first and exits with 75.
 
 `config.seed`, by default 0, decides on all random numbers. `config.problem`, `config.network`,

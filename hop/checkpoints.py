@@ -433,7 +433,7 @@ def _writing(folder: Path) -> Iterator[None]:
         raise RunError(
             f"a checkpoint could not be written under {folder} "
             f"({str(error).splitlines()[0][:120]}); earlier ones are whole. Free some "
-            "space, or mend what that names, then run the same command to go on"
+            "space, or mend what that names, then run the same command to resume"
         ) from error
 
 

@@ -44,7 +44,7 @@ ABOUT = {
         "hop check --problem=FILE.py",
     ),
     "hop train": (
-        "Trains, or goes on where the workdir stopped.",
+        "Trains, or resumes where the workdir stopped.",
         "hop train --config=configs/burgers_time.py --workdir=W",
     ),
     "hop evaluate": (
@@ -223,12 +223,12 @@ def guarded(command: Callable[[], int | None]) -> int:
         return _fail(str(error), 1, error)
     except PreemptedError as error:
         print(
-            f"hop: ended by SIGTERM {error}: a checkpoint is saved; run the same command to go on",
+            f"hop: ended by SIGTERM {error}: a checkpoint is saved; run the same command to resume",
             file=sys.stderr,
         )
         return PreemptedError.code
     except KeyboardInterrupt:
-        print("hop: interrupted; run the same command to go on", file=sys.stderr)
+        print("hop: interrupted; run the same command to resume", file=sys.stderr)
         return 130
     except Exception as error:  # the net: no traceback, and no process of a job left waiting
         if str(error).startswith(("Unable to initialize backend", "Unknown backend")):
@@ -365,7 +365,7 @@ _DATA_DIR = text("data_dir", "datasets' folder; default: TensorFlow Datasets' ow
 _COUNT = "test functions; default: 1000, or fewer where there are very many points"
 _TEST_DIR = text("data_dir", "datasets' folder; functions that are not there are drawn anew")
 _SAFETY = (
-    switch("fallback", "set damaged checkpoints aside and go on from the newest whole one"),
+    switch("fallback", "set damaged checkpoints aside and resume from the newest whole one"),
     number("watchdog", "seconds without progress after which a process prints its stacks and "
            "exits; 0 for never", 1800, lower_bound=0),
 )  # fmt: skip
@@ -485,7 +485,7 @@ def _train(argv: list[str]) -> None:
         "hop train",
         rest,
         text("config", "the experiment, FILE.py[:VARIANT]; --config.FIELD=VALUE overrides"),
-        text("workdir", "where checkpoints go; training goes on from what is there"),
+        text("workdir", "where checkpoints go; training resumes from what is there"),
         _PROBLEM,
         text("data_dir", "datasets' folder, in place of config.data.data_dir"),
         *_SAFETY,
@@ -510,7 +510,7 @@ def _refine(argv: list[str]) -> None:
         rest,
         number("eps", "the epsilon to train"),
         number("s", "its s; default: that of the nearest stage"),
-        text("workdir", "where it goes, its start as stage 0; training goes on from what is there"),
+        text("workdir", "where it goes, its start as stage 0; training resumes from what is there"),
         _PROBLEM,
         _DATA_DIR,
         *_SAFETY,
@@ -574,7 +574,7 @@ def _run(train: Callable[..., Any], config: Any, values: dict[str, Any], command
             what = str(error).splitlines()[0][:160]
             raise RunError(
                 f"the devices' runtime failed ({what}). Where a process of the job was lost, or "
-                "memory ran out, mend that; the same command goes on from the last checkpoint"
+                "memory ran out, mend that; the same command resumes from the last checkpoint"
             ) from error
         if sharding.is_chief():
             from hop import plotting

@@ -177,8 +177,8 @@ def table(report: Mapping[str, Any]) -> None:
     _print_table(console, names, rows)
     if gauged:
         console.print(
-            "slow σ: the least residual that an error of size 1 leaves, so an error can be as large "
-            "as the residual / σ."
+            "slow σ: the least residual that an error of size 1 leaves, so an error can be as "
+            "large as the residual / σ."
         )
         console.print(
             "place ±: how far an interface or shock can be from its place with this residual; "

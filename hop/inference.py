@@ -514,7 +514,7 @@ def _writing(target: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:  # TensorStore reports a full disk as a ValueError
         raise RunError(
             f"{target} could not be written ({str(error).splitlines()[0][:120]}); free some space, "
-            "or mend what that names, then run the same command to go on"
+            "or mend what that names, then run the same command to resume"
         ) from error
 
 

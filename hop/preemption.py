@@ -35,7 +35,7 @@ def end_at_once() -> None:
                 told.hear()
                 continue
             with contextlib.suppress(OSError):
-                os.write(2, b"hop: ended by SIGTERM; run the same command to go on\n")
+                os.write(2, b"hop: ended by SIGTERM; run the same command to resume\n")
             os._exit(PreemptedError.code)
 
     threading.Thread(target=listen, daemon=True).start()

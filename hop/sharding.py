@@ -174,7 +174,7 @@ def _join(*address: Any) -> None:
 def _give_up() -> None:
     print(
         f"hop: error: the other processes of this job have not all come within {PATIENCE:g} s; "
-        "see why, then run the same command to go on",
+        "see why, then run the same command to resume",
         file=sys.stderr,
         flush=True,
     )

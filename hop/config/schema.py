@@ -111,14 +111,14 @@ class TrainConfig:
       points: collocation points per step, shared by the functions.
       tests: the number of test functions along each axis: the residual is then taken in its weak
         form (`hop.homotopy.terms.weak`), at points of its own. () takes it at every point.
-      accumulate: the parts that a step is worked through in, one after the other: the same step in
-        less memory. They are parts of its points; or of its functions, where the loss weighs a
-        function's points together (`strategy.slow`, `strategy.pin`). What the parts share is
+      accumulate: gradient accumulation: a step's micro-batches, one after the other, which is the
+        same step in less memory. They are parts of its points; or of its functions, where the loss
+        weighs a function's points together (`strategy.slow`, `strategy.pin`). What they share is
         evaluated for each: a branch, or a trunk, and the soft conditions.
       sampler: "stratified", "uniform" or "grid"; on an interval also "adaptive", denser where the
         last stage's network is steep; or "by_residual" (`hop.samplers`).
-      patience: windows of `dispatch` steps without a fall of the loss that end a stage early; a
-        solver that anneals then does so (`hop.training.records.Criterion`).
+      patience: early stopping: windows of `dispatch` steps without a fall of the loss that end a
+        stage; a solver that anneals then does so (`hop.training.records.Criterion`).
       min_fall: the relative fall of the loss that counts.
       goal: a loss low enough to end a stage.
       precision: "float32" or "float64", of parameters and arithmetic. TPUs emulate float64, slowly.

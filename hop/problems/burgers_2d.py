@@ -45,7 +45,10 @@ _LAW = NormalisedField(
 
 @dataclasses.dataclass(frozen=True)
 class Burgers2D(Problem):
-    """Burgers' equation in the plane and in time. `Lam.s` is not used. The network makes u and v periodic."""
+    """Burgers' equation in the plane and in time. `Lam.s` is not used.
+
+    The network makes u and v periodic.
+    """
 
     domain: ClassVar[Box] = Box((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), periodic=("x", "y"))
     unknowns: ClassVar[tuple[str, ...]] = ("u", "v")

@@ -233,7 +233,7 @@ def test_an_interrupt_while_compiling_is_no_crash(tmp_path, data_dir):
     process.send_signal(signal.SIGINT)
     code, said = end(process)
     assert code == 130, said
-    assert said.endswith("hop: interrupted; run the same command to go on\n")
+    assert said.endswith("hop: interrupted; run the same command to resume\n")
 
 
 # What users, clusters and containers set for a whole process; numbers must not depend on it.
@@ -278,7 +278,7 @@ def test_sigterm_before_training_is_no_death(tmp_path, data_dir):
         time.sleep(0.1)
     process.terminate()
     code, said = end(process)
-    assert (code, said) == (75, "hop: ended by SIGTERM; run the same command to go on\n")
+    assert (code, said) == (75, "hop: ended by SIGTERM; run the same command to resume\n")
     assert not (tmp_path / "w").exists()
 
 
