@@ -81,7 +81,7 @@ class Tracked:
             act()
         except Exception as error:  # of a service elsewhere, many kinds
             self._tracker = None
-            line = " ".join(str(error).split())[:160]
+            line = " ".join(str(error).split())[:300]
             warnings.warn(
                 f"{self._name} failed, and hears no more of this run: {line}", stacklevel=2
             )

@@ -213,7 +213,7 @@ def test_two_processes_and_the_end_of_one(launched):
     assert code == 1, said
     # Its next sum fails, or the checkpoint that it was writing.
     assert re.search(
-        "hop: error: (the devices' runtime failed|a checkpoint could not).*go(es)? on", said
+        "hop: error: (the devices' runtime failed|a checkpoint could not).*(go on|resumes?)", said
     )
     assert end(two)[0] == -signal.SIGKILL
     same_networks(job.finish("w", 2, ADAM), job.folder / "whole")
