@@ -44,7 +44,7 @@ OPERATORS: dict[str, dict[str, Any]] = {
         "u(x, 0) = u₀",
         "law": "u₀ is a smooth random function of mean 0: a curve that you draw loses its mean.",
         "drawn": "u₀",
-        "examples": (9, 5, 1),
+        "examples": (44, 18, 20),  # large enough for shocks
         "moves": [
             {"name": "eps", "label": "ν", "said": "viscosity", "log": True, "value": 1e-4},
             {"name": "t", "label": "t", "said": "time", "low": 0, "high": 1, "value": 0.7},
