@@ -17,8 +17,9 @@ from hop import ambient
 from hop.ansatz import Ansatz, Functions
 from hop.config import Experiment
 from hop.derivatives import GRADIENT, LAPLACIAN, closure, in_space, spelling
+from hop.domain import Box, WholeSpace
 from hop.errors import RunError, UserError
-from hop.laws import Field
+from hop.laws import Field, Law, columns
 from hop.problem import (
     Condition,
     Evolving,
@@ -168,12 +169,30 @@ def _check_derivatives(problem: Problem) -> None:
                 f"{name}.inputs: the law of {input!r} lives on {law.axes!r}, and the coordinates "
                 f"are {', '.join(known)}; name some of them, axes='x'"
             )
+        if law.domain is not None and not isinstance(problem.domain, WholeSpace):
+            _check_box(f"{name}.inputs: the law of {input!r}", law, problem.domain)
 
 
-def _check_residual(problem: Problem, points: int) -> int:
+def _check_box(whose: str, law: Law, domain: Box) -> None:
+    """Refuses a law of functions that do not live on all of a problem's domain."""
+    assert law.domain is not None
+    taken = list(columns(law.letters, domain.dim))
+    (low, high), (lowest, highest) = (
+        (np.asarray(box.lower), np.asarray(box.upper)) for box in (law.domain, domain)
+    )
+    slack = 1e-6 * (high - low)
+    if np.any(low > lowest[taken] + slack) or np.any(high < highest[taken] - slack):
+        lives, wanted = (
+            " × ".join(f"[{a:g}, {b:g}]" for a, b in zip(*ends, strict=True))
+            for ends in ((low, high), (lowest[taken], highest[taken]))
+        )
+        raise UserError(f"{whose} lives on {lives}, and the problem on {wanted}; give it that box")
+
+
+def _check_residual(problem: Problem, points: int) -> tuple[int, ...]:
     """The shapes of `lift` and `residual`, given exactly the derivatives that are declared.
 
-    Returns how many equations there are.
+    Returns what is before (n, q) in the residual's shape: () of one, or the number of equations.
     """
     name, n = type(problem).__name__, _FUNCTIONS if problem.inputs else 1
     real, lam = jnp.result_type(float), _lam()
@@ -203,7 +222,9 @@ def _check_residual(problem: Problem, points: int) -> int:
     if lifted != unknowns.shape:
         raise UserError(
             f"{name}.lift gives shape {lifted} for a network's output of shape {output.shape}; it "
-            f"must give {unknowns.shape}" + _outputs_hint(problem)
+            f"must give {unknowns.shape}"
+            + _outputs_hint(problem)
+            + unpacked(problem) * (lifted == (problem.domain.dim, *values.shape))
         )
     if isinstance(problem, Showing):
         for part in _called(problem, "shown", lambda role: jax.eval_shape(role, at, a, lam)):
@@ -226,18 +247,24 @@ def _check_residual(problem: Problem, points: int) -> int:
             f"{name}.{role} gives shape {h} for functions and points (n, q) = {values.shape}; it "
             "must give a number for each, or stack one of these for each equation"
         )
-    equations: int = h[0] if len(h) == 3 else 1
+    equations = h[0] if len(h) == 3 else 1
     if problem.weights and len(problem.weights) != equations:
         raise UserError(
             f"{name}.weights holds {len(problem.weights)} numbers for {equations} equations; give "
             "one for each, or () for 1"
         )
-    return equations
+    return tuple(h[:-2])
 
 
-def equations(problem: Problem) -> int:
-    """How many equations the residual of a checked problem gives."""
+def equations(problem: Problem) -> tuple[int, ...]:
+    """The number of equations that the residual of a checked problem stacks; () of a single one."""
     return _check_residual(problem, _POINTS[0])
+
+
+def unpacked(problem: Problem) -> str:
+    """What to do where coordinates were not taken out of their tuple."""
+    names = ", ".join(letters(problem)) + "," * (problem.domain.dim == 1)
+    return f"; is x one coordinate there? it is the tuple of all: write ({names}) = x first"
 
 
 def _unread(

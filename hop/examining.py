@@ -5,6 +5,7 @@ boundary, whether the reference solves the equation, what the laws' samples look
 serves the problem.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -114,8 +115,12 @@ def glance(problem: Problem, lam: Lam) -> Iterator[Finding]:
 
 def _counted(problem: Problem) -> Iterator[Finding]:
     """Whether there is an equation for each unknown."""
-    equations, unknowns = checking.equations(problem), len(problem.unknowns)
-    if equations != unknowns:
+    stacked, unknowns = checking.equations(problem), len(problem.unknowns)
+    equations, coordinates = math.prod(stacked), (problem.domain.dim,)
+    if unknowns == 1 and stacked == coordinates:
+        text = "residual gives an axis more than u has" + checking.unpacked(problem)
+        yield Finding("equations", text, doubt=True)
+    elif equations != unknowns:
         text = (
             f"residual gives {equations} equation{'s' * (equations > 1)} for {unknowns} "
             f"unknown{'s' * (unknowns > 1)} ({', '.join(problem.unknowns)}); "

@@ -480,7 +480,7 @@ class Operator:
 
     def _misfit(self, name: str, values: np.ndarray, points: np.ndarray) -> np.ndarray:
         """How far (n,) the fits of values (n, m) are off there, beside each one's largest value."""
-        law, dim = self.laws[name], self.ansatz.problem.domain.dim
+        law, dim = self.ansatz.laws[name], self.ansatz.problem.domain.dim
         at = points[:, None] if points.ndim == 1 else points
         x = np.zeros((len(at), dim))
         x[:, columns(law.letters, dim)] = at

@@ -139,7 +139,7 @@ def refine(
                 first = start.metadata["bookmark"].get("first", math.inf)
                 position = experiment.path.accept(experiment.path.start())
                 mark = training.Bookmark(1, position, first=first)
-                theirs = ("digests", "own", "trained_by")
+                theirs = ("digests", "own", "trained_by", "code")
                 kept = {k: v for k, v in start.metadata.items() if k not in theirs}
                 kept |= {"bookmark": dataclasses.asdict(mark), **experiment.classes()}
                 kept["record"] = {**start.record, "stage": 0, "total_steps": 0}

@@ -168,6 +168,48 @@ def test_a_lift_of_another_box_without_a_reference(monkeypatch):
     assert not any(part == "lift" for part, _ in doubts(Bars()))
 
 
+@dataclasses.dataclass(frozen=True)
+class Turning(hop.Problem):
+    """−ε u″ + x u′ + u = 1 on [−1, 1], u = 0 at both ends."""
+
+    domain, derivatives = hop.Box((-1.0,), (1.0,)), ("", "x", "xx")
+
+    def residual(self, u, x, a, lam):
+        (x,) = x
+        return -lam.eps * u["xx"] + x * u["x"] + u[""] - 1
+
+    def lift(self, network, x, a, lam):
+        (x,) = x
+        return (1 - x**2) * network
+
+
+def test_coordinates_that_were_not_unpacked(monkeypatch):
+    assert doubts(Turning()) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Turning, "lift", lambda self, network, x, a, lam: (1 - x**2) * network)
+        with pytest.raises(hop.UserError, match=r"lift gives shape .*: write \(x,\) = x first"):
+            doubts(Turning())
+
+    def residual(self, u, x, a, lam):
+        return -lam.eps * u["xx"] + x * u["x"] + u[""] - 1
+
+    monkeypatch.setattr(Turning, "residual", residual)
+    ((part, text),) = doubts(Turning())
+    assert part == "equations"
+    assert text.endswith("write (x,) = x first")
+
+
+def test_a_law_of_another_box_is_refused(monkeypatch):
+    for low, high in ((0.0, 1.0), (-1.0, 0.9)):
+        law = hop.GaussianField(hop.Box((low,), (high,)), length=0.3)
+        monkeypatch.setattr(Turning, "inputs", {"f": law}, raising=False)
+        said = rf"law of 'f' lives on \[{low:g}, {high:g}\], and the problem on \[-1, 1\]"
+        with pytest.raises(hop.UserError, match=said):
+            doubts(Turning())
+    monkeypatch.setattr(Turning, "inputs", {"f": hop.GaussianField(Turning.domain, length=0.3)})
+    assert doubts(Turning()) == []
+
+
 @pytest.mark.parametrize(("count", "remedy"), [(1, "stack one for each"), (3, "leave some out")])
 def test_an_equation_for_each_unknown(monkeypatch, count, remedy):
     right = Bars.residual

@@ -167,7 +167,9 @@ def test_a_stage_answers_for_its_range(workdir):
     ):
         with pytest.raises(UserError, match=remedy):
             hop.load(workdir)(f, eps=eps)
-    with pytest.raises(UserError, match=r"eps=0.05, s=0; .* stage 1: s=0, eps=0.1 to 1$"):
+    with pytest.raises(
+        UserError, match=r"eps=0.05, s=0; .* stage 1: s=0, eps=0.1 to 1; 'hop refine' trains"
+    ):
         hop.load(workdir, eps=0.05)
 
 

@@ -1,9 +1,14 @@
 """From a config to an experiment: objects, each of which checks itself against the others."""
 
+import ast
 import dataclasses
+import hashlib
+import inspect
 import json
 import os
 import sys
+import textwrap
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -79,7 +84,7 @@ class Experiment:
 
         "problem" is always there. Of the caller's own objects, by kind, "own" are those that
         loading needs too, and "trained_by" those that it does not: a solver, and a strategy that
-        leaves `trained` as it is.
+        leaves `trained` as it is. "code" has digests of what is written of the caller's classes.
         """
         names = {kind: _name_of(type(part)) for kind, part in self.own.items()}
         problem = names.pop("problem", _name_of(type(self.problem)))
@@ -88,7 +93,9 @@ class Experiment:
             aside.add("strategy")
         own = {kind: name for kind, name in names.items() if kind not in aside}
         trained_by = {kind: name for kind, name in names.items() if kind in aside}
-        groups = {"own": own, "trained_by": trained_by}
+        written = {kind: _code_of(type(part)) for kind, part in self.own.items()}
+        code = {kind: digest for kind, digest in written.items() if digest}
+        groups = {"own": own, "trained_by": trained_by, "code": code}
         return {"problem": problem} | {key: found for key, found in groups.items() if found}
 
 
@@ -340,6 +347,21 @@ def _name_of(cls: type) -> str:
     return f"{module}.{cls.__qualname__}"
 
 
+def _code_of(cls: type) -> str:
+    """A digest of a class as it is written, with its bases outside `hop`, comments aside.
+
+    It is "" where they are not in a file.
+    """
+    known = {"hop", *sys.stdlib_module_names}
+    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in known]
+    try:
+        sources = [ast.parse(textwrap.dedent(inspect.getsource(base))) for base in own]
+    except (OSError, TypeError, SyntaxError):
+        return ""
+    text = "\n".join(map(ast.unparse, sources))
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if own else ""
+
+
 def needed(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The classes, by kind, that a stage noted of the problem and what else loading needs."""
     return {"problem": metadata["problem"], **metadata.get("own", {})}
@@ -352,6 +374,8 @@ def classes(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 def check_classes(own: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
     """Refuses objects that are not of the classes, or subclasses of them, that a stage noted.
+
+    Of a class that is written otherwise than it was then, it warns.
 
     Args:
       own: the objects by kind; None for none.
@@ -366,4 +390,11 @@ def check_classes(own: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
             raise UserError(
                 f"this was trained with a {kind} of class {name}; pass such an object as "
                 f"{kind}={hint}"
+            )
+        digest, now = metadata.get("code", {}).get(kind), _code_of(type(part))
+        if digest and now not in ("", digest) and _name_of(type(part)) == name:
+            warnings.warn(
+                f"the class {name} has changed since this was trained, so answers can be wrong; "
+                "train again in another workdir, or give the class as it was",
+                stacklevel=3,
             )

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,29 @@ def test_every_command_takes_it(home, capsys):
     folder = home / "models"
     assert cli.main(["publish", "r", "mine", f"--folder={folder}", own]) == 0
     assert "problem=problem)" in (folder / "mine" / "README.md").read_text()
+
+
+def test_a_class_that_was_changed_after_training_is_told(home):
+    assert cli.main(TRAIN) == 0
+    script = home / "own_layers.py"
+    text = script.read_text()
+    changed = text.replace('u["xx"] - self.force', 'u["xx"] - 2 * self.force')
+    assert changed != text
+    for now, told in (
+        (text.replace("    force", "    # its size\n    force"), False),
+        (changed, True),
+    ):
+        script.write_text(now)
+        del sys.modules["own_layers"]
+        for act in (
+            lambda: cli.main(TRAIN),
+            lambda: hop.load("w", problem=files.problem_class("own_layers.py")()),
+        ):
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always")
+                assert act() != 1
+            said = "class own_layers.ReactionDiffusion has changed since"
+            assert any(said in str(one.message) for one in heard) == told
 
 
 def test_a_class_trained_as_a_script_loads_from_its_module(home):

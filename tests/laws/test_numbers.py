@@ -115,7 +115,7 @@ def test_normal_numbers_are_independent_and_stored_once():
     np.testing.assert_array_equal(found[""][..., 0].T, values)
     assert not any(found[label].any() for label in ("x", GRADIENT, LAPLACIAN))
     assert law.outside(values) == ""
-    assert law.outside(np.array([[0.0, 0.0, np.nan]])) == "its numbers lie in [-7, 7]"
+    assert law.outside(np.array([[0.0, 0.0, np.nan]])) == "its numbers lie in [-5.5, 5.5]"
     with pytest.raises(UserError, match=r"must be \(n, 3\)"):
         law.fit(values[:, :2])
     with pytest.raises(UserError, match="hop.Normal.count=0 must be at least 1"):

@@ -132,7 +132,7 @@ def test_an_operator_takes_the_numbers_of_every_wind():
     for wrong in (numbers[0], numbers[:, :15], 1.0):
         with pytest.raises(UserError, match=r"must be \(n, 16\): 16 numbers for each function"):
             op(wrong, x)
-    with pytest.warns(UserWarning, match=r"its numbers lie in \[-7, 7\]"):
+    with pytest.warns(UserWarning, match=r"its numbers lie in \[-5.5, 5.5\]"):
         op(10 * np.abs(numbers) + 7, x)
     judge = Judge(problem, {"wind": numbers}, {"wind": problem.inputs["wind"].field(numbers)})
     assert judge.errors(op).shape == (3,)
