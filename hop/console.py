@@ -29,7 +29,7 @@ class Console:
     """
 
     def __init__(self, speaks: bool = True, file: Any = None):
-        self._speaks = speaks
+        self._speaks, self._lost = speaks, False
         self._console = _plain(soft_wrap=False, file=file)  # which keeps the live line to one
         self._live = self._console.is_terminal
         self._progress = Progress(
@@ -155,6 +155,15 @@ class Console:
             f"{self._where} loss {record['loss']:.1e}  {error}  "
             f"{record['step']} steps in {_duration(record['seconds'])}"
         )
+        if (record["l2re"] or 0) > _LOST and not self._lost:
+            self._lost = True
+            self.message(
+                "         that is no solution: take more places on the way, config.path.eps, or "
+                "more steps, config.train.steps, or build what is sharp into the problem's lift"
+            )
+
+
+_LOST = 0.5  # an L2RE from which on an answer is none
 
 
 def table(report: Mapping[str, Any]) -> None:

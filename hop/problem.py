@@ -63,7 +63,9 @@ class Problem(abc.ABC):
 
     A class of your own is a frozen dataclass, whose fields are its options. What differs from the
     defaults it says as class attributes, as `unknowns = ("p", "n")`, or as properties. The inputs
-    `a` are given by name: a Jet each in `residual`, values (n, q) in `lift`.
+    `a` are given by name: a Jet each in `residual`, values (n, q) in `lift`. Methods that a problem
+    may have beside these, as `reference`, `traces`, `layers` or `trunk_features`, are those of the
+    protocols in `hop.problem`: `Referenced`, `Traced`, `Layered`, `Featured` and others.
 
     Attributes:
       domain: the box it lives on; its periodic coordinates are built into u.

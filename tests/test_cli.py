@@ -15,10 +15,12 @@ import pytest
 from conftest import TINY
 
 import hop
-from hop import cli, datasets
+from hop import cli, config, datasets
 from hop.cli import main
+from hop.config import files
 from hop.console import Console, table
 from hop.laws.named import NAMED
+from hop.problem import Lam
 
 ROOT = Path(hop.__file__).parents[1]
 
@@ -326,3 +328,14 @@ def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch):
             time.sleep(5)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_stage_that_is_no_solution_is_told_once(capsys):
+    record = {"loss": 1.0, "l2re_worst": 1.0, "step": 4, "seconds": 1.0}
+    for errors, told in (([0.4, None], 0), ([0.1, 0.6, 0.9], 1)):
+        console, made = Console(), config.build(files.read("configs/smoke.py", []))
+        console.start(made, made.layout(), 0, False)
+        console.stage(0, Lam(0.0, 0.1))
+        for error in errors:
+            console.stage_end({**record, "l2re": error})
+        assert capsys.readouterr().out.count("that is no solution: take more places") == told
