@@ -40,7 +40,7 @@ _GRID = (1001, 101, 31)  # default query points along each axis in 1, 2, 3 dimen
 _QUASI_RANDOM = 1024  # and in all beyond
 _UNRESOLVED = 0.01  # of a typical input function, that goes untold
 _MISFIT = 0.03  # of a function's largest value, at which its fit goes untold
-_TRIED = 128  # functions that are fitted to tell
+_TRIED = 32  # functions that are fitted to tell
 _WIDTH = 128  # of a trunk, about
 _MOST_DERIVATIVES = 4  # forward mode doubles its work with each
 
@@ -469,7 +469,8 @@ class Operator:
             return
         if len(values):
             few = np.asarray(values[:: math.ceil(len(values) / _TRIED)])
-            off = np.max(self._misfit(name, np.resize(few, (_TRIED, *few.shape[1:])), points))
+            rows = 1 << (len(few) - 1).bit_length()  # of few sizes, each of which is compiled
+            off = np.max(self._misfit(name, np.resize(few, (rows, *few.shape[1:])), points))
             if off > _MISFIT:
                 _warn(
                     f"{name} is unlike the functions that this operator was trained on: the one "
