@@ -110,15 +110,17 @@ class Basis:
             coefficients = jnp.pad(coefficients, ((0, 0), (self._skips, 0)))
         return jnp.reshape(coefficients, (-1, *self.shape))
 
+    @functools.partial(jax.jit, static_argnums=(0, 1, 3))  # else a program for each operation
     def along(self, axis: int, x: Float[Array, " q"], order: int = 0) -> Float[Array, "q K"]:
         """The derivative of the given order of the functions of one axis at its places x."""
         end, length, count = self.ends[axis], self.lengths[axis], self.modes[axis]
         # d^j sin = (sin, cos, −sin, −cos)[j mod 4], exact where sin(· + jπ/2) would round.
         waves = (jnp.sin, jnp.cos, lambda a: -jnp.sin(a), lambda a: -jnp.cos(a))
-        k = jnp.arange(1, count + 1, dtype=x.dtype) * self._unit(axis)
-        angle = (x - self.domain.lower[axis])[:, None] * k[None, :]
-        factor = math.sqrt(2 / length) * k[None, :] ** order
-        constant = jnp.full((len(x), 1), 0.0 if order else 1 / math.sqrt(length), x.dtype)
+        k = np.arange(1, count + 1) * self._unit(axis)
+        angle = (x - self.domain.lower[axis])[:, None] * jnp.asarray(k, x.dtype)[None, :]
+        factor = jnp.asarray(math.sqrt(2 / length) * k**order, x.dtype)[None, :]
+        level = 0.0 if order else 1 / math.sqrt(length)
+        constant = jnp.asarray(np.full((len(x), 1), level), x.dtype)
         parts = {
             "zero": lambda: [factor * waves[order % 4](angle)],
             "free": lambda: [constant, factor * waves[(order + 1) % 4](angle)],
@@ -403,9 +405,9 @@ class Spectral(Law):
         else:
             each = enumerate(axes)
             inverses = [_fit_matrix(self.basis, axis, x.tobytes()) for axis, x in each]
+        if len(inverses) == 1:
+            return jnp.matmul(values, jnp.asarray(inverses[0].T, values.dtype))
         matrices = [jnp.asarray(inverse, values.dtype) for inverse in inverses]
-        if len(matrices) == 1:
-            return jnp.matmul(values, matrices[0].T)
         functions, at = "abc"[: len(matrices)], "ijk"[: len(matrices)]
         terms = f"n{at[::-1]}," + ",".join(map("".join, zip(functions, at, strict=True)))
         on_grid = values.reshape(-1, *(matrix.shape[1] for matrix in reversed(matrices)))
