@@ -17,7 +17,7 @@ from hop import ambient
 from hop.ansatz import Ansatz, Functions
 from hop.config import Experiment
 from hop.derivatives import GRADIENT, LAPLACIAN, closure, in_space, spelling
-from hop.domain import Box, WholeSpace
+from hop.domain import Box, WholeSpace, said
 from hop.errors import RunError, UserError
 from hop.laws import Field, Law, columns
 from hop.problem import (
@@ -181,12 +181,12 @@ def _check_box(whose: str, law: Law, domain: Box) -> None:
         (np.asarray(box.lower), np.asarray(box.upper)) for box in (law.domain, domain)
     )
     slack = 1e-6 * (high - low)
-    if np.any(low > lowest[taken] + slack) or np.any(high < highest[taken] - slack):
-        lives, wanted = (
-            " × ".join(f"[{a:g}, {b:g}]" for a, b in zip(*ends, strict=True))
-            for ends in ((low, high), (lowest[taken], highest[taken]))
+    lowest, highest = lowest[taken], highest[taken]
+    if np.any(low > lowest + slack) or np.any(high < highest - slack):
+        raise UserError(
+            f"{whose} lives on {said(low, high)}, and the problem on {said(lowest, highest)}; give "
+            "it that box"
         )
-        raise UserError(f"{whose} lives on {lives}, and the problem on {wanted}; give it that box")
 
 
 def _check_residual(problem: Problem, points: int) -> tuple[int, ...]:

@@ -82,17 +82,7 @@ def jet(f: Callable[[Array], Array], x: Array, labels: Iterable[str]) -> Jet:
         space = in_space(wanted, x.shape[-1])
         found = {k: of(f, x, space) for k, of in over_axes.items() if k in wanted}
         return jet(f, x, rest) | found
-    letters = sorted({label[0] for label in wanted if label})
-    if not letters:
-        return {"": f(x)}
-    out: Jet = {}
-    for letter in letters:
-        inner = [label[1:] for label in wanted if label.startswith(letter)]
-        values, slopes = jax.jvp(
-            lambda y, inner=inner: jet(f, y, inner), (x,), (_along(letter, x),)
-        )
-        out |= values | {letter + label: slope for label, slope in slopes.items()}
-    return {label: out[label] for label in wanted}
+    return _pushed(f, (_places(x, wanted),), wanted)
 
 
 def gradient(f: Callable[[Array], Array], x: Array, space: int) -> Array:
@@ -147,8 +137,7 @@ def push(
       labels: the derivatives asked for; the result holds their closure. Δ needs ∇ of the F_i.
     """
     names = spelled(labels)
-    places = {"": x} | {letter: _along(letter, x) for letter in names if len(letter) == 1}
-    out = _pushed(f, (*({k: j[k] for k in names} for j in jets), places), names)
+    out = _pushed(f, (*({k: j[k] for k in names} for j in jets), _places(x, names)), names)
     if closure(labels) == names:
         return out
 
@@ -197,10 +186,11 @@ def _pushed(
     return {label: out[label] for label in names}
 
 
-def _along(letter: str, x: Array) -> Array:
-    """The direction of a letter's axis, at every point: of the shape of x."""
-    axis = np.eye(x.shape[-1])[_AXES[letter]]
-    return jnp.broadcast_to(jnp.asarray(axis, x.dtype), x.shape)
+def _places(x: Array, names: Iterable[str]) -> Jet:
+    """The jet of x ↦ x: along a letter's axis it moves in that direction, at every point."""
+    axes = jnp.asarray(np.eye(x.shape[-1]), x.dtype)
+    moved = {name: jnp.broadcast_to(axes[_AXES[name]], x.shape) for name in names if name in _AXES}
+    return {"": x} | moved
 
 
 def pull(
@@ -291,14 +281,12 @@ def mirror(letter: str, dim: int) -> np.ndarray:
 def _taylor(jet: Mapping[str, Array], h: Array) -> Array:
     """Σ_label jet[label] h^label / label!, the polynomial with the jet's derivatives at h = 0.
 
-    h is one displacement (d,), or one for each point (d, q).
+    h (d, q) is a displacement for each point.
     """
     total = jet[""]
     for label, value in jet.items():
         if label:
             factor = 1 / math.prod(math.factorial(label.count(c)) for c in set(label))
             moved: Any = factor * math.prod(h[_AXES[c]] for c in label)
-            if h.ndim > 1:
-                moved = moved.reshape((1,) * (value.ndim - 1) + moved.shape)
-            total = total + value * moved
+            total = total + value * moved.reshape((1,) * (value.ndim - 1) + moved.shape)
     return total

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,11 @@ from hop.errors import UserError
 
 TENSOR_DIM = 3  # a tensor grid serves up to here
 _FAR = 6  # standard deviations, which no point drawn in space reaches
+
+
+def said(lower: Iterable[float], upper: Iterable[float]) -> str:
+    """A box in words, as [0, 1] × [−1, 1]."""
+    return " × ".join(f"[{a:g}, {b:g}]" for a, b in zip(lower, upper, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)

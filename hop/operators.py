@@ -23,9 +23,9 @@ from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo, Store
 from hop.config import Config
 from hop.derivatives import GRADIENT, LAPLACIAN, Jet, spelling
-from hop.domain import TENSOR_DIM
+from hop.domain import TENSOR_DIM, said
 from hop.errors import UserError
-from hop.laws import CHECKED, SUBTRACT, Field, Law, blocks, columns, in_double
+from hop.laws import CHECKED, SUBTRACT, Field, Law, as_places, blocks, columns, in_double
 from hop.networks import Network, Params, Values
 from hop.problem import Lam, Problem, letters
 from hop.sharding import FUNCTION
@@ -400,15 +400,8 @@ class Operator:
         """Values at the operator's own sensors, in its float type, by the name of the input."""
         if not self.laws:
             return {}
-        names = list(self.laws)
-        if not isinstance(given, Mapping) and len(names) == 1:
-            given, sensors = {names[0]: given}, {names[0]: sensors}
-        if not isinstance(given, Mapping) or set(given) != set(names):
-            unknown = set(given) - set(names) if isinstance(given, Mapping) else set()
-            none = "".join(f"; there is no {name!r}" for name in sorted(unknown, key=str))
-            raise UserError(f"this operator needs {self._called()}{none}")
-        elsewhere = sensors if isinstance(sensors, Mapping) else dict.fromkeys(names, sensors)
-        values = {k: self._values(k, given[k], elsewhere.get(k)) for k in names}
+        given, elsewhere = self._by_name(given, sensors)
+        values = {k: self._values(k, given[k], elsewhere.get(k)) for k in self.laws}
         counts = {name: len(found) for name, found in values.items()}
         n = max(counts.values())
         for name, count in counts.items():
@@ -418,6 +411,17 @@ class Operator:
                 said = ", ".join(f"{k} holds {c}" for k, c in counts.items())
                 raise UserError(f"the inputs are of different numbers of functions: {said}")
         return values
+
+    def _by_name(self, given: Any, sensors: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The inputs as they are given, and the places of their sensors, by name."""
+        names = list(self.laws)
+        if not isinstance(given, Mapping) and len(names) == 1:
+            given, sensors = {names[0]: given}, {names[0]: sensors}
+        if not isinstance(given, Mapping) or set(given) != set(names):
+            unknown = set(given) - set(names) if isinstance(given, Mapping) else set()
+            none = "".join(f"; there is no {name!r}" for name in sorted(unknown, key=str))
+            raise UserError(f"this operator needs {self._called()}{none}")
+        return given, sensors if isinstance(sensors, Mapping) else dict.fromkeys(names, sensors)
 
     def _values(self, name: str, given: Any, sensors: Any) -> Any:
         """The checked values (n, m) of one input at its own sensors."""
@@ -446,10 +450,9 @@ class Operator:
         points = np.asarray(places(law) if sensors is None else numbers(sensors, "sensors"), float)
         values = numbers(_sampled(given, points, name), name)
         low, high = np.asarray(law.domain.lower), np.asarray(law.domain.upper)
-        columns = points[:, None] if points.ndim == 1 else points
-        if columns.shape[1:] != low.shape or not np.all((columns >= low) & (columns <= high)):
-            box = " × ".join(f"[{a:g}, {b:g}]" for a, b in zip(low, high, strict=True))
-            raise UserError(f"sensors must be a list of places in {box}")
+        at = points[:, None] if points.ndim == 1 else points
+        if at.shape[1:] != low.shape or not np.all((at >= low) & (at <= high)):
+            raise UserError(f"sensors must be a list of places in {said(low, high)}")
         if values.ndim != 2 or values.shape[1] != len(points):
             elsewhere = "; for values elsewhere than at op.sensors name the places, sensors=places"
             raise UserError(
@@ -465,10 +468,9 @@ class Operator:
 
         It looks at no more than `_TRIED` of them, evenly taken, and not at traced ones.
         """
-        if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
-            return
-        if len(values):
-            few = np.asarray(values[:: math.ceil(len(values) / _TRIED)])
+        known = _known(values)
+        if known is not None and len(known):
+            few = known[:: math.ceil(len(known) / _TRIED)]
             rows = 1 << (len(few) - 1).bit_length()  # of few sizes, each of which is compiled
             off = np.max(self._misfit(name, np.resize(few, (rows, *few.shape[1:])), points))
             if off > _MISFIT:
@@ -482,11 +484,11 @@ class Operator:
     def _misfit(self, name: str, values: np.ndarray, points: np.ndarray) -> np.ndarray:
         """How far (n,) the fits of values (n, m) are off there, beside each one's largest value."""
         law, dim = self.ansatz.laws[name], self.ansatz.problem.domain.dim
-        at = points[:, None] if points.ndim == 1 else points
+        at = as_places(points, len(law.letters))
         x = np.zeros((len(at), dim))
         x[:, columns(law.letters, dim)] = at
         with jax.ensure_compile_time_eval(), ambient.numerics(values.dtype):
-            fitted = np.asarray(_fitted_at(law, points.tobytes(), points.shape)(values, x))
+            fitted = np.asarray(_fitted_at(law, at.tobytes())(values, x))
         size = np.maximum(np.abs(values).max(axis=1), np.finfo(values.dtype).tiny)
         return np.abs(fitted - values).max(axis=1) / size
 
@@ -531,17 +533,16 @@ class Operator:
         """How far the functions are off that fit an input best, by the inputs' names.
 
         At the places where it is read, beside the largest value of each function there; of all
-        functions the worst. The call of an operator warns of more than 3 %.
-        Numbers fit. Arguments and errors are as of `fields`.
+        functions the worst. A call of the operator warns of more than 3 %. Numbers always fit.
+        Arguments and errors are as of `fields`.
         """
         self._check_given(u0)
-        names = [name for name, law in self.laws.items() if law.domain is not None]
-        alone = len(self.laws) == 1 and not isinstance(u0, Mapping)
-        given = dict.fromkeys(names, u0) if alone else u0
-        elsewhere = sensors if isinstance(sensors, Mapping) else dict.fromkeys(names, sensors)
+        given, elsewhere = self._by_name(u0, sensors) if self.laws else ({}, {})
         found = {}
         with ambient.on_cpu():
-            for name in names:
+            for name, law in self.laws.items():
+                if law.domain is None:
+                    continue
                 values, points = self._read(name, given[name], elsewhere.get(name))
                 if len(values):
                     values = finite(values, np.dtype(float), name=name)
@@ -819,17 +820,25 @@ def _at_hand(value: Any) -> Any:
     return np.asarray(value) if near else value
 
 
+def _known(values: Any) -> np.ndarray | None:
+    """An array on the host; None of one that is traced, or partly on other hosts."""
+    if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
+        return None
+    return np.asarray(values)
+
+
 def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> bool:
     """Warns of inputs that are none of the law's, and says whether it did; not of traced ones.
 
     Raises:
       UserError: a network would be shown NaN or infinity.
     """
-    if isinstance(values, Array) and (_is_traced(values) or not values.is_fully_addressable):
+    known = _known(values)
+    if known is None:
         return False
-    if clause := law.outside(np.asarray(values)):
+    if clause := law.outside(known):
         what = f"the law '{law.name}'" if law.name else "the law"
-        if (unseen := _unseen(np.asarray(values, float), law)) is not None:
+        if (unseen := _unseen(known.astype(float), law)) is not None:
             raise UserError(
                 f"{name}: function {unseen} is none of {what} that this operator was trained on, "
                 f"and the network cannot see it: {clause}; leave it out"
@@ -841,9 +850,9 @@ def _warn_outside(name: str, values: Any, law: Law, remedy: str) -> bool:
 
 
 @functools.lru_cache(maxsize=16)
-def _fitted_at(law: Law, points: bytes, shape: tuple[int, ...]) -> Callable[..., Array]:
-    """(values (n, m) at the points, the same points (m, d)) → those of their fits."""
-    at = np.frombuffer(points).reshape(shape)
+def _fitted_at(law: Law, places: bytes) -> Callable[..., Array]:
+    """(values (n, m) at places, the points (m, d) that have them) → the values of their fits."""
+    at = np.frombuffer(places).reshape(-1, len(law.letters))
     return jax.jit(lambda values, x: law.fit(values, at)(x))
 
 

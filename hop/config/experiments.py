@@ -391,8 +391,9 @@ def check_classes(own: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
                 f"this was trained with a {kind} of class {name}; pass such an object as "
                 f"{kind}={hint}"
             )
-        digest, now = metadata.get("code", {}).get(kind), _code_of(type(part))
-        if digest and now not in ("", digest) and _name_of(type(part)) == name:
+        digest = metadata.get("code", {}).get(kind)
+        same = digest and part is not None and _name_of(type(part)) == name
+        if same and _code_of(type(part)) not in ("", digest):
             warnings.warn(
                 f"the class {name} has changed since this was trained, so answers can be wrong; "
                 "train again in another workdir, or give the class as it was",

@@ -141,7 +141,8 @@ def test_a_wrong_flag_is_noticed(monkeypatch):
         typed("hop infer --checkpoint=burgers-steady --epsilon=0.1 --output=u.npy", monkeypatch)
 
 
-def test_python_in_the_readme_and_in_production():
+def test_python_in_the_readme_and_in_production(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (block,) = blocks("../README", "python")
     names: dict = {}
     exec(block, names)
