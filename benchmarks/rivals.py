@@ -63,7 +63,7 @@ TIME = {"equation": "time", "width": 128, "sensors": 101}
 STEADY = {"equation": "steady", "width": 100, "sensors": 128}
 CASES = [
     TIME | {"functions": 50, "points": 1_000},
-    TIME | {"functions": 100, "points": 2_500, "parts": 2},
+    TIME | {"functions": 100, "points": 2_500},
     TIME | {"functions": 400, "points": 10_000, "parts": 8},
     TIME | {"functions": 50, "points": 1_000, "nonlinear": True},
     STEADY | {"functions": 100, "points": 128},

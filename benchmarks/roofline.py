@@ -37,7 +37,7 @@ from hop.provenance import credit, made
 from hop.training import Window
 
 FUNCTIONS, POINTS, SIDE, ROUNDS, CALLS = 100, 2_500, 2_048, 11, 5
-JETS = 4  # u, u_t, u_x, u_xx
+JETS = 3  # u, u_x, and u_xx with u_t (`hop.curves`)
 
 Found = dict[str, Any]
 Compiled = tuple[Any, tuple[Any, ...]]

@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
+from hop.curves import LINES, Curve, along
 from hop.derivatives import (
     GRADIENT,
     LAPLACIAN,
@@ -202,29 +203,40 @@ class Ansatz:
 
         By default those that the residual needs.
         """
-        labels = self._labels(derivatives)
+        return self._jet(params, inputs, x, lam, self._labels(derivatives), LINES)
+
+    def _jet(
+        self,
+        params: Params,
+        inputs: Inputs,
+        x: Float[Array, "q d"],
+        lam: Lam,
+        labels: tuple[str, ...],
+        curve: Curve,
+    ) -> Jet:
+        """The jet of u along a curve."""
         if isinstance(self.problem, Sloped):
             return self._sloped_jet(params, inputs, x, lam, labels)
-        problem, jets = self.problem, self._sources(params, inputs, x, lam, labels)
+        problem, jets = self.problem, self._sources(params, inputs, x, lam, labels, curve)
         for i in range(len(self._traces(x, lam))):
 
             def there(points: Array, i: int = i) -> Array:
                 return self._traces(points, lam)[i]
 
-            found = self._sources(params, inputs, there(x), lam, self._mixed(labels))
+            found = self._sources(params, inputs, there(x), lam, self._mixed(labels), LINES)
             jets += [pull(source, there, x, labels) for source in found]
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
-            here, rest = columns(points), iter(at)
+            points, rest = curve.bend(points), iter(at)
             output, a = self._output(params, inputs, rest, points, lam)
             elsewhere = [
                 self._output(params, inputs, rest, there, lam)[0]
                 for there in self._traces(points, lam)
             ]
-            return problem.lift(output, here, a, lam, *elsewhere)
+            return problem.lift(output, columns(points), a, lam, *elsewhere)
 
-        return push(compose, tuple(jets), x, labels)
+        return push(compose, tuple(jets), x, curve.labels(labels))
 
     def _sloped_jet(
         self,
@@ -274,12 +286,25 @@ class Ansatz:
 
         By default those that the residual needs.
         """
+        return self._outputs(params, inputs, x, lam, self._labels(derivatives), LINES)
+
+    def _outputs(
+        self,
+        params: Params,
+        inputs: Inputs,
+        x: Float[Array, "q d"],
+        lam: Lam,
+        labels: tuple[str, ...],
+        curve: Curve,
+    ) -> Jet:
+        """The jet of N along a curve."""
 
         def compose(*arrays: Array) -> Array:
-            return self._output(params, inputs, iter(arrays[:-1]), arrays[-1], lam)[0]
+            *at, points = arrays
+            return self._output(params, inputs, iter(at), curve.bend(points), lam)[0]
 
-        labels = self._labels(derivatives)
-        return push(compose, tuple(self._sources(params, inputs, x, lam, labels)), x, labels)
+        jets = self._sources(params, inputs, x, lam, labels, curve)
+        return push(compose, tuple(jets), x, curve.labels(labels))
 
     def input_jet(
         self,
@@ -343,8 +368,21 @@ class Ansatz:
         self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam
     ) -> Float[Array, "n q"] | Float[Array, "e n q"]:
         """H(u_θ; s, ε) at the points."""
-        u, a = self.reads(params, inputs, x, lam), self.input_jet(inputs, x, lam)
-        return self.equation(u, x, a, lam)
+        a = self.input_jet(inputs, x, lam)
+        curve = self._curve(x, a, lam)
+        of = self._outputs if isinstance(self.problem, Reduced) else self._jet
+        u = of(params, inputs, x, lam, self.derivatives, curve)
+        return self.equation(curve.split(u), x, a, lam)
+
+    def _curve(self, x: Float[Array, "q d"], a: Mapping[str, Jet], lam: Lam) -> Curve:
+        """That along which the residual needs a derivative less, or lines."""
+        problem = self.problem
+        if isinstance(problem, Traced | Sloped) or isinstance(self.network, Placed):
+            return LINES
+        count = problem.outputs if isinstance(problem, Reduced) else len(problem.unknowns)
+        if count > 1 or not problem.pointwise:
+            return LINES
+        return along(self.equation, self.derivatives, x, a, lam)
 
     def _labels(self, derivatives: Sequence[str] | None) -> tuple[str, ...]:
         """Those asked for, closed. ∇ and Δ of a problem in time are over space, as t says."""
@@ -370,24 +408,26 @@ class Ansatz:
         x: Float[Array, "q d"],
         lam: Lam,
         labels: Sequence[str],
+        curve: Curve,
     ) -> Jets:
-        """The jets that N is a pointwise map of: features and inputs, for every reflection.
+        """The jets along a curve that N is a pointwise map of: features and inputs, reflected too.
 
         A network that decodes jets is done with its own there: N of the reflection, and inputs.
         """
         laws, domain = self.problem.inputs, self.problem.domain
         values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
         labels, jets = for_chain_rule(labels), []
+        bent = curve.labels(labels)
         for signs in self._images():
-            embed, there = self._embedding(lam, signs), domain.reflect(x, signs)
-            made = self._placed.features(params, values, x, labels, embed)
-            found = self.input_jet(inputs, there, lam, labels)
-            a = {name: rescale(each, signs) for name, each in found.items()}
+            embed = curve.on(self._embedding(lam, signs))
+            made = self._placed.features(params, values, x, bent, embed)
+            found = self.input_jet(inputs, domain.reflect(x, signs), lam, labels)
+            a = {name: curve.along(rescale(each, signs)) for name, each in found.items()}
             if isinstance(self._placed, Decoding):
-                y = jet(functools.partial(self._plain, lam=lam, signs=signs), x, labels)
-                made = self._placed.decode_jet(
-                    params, made, y, self._shown_jet(a, x, lam, signs), x
-                )
+                plain = functools.partial(self._plain, lam=lam, signs=signs)
+                y = jet(curve.on(plain), x, bent)
+                shown = self._shown_jet(a, x, lam, signs, curve)
+                made = self._placed.decode_jet(params, made, y, shown, x)
             jets += [made, *a.values()]
         return jets
 
@@ -423,7 +463,12 @@ class Ansatz:
         return {k: law.normalise(a[k]) for k, law in laws.items() if a[k].ndim == 2}
 
     def _shown_jet(
-        self, a: Mapping[str, Jet], x: Float[Array, "q d"], lam: Lam, signs: np.ndarray
+        self,
+        a: Mapping[str, Jet],
+        x: Float[Array, "q d"],
+        lam: Lam,
+        signs: np.ndarray,
+        curve: Curve,
     ) -> Mapping[str, Jet]:
         """Its jets."""
         laws = self.problem.inputs
@@ -433,7 +478,8 @@ class Ansatz:
 
         def stacked(*arrays: Array) -> Array:
             *values, points = arrays
-            made = self._shown(dict(zip(a, values, strict=True)), points, lam, signs)
+            given = dict(zip(a, values, strict=True))
+            made = self._shown(given, curve.bend(points), lam, signs)
             return jnp.stack(list(made.values()))
 
         made = push(stacked, tuple(a.values()), x, next(iter(a.values())))

@@ -27,7 +27,7 @@ Jet = dict[str, Array]
 
 LAPLACIAN, GRADIENT = "Δ", "∇"
 
-_AXES = {"x": 0, "y": 1, "z": 2, "t": -1}
+AXES = {"x": 0, "y": 1, "z": 2, "t": -1}
 
 
 def closure(labels: Iterable[str]) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _pushed(
 def _places(x: Array, names: Iterable[str]) -> Jet:
     """The jet of x ↦ x: along a letter's axis it moves in that direction, at every point."""
     axes = jnp.asarray(np.eye(x.shape[-1]), x.dtype)
-    moved = {name: jnp.broadcast_to(axes[_AXES[name]], x.shape) for name in names if name in _AXES}
+    moved = {name: jnp.broadcast_to(axes[AXES[name]], x.shape) for name in names if name in AXES}
     return {"": x} | moved
 
 
@@ -266,7 +266,7 @@ def rescale(jet: Mapping[str, Array], scale: np.ndarray) -> Jet:
             return space.reshape(-1, *(1,) * (value.ndim - 1))
         if label == LAPLACIAN:
             return float(scale[0]) ** 2
-        return math.prod(float(scale[_AXES[c]]) for c in label)
+        return math.prod(float(scale[AXES[c]]) for c in label)
 
     return {label: value * factor(label, value) for label, value in jet.items()}
 
@@ -274,7 +274,7 @@ def rescale(jet: Mapping[str, Array], scale: np.ndarray) -> Jet:
 def mirror(letter: str, dim: int) -> np.ndarray:
     """Signs (d,) of the axes under the reflection of one: −1 at the letter's axis, 1 elsewhere."""
     signs = np.ones(dim)
-    signs[_AXES[letter]] = -1
+    signs[AXES[letter]] = -1
     return signs
 
 
@@ -287,6 +287,6 @@ def _taylor(jet: Mapping[str, Array], h: Array) -> Array:
     for label, value in jet.items():
         if label:
             factor = 1 / math.prod(math.factorial(label.count(c)) for c in set(label))
-            moved: Any = factor * math.prod(h[_AXES[c]] for c in label)
+            moved: Any = factor * math.prod(h[AXES[c]] for c in label)
             total = total + value * moved.reshape((1,) * (value.ndim - 1) + moved.shape)
     return total

@@ -156,7 +156,8 @@ class Loss:
                 yield points, [term]
 
     def _view(self, params: Params, points: Points) -> View:
-        return View(self.ansatz, params, self.anchor, self.inputs, points, self.stage)
+        jets = any(term.jets for term in self.terms)
+        return View(self.ansatz, params, self.anchor, self.inputs, points, self.stage, jets)
 
     def _apart(self, terms: list[Term], params: Params, points: Points) -> dict[str, Any]:
         view = self._view(params, points)

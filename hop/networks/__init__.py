@@ -210,7 +210,7 @@ def through(module: Perceptron, params: Params, seen: Jet) -> Jet:
     return h
 
 
-CACHED = 2**17  # numbers of an array of which a CPU's caches hold a few
+CACHED = 2**18  # numbers of an array of which a CPU's caches hold a few
 
 
 class ByPerceptron(abc.ABC):

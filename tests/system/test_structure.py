@@ -19,7 +19,7 @@ ROOMS = [
     ["files", "ambient", "translation"],
     ["tracking"],
     ["metrics", "derivatives", "ownership", "preemption", "sharding"],
-    ["domain", "bases", "references.newton"],
+    ["domain", "bases", "references.newton", "curves"],
     ["laws"],
     ["laws.spectral"],
     ["laws.*"],

@@ -56,6 +56,7 @@ class View:
       inputs: n input functions.
       points: the collocation points with their inverse density, or the term's own.
       stage: λ_k and λ_{k−1}.
+      jets: whether a term reads `u` itself.
     """
 
     ansatz: Ansatz
@@ -64,6 +65,7 @@ class View:
     inputs: Inputs
     points: Points
     stage: Stage
+    jets: bool = False
 
     @property
     def x(self) -> Float[Array, "q d"]:
@@ -88,7 +90,9 @@ class View:
     @functools.cached_property
     def h(self) -> Array:
         """H(u_θ; λ_k), (n, q) or (e, n, q)."""
-        return self.ansatz.equation(self.u, self.x, self.a, self.lam)
+        if self.jets:
+            return self.ansatz.equation(self.u, self.x, self.a, self.lam)
+        return self.ansatz.residual(self.params, self.inputs, self.x, self.lam)
 
     def value(self, params: Params, x: Float[Array, "q d"], lam: Lam) -> Array:
         """u at other points, or of another network, at λ."""
@@ -114,6 +118,7 @@ class Term(abc.ABC):
       whole: whether `together` weighs all points of it, so that none can be left out.
       needed: whether w = 0 counts as 1 at a stage without predecessor.
       at_one_eps: whether it makes no sense where ε is an input.
+      jets: whether it reads `View.u`, and not the residual alone.
     """
 
     w: float = 1.0
@@ -123,6 +128,7 @@ class Term(abc.ABC):
     whole: ClassVar[bool] = False
     needed: ClassVar[bool] = False
     at_one_eps: ClassVar[bool] = False
+    jets: ClassVar[bool] = False
 
     @property
     def off(self) -> str:

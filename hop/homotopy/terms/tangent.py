@@ -40,6 +40,7 @@ class Tangent(Term):
 
     name: ClassVar[str] = "tangent"
     at_one_eps: ClassVar[bool] = True
+    jets: ClassVar[bool] = True
 
     @property
     def fades(self) -> float:
