@@ -64,7 +64,7 @@ tables: install
 
 bench: tables
 	$(BIN)/python benchmarks/laplacian.py
-	$(BIN)/python benchmarks/least_squares.py
+	$(BIN)/python benchmarks/least_squares.py --output=docs/results
 	$(BIN)/python benchmarks/roofline.py --output=docs/results
 	$(MAKE) bench-rivals
 

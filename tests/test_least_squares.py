@@ -20,20 +20,40 @@ pytestmark = pytest.mark.usefixtures("float64")
 def test_damped_steps_solve_the_augmented_problem(shape, seed, mu):
     rng = np.random.default_rng(seed)
     matrix, r = rng.standard_normal(shape), rng.standard_normal(shape[0])
-    core = least_squares.reduce(jnp.asarray(matrix), jnp.asarray(r))
-    delta, fall, root = least_squares.damped(core, jnp.asarray(mu))
+    both = jnp.asarray(matrix), jnp.asarray(r)
     augmented = np.vstack([matrix, np.sqrt(mu) * np.eye(shape[1])])
     right = np.concatenate([-r, np.zeros(shape[1])])
-    np.testing.assert_allclose(delta, np.linalg.lstsq(augmented, right)[0], rtol=1e-6, atol=1e-8)
-    after = np.sum((matrix @ np.asarray(delta) + r) ** 2)
-    assert float(fall) == pytest.approx(np.sum(r**2) - after, rel=1e-6, abs=1e-9)
-    # Of another r by the same factor. It enters squared: not for the smallest μ of a wide matrix.
-    if mu > 1e-6:
-        other = rng.standard_normal(shape[0])
-        right = np.concatenate([-other, np.zeros(shape[1])])
-        found = least_squares.damped_anew(core, root, jnp.asarray(matrix.T @ other))
-        expected = np.linalg.lstsq(augmented, right)[0]
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    expected = np.linalg.lstsq(augmented, right)[0]
+    other = rng.standard_normal(shape[0])
+    anew = np.linalg.lstsq(augmented, np.concatenate([-other, np.zeros(shape[1])]))[0]
+    for prepared, squared in ((mu, True), (1e-18, False)):  # by Cholesky, and by QR
+        problem = least_squares.prepare(*both, jnp.asarray(prepared))
+        assert bool(problem.squared) == squared
+        delta, fall, root = least_squares.damped(problem, jnp.asarray(mu))
+        np.testing.assert_allclose(delta, expected, rtol=1e-6, atol=1e-8)
+        after = np.sum((matrix @ np.asarray(delta) + r) ** 2)
+        assert float(fall) == pytest.approx(np.sum(r**2) - after, rel=1e-6, abs=1e-9)
+        # Of another r by the same factor. J enters squared: not for the smallest μ of a wide one.
+        if mu > 1e-6:
+            found = least_squares.damped_anew(problem, root, jnp.asarray(other))
+            np.testing.assert_allclose(found, anew, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(60, 30), (30, 60)])
+@pytest.mark.parametrize("mu", [1e-8, 2e-14])  # of |J|²
+def test_squares_keep_the_digits_of_a_jacobian_of_no_rank(shape, mu):
+    """By Cholesky and refinement as by QR, as far down as squares are taken; below they are not."""
+    rng, k = np.random.default_rng(0), min(shape)
+    left, _ = np.linalg.qr(rng.standard_normal((shape[0], k)))
+    right, _ = np.linalg.qr(rng.standard_normal((shape[1], k)))
+    matrix = jnp.asarray((left * 10.0 ** -np.linspace(0, 20, k)) @ right.T)
+    r, mu = matrix @ rng.standard_normal(shape[1]), mu * jnp.sum(matrix**2)
+    squares, core = (least_squares.prepare(matrix, r, start) for start in (mu, 0 * mu))
+    assert bool(squares.squared)
+    assert not bool(core.squared)
+    one, other = (least_squares.damped(problem, mu) for problem in (squares, core))
+    assert jnp.linalg.norm(one.delta - other.delta) < 1e-6 * jnp.linalg.norm(other.delta)
+    assert float(one.fall) == pytest.approx(float(other.fall), rel=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(9, 5), (5, 9)])

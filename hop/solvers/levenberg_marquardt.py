@@ -1,11 +1,11 @@
 """Levenberg–Marquardt with the dense Jacobian: a corrector for small networks, in float64.
 
-A step solves min |J δ + r|² + μ |δ|² by QR, then the same for half the second derivative of r
-along δ in place of r: its solution δ₂ follows the curve on which r goes to zero, where δ alone is
-its tangent. It tries θ + δ + δ₂, or θ + δ where 2 |δ₂| > ¾ |δ| says that the curve is beyond its
-second order. If L falls, the step is taken, and μ follows the ratio ρ of the fall to the one that
-the linear model foretold: lower for ρ near 1, higher for ρ below ½. Otherwise μ is raised ever
-faster and the same Jacobian tried, until L falls or μ says that no step does.
+A step solves min |J δ + r|² + μ |δ|² (`hop.least_squares`), then the same for half the second
+derivative of r along δ in place of r: its solution δ₂ follows the curve on which r goes to zero,
+where δ alone is its tangent. It tries θ + δ + δ₂, or θ + δ where 2 |δ₂| > ¾ |δ| says that the curve
+is beyond its second order. If L falls, the step is taken, and μ follows the ratio ρ of the fall to
+the one that the linear model foretold: lower for ρ near 1, higher for ρ below ½. Otherwise μ is
+raised ever faster and the same Jacobian tried, until L falls or μ says that no step does.
 
 Sources: Madsen, Nielsen, Tingleff, *Methods for Non-Linear Least Squares Problems*, 2nd ed. 2004,
 section 3.2; for δ₂, Transtrum, Sethna, arXiv 1201.5885 ("geodesic acceleration").
@@ -48,15 +48,15 @@ class LevenbergMarquardt(Damped):
         theta, unravel = ravel_pytree(params)
         total, parts = objective.loss(params)
         r, jacobian = objective.jacobian(params)
-        core = least_squares.reduce(jacobian, r)
+        problem = least_squares.prepare(jacobian, r, state)
 
         def rows(theta: Array) -> Array:
             return objective.vector(unravel(theta))
 
         def attempt(mu: Array) -> tuple[Array, Array, Array]:
-            delta, foretold, root = least_squares.damped(core, mu)
-            bend = 0.5 * jacobian.T @ second(rows, theta, delta)
-            extra = least_squares.damped_anew(core, root, bend)
+            delta, foretold, root = least_squares.damped(problem, mu)
+            bend = 0.5 * second(rows, theta, delta)
+            extra = least_squares.damped_anew(problem, root, bend)
             small = 2 * jnp.linalg.norm(extra) <= _BEND * jnp.linalg.norm(delta)
             tried = theta + delta + jnp.where(small, extra, 0.0)
             return tried, jnp.sum(rows(tried) ** 2), foretold

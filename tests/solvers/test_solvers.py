@@ -86,7 +86,8 @@ def test_kaczmarz_on_all_rows_is_a_damped_least_squares_step():
     r, jacobian = jax.jit(goal.jacobian)(params)
     loss = jax.jit(lambda t: goal.loss(unravel(t))[0])
     kept = 0.5 * last
-    delta = kept + least_squares.damped(least_squares.reduce(jacobian, r + jacobian @ kept), mu)[0]
+    problem = least_squares.prepare(jacobian, r + jacobian @ kept, jnp.float64(0))  # by QR
+    delta = kept + least_squares.damped(problem, mu).delta
     eta = next(eta for eta in (1, 0.5, 0.25, 0.125) if loss(theta + eta * delta) < loss(theta))
     np.testing.assert_allclose(after.step, eta * delta, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(ravel_pytree(moved)[0], theta + eta * delta, rtol=1e-10, atol=1e-12)
