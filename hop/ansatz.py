@@ -228,7 +228,7 @@ class Ansatz:
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
-            points, rest = curve.bend(points), iter(at)
+            points, rest = curve.points(points), iter(at)
             output, a = self._output(params, inputs, rest, points, lam)
             elsewhere = [
                 self._output(params, inputs, rest, there, lam)[0]
@@ -236,7 +236,7 @@ class Ansatz:
             ]
             return problem.lift(output, columns(points), a, lam, *elsewhere)
 
-        return push(compose, tuple(jets), x, curve.labels(labels))
+        return push(compose, tuple(jets), curve.free(x), curve.labels(labels))
 
     def _sloped_jet(
         self,
@@ -301,10 +301,10 @@ class Ansatz:
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
-            return self._output(params, inputs, iter(at), curve.bend(points), lam)[0]
+            return self._output(params, inputs, iter(at), curve.points(points), lam)[0]
 
         jets = self._sources(params, inputs, x, lam, labels, curve)
-        return push(compose, tuple(jets), x, curve.labels(labels))
+        return push(compose, tuple(jets), curve.free(x), curve.labels(labels))
 
     def input_jet(
         self,
@@ -417,17 +417,17 @@ class Ansatz:
         laws, domain = self.problem.inputs, self.problem.domain
         values = {name: laws[name].normalise(given.values) for name, given in inputs.items()}
         labels, jets = for_chain_rule(labels), []
-        bent = curve.labels(labels)
+        bent, free = curve.labels(labels), curve.free(x)
         for signs in self._images():
             embed = curve.on(self._embedding(lam, signs))
-            made = self._placed.features(params, values, x, bent, embed)
+            made = self._placed.features(params, values, free, bent, embed)
             found = self.input_jet(inputs, domain.reflect(x, signs), lam, labels)
             a = {name: curve.along(rescale(each, signs)) for name, each in found.items()}
             if isinstance(self._placed, Decoding):
                 plain = functools.partial(self._plain, lam=lam, signs=signs)
-                y = jet(curve.on(plain), x, bent)
+                y = jet(curve.on(plain), free, bent)
                 shown = self._shown_jet(a, x, lam, signs, curve)
-                made = self._placed.decode_jet(params, made, y, shown, x)
+                made = self._placed.decode_jet(params, made, y, shown, free)
             jets += [made, *a.values()]
         return jets
 
@@ -479,10 +479,10 @@ class Ansatz:
         def stacked(*arrays: Array) -> Array:
             *values, points = arrays
             given = dict(zip(a, values, strict=True))
-            made = self._shown(given, curve.bend(points), lam, signs)
+            made = self._shown(given, curve.points(points), lam, signs)
             return jnp.stack(list(made.values()))
 
-        made = push(stacked, tuple(a.values()), x, next(iter(a.values())))
+        made = push(stacked, tuple(a.values()), curve.free(x), next(iter(a.values())))
         count = len(made[""])
         return _numbered({k: v[..., i, :, :] for k, v in made.items()} for i in range(count))
 

@@ -3,8 +3,9 @@
 An equation in time often reads u_t in one sum with u_xx and nowhere else, as u_t + u u_x − ε u_xx
 does. Along the curve h ↦ (x + h, t + κ h²/2) the second derivative of u is u_xx + κ u_t: with
 κ = −1/ε it is that sum, but for a factor. So the jet of u along the curve, which is u, u_x and
-this, is all that the residual needs, and every layer carries one label less. Whether a residual is
-such is read off it (`along`).
+this, is all that the residual needs, and every layer carries one label less. So it is with Δu, of
+which u_xx is a part, and with u_xxx along (x + h, t + κ h³/6). Whether a residual is such is read
+off it (`along`).
 """
 
 import functools
@@ -18,7 +19,7 @@ import numpy as np
 from jax import Array
 from jax.extend.core import ClosedJaxpr, Literal
 
-from hop.derivatives import AXES, GRADIENT, LAPLACIAN, Jet
+from hop.derivatives import AXES, GRADIENT, LAPLACIAN, Jet, in_space
 
 # Primitives by name: what keeps a number that is not 0 so, and what is affine in an argument if the
 # others are numbers; a product of two arguments shows in its derivative.
@@ -30,11 +31,13 @@ _AFFINE = _BOTH | {"add", "add_any", "sub"}
 
 
 class Curve(NamedTuple):
-    """The curves h ↦ x + h e_i + (κ h^k / k!) e_j, one through each point; without a label, lines.
+    """The curves h ↦ x + h e_i + (κ h^k / k!) e_d, one through each point; without a label, lines.
+
+    A jet along them is of the first d − 1 coordinates alone: the last one follows.
 
     Attributes:
-      label: the derivative along it, the letter of x_i k times, as "xx".
-      letter: that of x_j, in which it bends.
+      label: the derivative along it: the letter of x_i k times, as "xx", or Δ, for i = 1, k = 2.
+      letter: that of the last coordinate, x_d.
       rate: κ, (1, q).
       start: the points (q, d).
     """
@@ -45,36 +48,40 @@ class Curve(NamedTuple):
     start: Any = None
 
     def labels(self, labels: Iterable[str]) -> tuple[str, ...]:
-        """Those of a jet along the curve."""
-        return tuple(label for label in labels if not label or label != self.letter)
+        """Those of a jet along the curves."""
+        return tuple(label for label in labels if label != self.letter or not label)
 
-    def bend(self, points: Array) -> Array:
-        """The places on the curves of points that were moved from their starts along x_i."""
+    def free(self, x: Array) -> Array:
+        """The coordinates of the points that a jet along the curves is of."""
+        return x[:, :-1] if self.label else x
+
+    def points(self, free: Array) -> Array:
+        """The points on the curves whose first coordinates are these."""
         if not self.label:
-            return points
-        h, order = (points - self.start)[:, AXES[self.label[0]]], len(self.label)
-        moved = self.rate[0] * h**order / math.factorial(order)
-        axis = np.eye(points.shape[1])[AXES[self.letter]]
-        return points + moved[:, None] * jnp.asarray(axis, points.dtype)[None, :]
+            return free
+        letters = "xx" if self.label == LAPLACIAN else self.label
+        h, order = (free - self.start[:, :-1])[:, AXES[letters[0]]], len(letters)
+        last = self.start[:, -1] + self.rate[0] * h**order / math.factorial(order)
+        return jnp.concatenate([free, last[:, None]], axis=1)
 
     def on(self, f: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        """The map of points whose jet along the axes is that of f along the curve."""
-        return lambda points: f(self.bend(points))
+        """f on the curves, as a map of their free coordinates."""
+        return lambda free: f(self.points(free))
 
     def along(self, jet: Jet) -> Jet:
-        """The jet along the curve from that along the axes."""
+        """The jet along the curves from that along the axes."""
         if not self.label:
             return jet
         both = jet[self.label] + self.rate * jet[self.letter]
         return {k: jet[k] for k in self.labels(jet)} | {self.label: both}
 
     def split(self, jet: Jet) -> Jet:
-        """A jet along the axes that the residual cannot tell from the one along the curve."""
+        """A jet along the axes that the residual cannot tell from the one along the curves."""
         return jet | {self.letter: jnp.zeros_like(jet[""])} if self.label else jet
 
 
 LINES = Curve()
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def along(
@@ -94,13 +101,15 @@ def along(
       labels: what it reads of u, closed.
       x: points (q, d).
       a: the jets of the inputs there.
-      lam: λ.
+      lam: λ, a `hop.problem.Lam`.
     """
-    found = _pair(labels)
+    found = _pair(labels, "t" if "t" in labels else "xyz"[x.shape[1] - 1 : x.shape[1]])
     if found is None:
         return LINES
     zero = jnp.zeros((1, len(x)), x.dtype)
     u = dict.fromkeys(labels, zero)
+    if GRADIENT in u:
+        u[GRADIENT] = jnp.zeros((in_space(labels, x.shape[1]), *zero.shape), x.dtype)
     inputs = jax.tree.map(lambda v: jnp.zeros((*v.shape[:-2], 1, v.shape[-1]), v.dtype), a)
 
     def residual(read: Jet, rest: Any, place: Any) -> Array:
@@ -124,21 +133,23 @@ def along(
     return Curve(label, letter, jnp.broadcast_to(rate, zero.shape), x)
 
 
-def _pair(labels: Sequence[str]) -> tuple[str, str] | None:
-    """A derivative along one axis, and a first derivative, of both of which no other is one."""
-    if GRADIENT in labels or LAPLACIAN in labels:
-        return None
+def _pair(labels: Sequence[str], letter: str) -> tuple[str, str] | None:
+    """A derivative along one axis, or Δ, and the first in the last coordinate, if there are both.
+
+    No other label may hold one of them, or x twice beside Δ.
+    """
+    spelled = [label for label in labels if label not in (GRADIENT, LAPLACIAN)]
 
     def last(label: str) -> bool:
-        return not any(
-            other != label and all(other.count(c) >= label.count(c) for c in label)
-            for other in labels
-        )
+        return label in spelled and not any(label in other for other in spelled if other != label)
 
-    ends = [label for label in labels if label and last(label)]
-    high = [label for label in ends if len(label) > 1 and len(set(label)) == 1]
-    low = [label for label in ends if len(label) == 1]
-    return (high[0], low[-1]) if high and low else None
+    if (len(spelled) < len(labels) and letter != "t") or not (letter and last(letter)):
+        return None  # ∇ and Δ are over all coordinates but t
+    if LAPLACIAN in labels:
+        return None if any("xx" in label for label in spelled) else (LAPLACIAN, letter)
+    axes = [label for label in spelled if len(label) > 1 and len(set(label)) == 1]
+    high = next((label for label in axes if last(label) and letter not in label), None)
+    return None if high is None else (high, letter)
 
 
 class Kind(NamedTuple):
@@ -182,18 +193,18 @@ def _affine(program: ClosedJaxpr) -> bool:
 
 def _follow(
     program: ClosedJaxpr,
-    inputs: list[T],
-    rule: Callable[[str, list[T]], T],
-    constant: Callable[[Any], T],
-) -> T:
+    inputs: list[_T],
+    rule: Callable[[str, list[_T]], _T],
+    constant: Callable[[Any], _T],
+) -> _T:
     """What holds of a program's one output, step by step from what holds of its inputs."""
 
-    def through(program: ClosedJaxpr, inputs: list[T]) -> list[T]:
+    def through(program: ClosedJaxpr, inputs: list[_T]) -> list[_T]:
         jaxpr = program.jaxpr
-        known: dict[Any, T] = dict(zip(jaxpr.invars, inputs, strict=True))
+        known: dict[Any, _T] = dict(zip(jaxpr.invars, inputs, strict=True))
         known |= zip(jaxpr.constvars, map(constant, program.consts), strict=True)
 
-        def read(var: Any) -> T:
+        def read(var: Any) -> _T:
             return constant(var.val) if isinstance(var, Literal) else known[var]
 
         for eqn in jaxpr.eqns:
@@ -201,7 +212,9 @@ def _follow(
             if eqn.primitive.name in ("jit", "pjit") and isinstance(inner, ClosedJaxpr):
                 made = through(inner, given)
             else:
-                made = [rule(eqn.primitive.name, given)] * len(eqn.outvars)
+                real = all(jnp.issubdtype(var.aval.dtype, jnp.floating) for var in eqn.outvars)
+                name = eqn.primitive.name if real else ""  # no integer keeps what it is made of
+                made = [rule(name, given)] * len(eqn.outvars)
             known |= zip(eqn.outvars, made, strict=True)
         return [read(var) for var in jaxpr.outvars]
 

@@ -11,7 +11,7 @@ import pytest
 import hop
 from hop.ansatz import Ansatz
 from hop.curves import LINES, along
-from hop.derivatives import closure
+from hop.derivatives import GRADIENT, LAPLACIAN, closure
 from hop.domain import Box
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
@@ -94,6 +94,37 @@ class Layer(Problem):
         return x + y * network
 
 
+@dataclasses.dataclass(frozen=True)
+class Spreading(Problem):
+    """u_t + (1 + u) u_x − ε Δu = f in the plane, odd in y."""
+
+    domain = Box((-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), periodic=("x",))
+    derivatives = ("", "t", GRADIENT, LAPLACIAN)
+    odd = ("y",)
+    inputs: ClassVar = {
+        "f": hop.GaussianField(FLOW, ends=("periodic", "free"), length=0.4, axes="xy")
+    }
+
+    def residual(self, u, x, a, lam):
+        flow = u["t"] + (1 + u[""]) * u[GRADIENT][0]
+        return flow - lam.eps * u[LAPLACIAN] - a["f"][GRADIENT][1] * a["f"][LAPLACIAN]
+
+    def lift(self, network, x, a, lam):
+        x, y, t = x
+        return a["f"] * jnp.exp(-t * y) + t * jnp.sin(jnp.pi * x) * network
+
+
+@dataclasses.dataclass(frozen=True)
+class Spelled(Spreading):
+    """The same by its letters."""
+
+    derivatives = ("", "t", "x", "xx", "yy")
+
+    def residual(self, u, x, a, lam):
+        flow = u["t"] + (1 + u[""]) * u["x"]
+        return flow - lam.eps * (u["xx"] + u["yy"]) - a["f"]["y"] * (a["f"]["xx"] + a["f"]["yy"])
+
+
 PLAIN, DECODED = DeepONet((7,), (8, 8), 6), NonlinearDeepONet((7,), (8,), 4, channels=3)
 CASES = [
     (BurgersTime(), PLAIN, (), 4, "xx"),
@@ -103,6 +134,8 @@ CASES = [
     (Moving(), dataclasses.replace(DECODED, activation="sin"), (), 4, "xx"),
     (Dispersive(), MLP((6, 6)), (), 5, "xxx"),
     (Layer(), MLP((6, 6)), (), 4, "xx"),
+    (Spreading(), DECODED, (), 4, LAPLACIAN),
+    (Spelled(), PLAIN, (), 6, "xx"),
 ]
 
 
@@ -110,7 +143,7 @@ def start(problem, network, eps):
     """An ansatz with parameters, functions, points and a λ."""
     ansatz, box = Ansatz(problem, network, eps=eps), problem.domain
     low, high = np.array(box.lower), np.array(box.upper)
-    at_random = np.random.default_rng(0).random((9, 2))
+    at_random = np.random.default_rng(0).random((9, box.dim))
     x = jnp.asarray(low + (high - low) * at_random)
     lam = LAM._replace(eps=0.01 + at_random[:, :1].T) if eps else LAM
 
@@ -188,6 +221,7 @@ REFUSED = {
     "the absolute value": lambda u, x, a, lam: jnp.abs(u["t"]) - lam.eps * u["xx"],
     "what has no slope": lambda u, x, a, lam: jax.lax.stop_gradient(u["t"]) - lam.eps * u["xx"],
     "a sign": lambda u, x, a, lam: jnp.sign(u["t"]) * u[""] - lam.eps * u["xx"],
+    "an integer": lambda u, x, a, lam: u["t"].astype(int).astype(float) - lam.eps * u["xx"],
     "through a function": lambda u, x, a, lam: jax.nn.relu(u["t"]) - lam.eps * u["xx"],
 }
 
@@ -202,21 +236,27 @@ def test_what_a_residual_must_be(residual, label):
     assert bends(ansatz, inputs, jnp.ones((4, 2)), LAM) == label
 
 
-@pytest.mark.parametrize(("labels", "found"), [
-    (("", "t", "xx", "yy"), ("xx", "t")),
-    (("", "t", "xt", "xx"), None),  # u_t is a part of u_xt
-    (("", "t", "tt", "xx"), None),
-    (("", "x", "t"), None),
-    (("", "x", "xx"), None),
-    (("", "t", "∇", "Δ"), None),
-    (("", "t", "xx", "xxx"), ("xxx", "t")),
+@pytest.mark.parametrize(("dim", "labels", "found"), [
+    (3, ("", "t", "xx", "yy"), ("xx", "t")),
+    (2, ("", "t", "xt", "xx"), None),  # u_t is a part of u_xt
+    (2, ("", "t", "tt", "xx"), None),
+    (2, ("", "x", "t"), None),
+    (1, ("", "x", "xx"), None),
+    (20, ("", "x", "xx"), None),
+    (2, ("", "t", "xx", "xxx"), ("xxx", "t")),
+    (2, ("", "y", "xx"), ("xx", "y")),
+    (2, ("", "x", "yy"), None),  # x is not the last coordinate
+    (3, ("", "t", "∇", "Δ"), ("Δ", "t")),
+    (3, ("", "t", "∇", "yy"), ("yy", "t")),
+    (3, ("", "t", "xx", "Δ"), None),  # u_xx would hold u_t as well
+    (2, ("", "y", "Δ"), None),  # Δ is over y too
+    (2, ("", "y", "∇", "xx"), None),
 ])  # fmt: skip
-def test_which_derivatives_go_together(labels, found):
+def test_which_derivatives_go_together(dim, labels, found):
     def residual(u, x, a, lam):
-        return sum(u[label] for label in labels)
+        return sum(u[label].sum(axis=0) if label == GRADIENT else u[label] for label in labels)
 
-    closed = closure(labels)
-    curve = along(residual, closed, jnp.ones((4, 2)), {}, LAM)
+    curve = along(residual, closure(labels), jnp.ones((4, dim)), {}, LAM)
     assert (curve.label, curve.letter) == (found or ("", ""))
 
 
@@ -256,5 +296,5 @@ def test_lines_change_nothing():
     jet, x = {"": jnp.ones((1, 3)), "t": jnp.ones((1, 3))}, jnp.ones((3, 2))
     assert LINES.along(jet) is jet
     assert LINES.split(jet) is jet
-    assert LINES.bend(x) is x
+    assert LINES.points(x) is LINES.free(x) is x
     assert LINES.labels(jet) == ("", "t")

@@ -93,6 +93,22 @@ MUTATIONS = {
     "the sign of f′ ΔF": Mutation(
         "derivatives.py", "* squared + slope *", "* squared - slope *",
         "ansatz::test_laplacian_is_the_trace_of_the_hessian"),
+    "a curve that bends the other way": Mutation(
+        "curves.py", "+ self.rate[0] * h**order", "- self.rate[0] * h**order",
+        "curves::test_a_residual_along_a_curve_is_that_along_the_axes"),
+    "curves in an input that stay lines": Mutation(
+        "curves.py", "both = jet[self.label] + self.rate * jet[self.letter]",
+        "both = jet[self.label]",
+        "curves::test_a_residual_along_a_curve_is_that_along_the_axes"),
+    "a factor that may vanish": Mutation(
+        "curves.py", "high.alone and high.not_zero and low.alone", "high.alone and low.alone",
+        "curves::test_what_a_residual_must_be"),
+    "an equation that is bent by what has no slope": Mutation(
+        "curves.py", "if most != 1 or name in _AFFINE else 2", "",
+        "curves::test_what_a_residual_must_be"),
+    "two jets where one serves": Mutation(
+        "homotopy/loss.py", "any(term.jets for term in self.terms)", "False",
+        "curves::test_the_network_is_asked_for_less_unless_a_term_reads_the_jet"),
     # Domain, laws, datasets.
     "stratified points that are uniform ones": Mutation(
         "samplers/stratified.py", "(slabs.astype(unit.dtype) + unit) / count", "unit",
@@ -198,6 +214,12 @@ MUTATIONS = {
         "solvers::test_levenberg_marquardt_follows_the_curve"),
     "the fall that damping costs": Mutation(
         "least_squares.py", "+ mu * jnp.sum(z**2)", "",
+        "least_squares::test_damped_steps_solve_the_augmented_problem"),
+    "squares without refinement": Mutation(
+        "least_squares.py", "1 + _REFINED", "1",
+        "least_squares::test_squares_keep_the_digits_of_a_jacobian_of_no_rank"),
+    "squares at any damping": Mutation(
+        "least_squares.py", "squared = mu >= least", "squared = mu >= 0",
         "least_squares::test_damped_steps_solve_the_augmented_problem"),
     "singular values cut absolutely": Mutation(
         "least_squares.py", "sigma > rtol * sigma[0]", "sigma > rtol",
