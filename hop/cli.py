@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 a failed run or a damaged file; 2 a request that cannot be
 
 import _thread
 import functools
+import gc
 import importlib.metadata
 import io
 import json
@@ -79,6 +80,9 @@ _GROUPS = {
     _WRITES: "workdir output plot json polish folder",
 }
 _KINDS = {"float": "=NUMBER", "int": "=N", "bool": "", "comma separated list of strings": "=A,B"}
+# Objects between two looks for garbage: to trace a program makes many that are none, and with
+# Python's 700 the looks take a tenth of a start.
+_OBJECTS = 100_000
 _TWO_COLUMNS = 60  # from so many columns of the terminal on
 
 
@@ -213,6 +217,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def guarded(command: Callable[[], int | None]) -> int:
     """Runs a command; returns its exit code. Whatever it fails with is one line."""
+    gc.set_threshold(_OBJECTS)
     try:
         settle()
         _quiet()
