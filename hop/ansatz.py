@@ -14,7 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from hop import ambient
-from hop.curves import LINES, Curve, along
+from hop.curves import LINES, Curve, curve_of
 from hop.derivatives import (
     GRADIENT,
     LAPLACIAN,
@@ -372,7 +372,7 @@ class Ansatz:
         curve = self._curve(x, a, lam)
         of = self._outputs if isinstance(self.problem, Reduced) else self._jet
         u = of(params, inputs, x, lam, self.derivatives, curve)
-        return self.equation(curve.split(u), x, a, lam)
+        return self.equation(curve.spelled(u), x, a, lam)
 
     def _curve(self, x: Float[Array, "q d"], a: Mapping[str, Jet], lam: Lam) -> Curve:
         """That along which the residual needs a derivative less, or lines."""
@@ -382,7 +382,7 @@ class Ansatz:
         count = problem.outputs if isinstance(problem, Reduced) else len(problem.unknowns)
         if count > 1 or not problem.pointwise:
             return LINES
-        return along(self.equation, self.derivatives, x, a, lam)
+        return curve_of(self.equation, self.derivatives, x, a, lam)
 
     def _labels(self, derivatives: Sequence[str] | None) -> tuple[str, ...]:
         """Those asked for, closed. ∇ and Δ of a problem in time are over space, as t says."""

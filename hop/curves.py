@@ -3,9 +3,9 @@
 An equation in time often reads u_t in one sum with u_xx and nowhere else, as u_t + u u_x − ε u_xx
 does. Along the curve h ↦ (x + h, t + κ h²/2) the second derivative of u is u_xx + κ u_t: with
 κ = −1/ε it is that sum, but for a factor. So the jet of u along the curve, which is u, u_x and
-this, is all that the residual needs, and every layer carries one label less. So it is with Δu, of
-which u_xx is a part, and with u_xxx along (x + h, t + κ h³/6). Whether a residual is such is read
-off it (`along`).
+this, is all that the residual needs, and every layer carries one label less. The same curve serves
+Δu, since u_xx is one of its terms, and (x + h, t + κ h³/6) serves u_xxx. Whether a residual allows
+it is read off the residual's own program (`curve_of`).
 """
 
 import functools
@@ -21,13 +21,12 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from hop.derivatives import AXES, GRADIENT, LAPLACIAN, Jet, in_space
 
-# Primitives by name: what keeps a number that is not 0 so, and what is affine in an argument if the
-# others are numbers; a product of two arguments shows in its derivative.
-_BOTH = {
-    "broadcast_in_dim", "convert_element_type", "copy", "div", "mul", "neg", "reshape", "squeeze",
-}  # fmt: skip
-_NOT_ZERO = _BOTH | {"integer_pow", "rsqrt", "sqrt"}
-_AFFINE = _BOTH | {"add", "add_any", "sub"}
+# Primitives by name. All of these but the products and quotients of two unknowns are affine.
+_LINEAR = {"broadcast_in_dim", "convert_element_type", "copy", "neg", "reshape", "squeeze"}
+_AFFINE = _LINEAR | {"add", "add_any", "sub"}
+# What these make of numbers that are not 0 is not 0, nor too small for a float at any usual ε.
+_NOT_ZERO = _LINEAR | {"div", "mul", "rsqrt", "sqrt"}
+_HIGHEST = 4  # power of ε, by one `integer_pow`
 
 
 class Curve(NamedTuple):
@@ -37,7 +36,7 @@ class Curve(NamedTuple):
 
     Attributes:
       label: the derivative along it: the letter of x_i k times, as "xx", or Δ, for i = 1, k = 2.
-      letter: that of the last coordinate, x_d.
+      letter: of x_d.
       rate: κ, (1, q).
       start: the points (q, d).
     """
@@ -75,8 +74,8 @@ class Curve(NamedTuple):
         both = jet[self.label] + self.rate * jet[self.letter]
         return {k: jet[k] for k in self.labels(jet)} | {self.label: both}
 
-    def split(self, jet: Jet) -> Jet:
-        """A jet along the axes that the residual cannot tell from the one along the curves."""
+    def spelled(self, jet: Jet) -> Jet:
+        """A jet along the curves as a residual reads it: all in one derivative, 0 in the other."""
         return jet | {self.letter: jnp.zeros_like(jet[""])} if self.label else jet
 
 
@@ -84,17 +83,17 @@ LINES = Curve()
 _T = TypeVar("_T")
 
 
-def along(
+def curve_of(
     equation: Callable[..., Array],
     labels: Sequence[str],
     x: Array,
     a: Mapping[str, Jet],
     lam: Any,
 ) -> Curve:
-    """The curve along which a residual needs one derivative less, or lines if there is none.
+    """The curves along which a residual needs one derivative less, or lines if there are none.
 
-    It must be affine in both derivatives, with factors of λ and the place alone, of which that of
-    the higher one is never 0: a product of powers of ε and of exponentials.
+    It must be affine in both derivatives, with factors of λ and the place alone. That of the higher
+    one must be known not to be 0: a product of powers of ε.
 
     Args:
       equation: (u, x (q, d), a, λ) → (n, q), pointwise.
@@ -122,11 +121,14 @@ def along(
         return jax.jvp(lambda v: residual({label: v}, *given), (zero,), (one,))[1]
 
     rest, place = (u, inputs), (x, lam.s, lam.eps)
-    if not _affine(jax.make_jaxpr(residual)(dict.fromkeys(found, zero), rest, place)):
-        return LINES
     of_high, of_low = (functools.partial(factor, label) for label in found)
-    high, low = (_kind(jax.make_jaxpr(of)(rest, place)) for of in (of_high, of_low))
-    if not (high.alone and high.not_zero and low.alone):
+    try:
+        program = jax.make_jaxpr(residual)(dict.fromkeys(found, zero), rest, place)
+        high, low = (_kind(jax.make_jaxpr(of)(rest, place)) for of in (of_high, of_low))
+    except jax.errors.JAXTypeError:  # it asks for numbers, and so is called with numbers alone
+        return LINES
+    for_each_point = program.out_avals[0].shape in (zero.shape, (1, 1))
+    if not (for_each_point and _affine(program) and high.alone and high.not_zero and low.alone):
         return LINES
     label, letter = found
     rate = of_low(rest, place) / of_high(rest, place)
@@ -136,7 +138,7 @@ def along(
 def _pair(labels: Sequence[str], letter: str) -> tuple[str, str] | None:
     """A derivative along one axis, or Δ, and the first in the last coordinate, if there are both.
 
-    No other label may hold one of them, or x twice beside Δ.
+    Neither may be a part of a further label, as u_t is of u_xt; of Δ, u_xx is a part.
     """
     spelled = [label for label in labels if label not in (GRADIENT, LAPLACIAN)]
 
@@ -167,9 +169,11 @@ class Kind(NamedTuple):
 def _kind(program: ClosedJaxpr) -> Kind:
     """Of a program of (rest, (x, s, ε)), which gives one array."""
 
-    def rule(name: str, given: list[Kind]) -> Kind:
-        kept = name in _NOT_ZERO and all(kind.not_zero for kind in given)
-        return Kind(all(kind.alone for kind in given), kept or name == "exp")
+    def rule(eqn: Any, given: list[Kind]) -> Kind:
+        low = eqn.primitive.name == "integer_pow" and abs(eqn.params["y"]) <= _HIGHEST
+        kept = low or eqn.primitive.name in _NOT_ZERO
+        kept = kept and _is_float(eqn) and all(kind.not_zero for kind in given)
+        return Kind(all(kind.alone for kind in given), kept)
 
     def constant(value: Any) -> Kind:
         known = not isinstance(value, jax.core.Tracer)
@@ -181,20 +185,35 @@ def _kind(program: ClosedJaxpr) -> Kind:
 
 
 def _affine(program: ClosedJaxpr) -> bool:
-    """Whether a program is affine in each of its first two arguments, when others are numbers."""
+    """Whether a program is affine in its first two arguments together."""
 
-    def rule(name: str, given: list[int]) -> int:
-        most = max(given, default=0)
-        return most if most != 1 or name in _AFFINE else 2
+    def rule(eqn: Any, given: list[int]) -> int:
+        """The degree in them: 0, 1, or 2 for all else."""
+        name = eqn.primitive.name
+        if not any(given):
+            return 0
+        if name == "mul":
+            degree = sum(given)
+        elif name == "div" and not given[1]:
+            degree = given[0]
+        else:
+            degree = max(given) if name in _AFFINE else 2
+        return min(degree, 2) if _is_float(eqn) else 2
 
     others = len(program.jaxpr.invars) - 2
     return _follow(program, [1, 1] + [0] * others, rule, lambda value: 0) < 2
 
 
+def _is_float(eqn: Any) -> bool:
+    """Whether an equation makes numbers of 32 bits or more: others drop what is small."""
+    dtypes = [var.aval.dtype for var in eqn.outvars]
+    return all(jnp.issubdtype(d, jnp.floating) and jnp.finfo(d).bits >= 32 for d in dtypes)
+
+
 def _follow(
     program: ClosedJaxpr,
     inputs: list[_T],
-    rule: Callable[[str, list[_T]], _T],
+    rule: Callable[[Any, list[_T]], _T],
     constant: Callable[[Any], _T],
 ) -> _T:
     """What holds of a program's one output, step by step from what holds of its inputs."""
@@ -212,9 +231,7 @@ def _follow(
             if eqn.primitive.name in ("jit", "pjit") and isinstance(inner, ClosedJaxpr):
                 made = through(inner, given)
             else:
-                real = all(jnp.issubdtype(var.aval.dtype, jnp.floating) for var in eqn.outvars)
-                name = eqn.primitive.name if real else ""  # no integer keeps what it is made of
-                made = [rule(name, given)] * len(eqn.outvars)
+                made = [rule(eqn, given)] * len(eqn.outvars)
             known |= zip(eqn.outvars, made, strict=True)
         return [read(var) for var in jaxpr.outvars]
 

@@ -7,12 +7,10 @@ Both reduce J (m, P) to a square core of size min(m, P), by one QR factorisation
 a factorisation of the core alone. (Golub, Van Loan, *Matrix Computations*, 4th ed. 2013, chapters 5
 and 6.)
 
-Where μ is not too small, `damped` takes JJᵀ + μI or JᵀJ + μI instead, the smaller, by Cholesky,
-with two steps of refinement that read J itself: several times as fast. Squaring J loses digits,
-and refinement restores them while μ stands out from the rounding of the squares: on the Jacobians
-of an Allen–Cahn problem at μ = 1e-14 |J|², where that ends here, 7 to 10 digits agree with those by
-QR, and 4 at 1e-15. (Björck, *Numerical Methods for Least Squares Problems*, 1996, sections 2.9
-and 6.6.)
+For μ ≥ 1e-13 |J|² (in float64) `damped` takes A = JJᵀ, or JᵀJ where m > P, and factorises A + μI by
+Cholesky: several times as fast. Squaring J loses digits, and two steps of refinement that read J
+itself restore them: down to that μ the errors of δ were those of QR, also for a J without full
+rank. (Björck, *Numerical Methods for Least Squares Problems*, 1996, sections 2.9 and 6.6.)
 """
 
 from typing import Any, NamedTuple
@@ -22,7 +20,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-_ROUNDINGS = 45  # of |J|², in μ, from which on J can be squared
+_ROUNDINGS = 450  # of |J|², in μ, from which on J can be squared
 _REFINED = 2  # times
 
 
@@ -49,12 +47,13 @@ def reduce(jacobian: Float[Array, "m P"], r: Float[Array, " m"]) -> Core:
 
 
 class Prepared(NamedTuple):
-    """min |J δ + r|² + μ |δ|², prepared for one μ after the other.
+    """min |J δ + r|² + μ |δ|², prepared for several μ.
 
     Attributes:
       jacobian, r: J (m, P) and r (m,).
-      squared: whether the core's matrix is JJᵀ, of δ = Jᵀ z, or JᵀJ where m > P.
-      core: that, or what `reduce` makes.
+      squared: whether `core` holds squares: A as its matrix; r and Jᵀ, for δ = Jᵀ z, where A = JJᵀ;
+        Jᵀ r and None where A = JᵀJ. Else it is as `reduce` makes it.
+      core: what is factorised.
     """
 
     jacobian: Float[Array, "m P"]
@@ -79,7 +78,7 @@ def prepare(jacobian: Float[Array, "m P"], r: Float[Array, " m"], mu: Array) -> 
 class Damped(NamedTuple):
     """δ, by how much it lowers |J δ + r|², and the factor R with RᵀR = A + μ I.
 
-    A is the core's matrix where that is squared, else its square, matrixᵀ matrix.
+    A is as above: where the core holds no squares, matrixᵀ matrix.
     """
 
     delta: Float[Array, " P"]
@@ -96,7 +95,9 @@ def _by_qr(problem: Prepared, mu: Array) -> Damped:
     matrix, right, basis = problem.core
     k = len(right)
     top = jnp.concatenate([matrix, right[:, None]], axis=1)
-    bottom = jnp.concatenate([jnp.sqrt(mu) * jnp.eye(k), jnp.zeros((k, 1))], axis=1)
+    bottom = jnp.concatenate(
+        [jnp.sqrt(mu) * jnp.eye(k, dtype=right.dtype), jnp.zeros((k, 1), right.dtype)], axis=1
+    )
     upper = jnp.linalg.qr(jnp.concatenate([top, bottom]), mode="r")
     root = upper[:k, :k]
     z = -jax.scipy.linalg.solve_triangular(root, upper[:k, k])
@@ -106,31 +107,41 @@ def _by_qr(problem: Prepared, mu: Array) -> Damped:
 
 
 def _by_cholesky(problem: Prepared, mu: Array) -> Damped:
-    jacobian, r, _, (matrix, right, basis) = problem
-    root = jnp.linalg.cholesky(matrix + mu * jnp.eye(len(right)), upper=True)
-
-    def refined(_: Any, z: Array) -> Array:
-        delta = z if basis is None else jacobian.T @ z
-        rest = jacobian @ delta + r
-        rest = (rest if basis is not None else jacobian.T @ rest) + mu * z
-        return z - jax.scipy.linalg.cho_solve((root, False), rest)
-
-    z = jax.lax.fori_loop(0, 1 + _REFINED, refined, jnp.zeros_like(right))
-    delta = z if basis is None else jacobian.T @ z
+    jacobian, r, _, (matrix, right, _) = problem
+    damping = mu * jnp.eye(len(right), dtype=right.dtype)
+    root = jnp.linalg.cholesky(matrix + damping, upper=True)
+    delta = _refined(problem, root, r, mu)
     # (JᵀJ + μ I) δ = −Jᵀr, so |r|² − |J δ + r|² = −δᵀJᵀr + μ|δ|².
     fall = mu * jnp.sum(delta**2) - delta @ (jacobian.T @ r)
     return Damped(delta, fall, root)
 
 
-def damped_anew(
-    problem: Prepared, root: Float[Array, "k k"], r: Float[Array, " m"]
-) -> Float[Array, " P"]:
-    """argmin |J δ + r|² + μ |δ|² for another r, by `Damped.root`.
+def _refined(problem: Prepared, root: Array, r: Array, mu: Array) -> Array:
+    """δ for any r from the factor of A + μ I, with residuals that read J itself."""
+    jacobian, wide = problem.jacobian, problem.core.basis is not None
 
-    J enters squared here, so the last digits are lost where the problem is ill-conditioned.
+    def step(_: Any, z: Array) -> Array:
+        rest = jacobian @ (jacobian.T @ z if wide else z) + r
+        rest = (rest if wide else jacobian.T @ rest) + mu * z
+        return z - jax.scipy.linalg.cho_solve((root, False), rest)
+
+    z = jax.lax.fori_loop(0, 1 + _REFINED, step, jnp.zeros_like(problem.core.right))
+    return jacobian.T @ z if wide else z
+
+
+def damped_anew(
+    problem: Prepared, root: Float[Array, "k k"], r: Float[Array, " m"], mu: Array
+) -> Float[Array, " P"]:
+    """argmin |J δ + r|² + μ |δ|² for another r, by the `Damped.root` of this μ.
+
+    After a QR the core enters squared here, and half of the digits can be lost.
     """
-    jacobian, _, squared, (matrix, _, basis) = problem
-    right = jacobian.T @ r if basis is None else jnp.where(squared, r, matrix.T @ r)
+    return jax.lax.cond(problem.squared, _refined, _by_root, problem, root, r, mu)
+
+
+def _by_root(problem: Prepared, root: Array, r: Array, mu: Array) -> Array:
+    matrix, _, basis = problem.core
+    right = problem.jacobian.T @ r if basis is None else matrix.T @ r
     z = -jax.scipy.linalg.cho_solve((root, False), right)
     return z if basis is None else basis @ z
 

@@ -35,25 +35,40 @@ def test_damped_steps_solve_the_augmented_problem(shape, seed, mu):
         assert float(fall) == pytest.approx(np.sum(r**2) - after, rel=1e-6, abs=1e-9)
         # Of another r by the same factor. J enters squared: not for the smallest μ of a wide one.
         if mu > 1e-6:
-            found = least_squares.damped_anew(problem, root, jnp.asarray(other))
+            found = least_squares.damped_anew(problem, root, jnp.asarray(other), jnp.asarray(mu))
             np.testing.assert_allclose(found, anew, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("shape", [(60, 30), (30, 60)])
-@pytest.mark.parametrize("mu", [1e-8, 2e-14])  # of |J|²
-def test_squares_keep_the_digits_of_a_jacobian_of_no_rank(shape, mu):
-    """By Cholesky and refinement as by QR, as far down as squares are taken; below they are not."""
+@pytest.mark.parametrize("mu", [1e-8, 1.01e-13])  # of |J|²
+@pytest.mark.parametrize("off", [False, True])
+def test_squares_keep_the_digits_of_a_jacobian_of_no_rank(shape, mu, off):
+    """As far down as squares are taken δ is as good as by QR, beside the exact one.
+
+    Also where r lies mostly `off` the range of J, and δ cancels.
+    """
     rng, k = np.random.default_rng(0), min(shape)
     left, _ = np.linalg.qr(rng.standard_normal((shape[0], k)))
     right, _ = np.linalg.qr(rng.standard_normal((shape[1], k)))
-    matrix = jnp.asarray((left * 10.0 ** -np.linspace(0, 20, k)) @ right.T)
-    r, mu = matrix @ rng.standard_normal(shape[1]), mu * jnp.sum(matrix**2)
-    squares, core = (least_squares.prepare(matrix, r, start) for start in (mu, 0 * mu))
+    sigma = 10.0 ** -np.linspace(0, 20, k)
+    c = rng.standard_normal(k) * (1e-3 if off else sigma)
+    c[-1] = 1.0 if off else c[-1]
+    matrix, r = jnp.asarray((left * sigma) @ right.T), jnp.asarray(left @ c)
+    mu = mu * float(jnp.sum(matrix**2))
+    exact = -right @ (sigma * c / (sigma**2 + mu))
+    fall = np.sum(c**2 * (1 - (mu / (sigma**2 + mu)) ** 2))
+    squares, core = (least_squares.prepare(matrix, r, jnp.float64(m)) for m in (mu, 0))
     assert bool(squares.squared)
     assert not bool(core.squared)
-    one, other = (least_squares.damped(problem, mu) for problem in (squares, core))
-    assert jnp.linalg.norm(one.delta - other.delta) < 1e-6 * jnp.linalg.norm(other.delta)
-    assert float(one.fall) == pytest.approx(float(other.fall), rel=1e-6)
+    errors, again = [], []
+    for problem in (squares, core):
+        delta, found, root = least_squares.damped(problem, jnp.float64(mu))
+        errors.append(np.linalg.norm(delta - exact) / np.linalg.norm(exact))
+        assert float(found) == pytest.approx(fall, rel=1e-2)  # it only steers the damping
+        anew = least_squares.damped_anew(problem, root, r, jnp.float64(mu))
+        again.append(np.linalg.norm(anew - exact) / np.linalg.norm(exact))
+    assert errors[0] < 10 * errors[1] + 1e-12
+    assert again[0] < 10 * errors[1] + 1e-12
 
 
 @pytest.mark.parametrize("shape", [(9, 5), (5, 9)])

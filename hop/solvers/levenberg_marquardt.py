@@ -56,7 +56,7 @@ class LevenbergMarquardt(Damped):
         def attempt(mu: Array) -> tuple[Array, Array, Array]:
             delta, foretold, root = least_squares.damped(problem, mu)
             bend = 0.5 * second(rows, theta, delta)
-            extra = least_squares.damped_anew(problem, root, bend)
+            extra = least_squares.damped_anew(problem, root, bend, mu)
             small = 2 * jnp.linalg.norm(extra) <= _BEND * jnp.linalg.norm(delta)
             tried = theta + delta + jnp.where(small, extra, 0.0)
             return tried, jnp.sum(rows(tried) ** 2), foretold
