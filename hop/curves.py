@@ -21,10 +21,10 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from hop.derivatives import AXES, GRADIENT, LAPLACIAN, Jet, in_space
 
-# Primitives by name. All of these but the products and quotients of two unknowns are affine.
+# Primitives by name: those that are affine in what they are given, and those of which numbers that
+# are not 0 make none that is, or that is too small for a float at any usual ε.
 _LINEAR = {"broadcast_in_dim", "convert_element_type", "copy", "neg", "reshape", "squeeze"}
 _AFFINE = _LINEAR | {"add", "add_any", "sub"}
-# What these make of numbers that are not 0 is not 0, nor too small for a float at any usual ε.
 _NOT_ZERO = _LINEAR | {"div", "mul", "rsqrt", "sqrt"}
 _HIGHEST = 4  # power of ε, by one `integer_pow`
 
@@ -125,7 +125,7 @@ def curve_of(
     try:
         program = jax.make_jaxpr(residual)(dict.fromkeys(found, zero), rest, place)
         high, low = (_kind(jax.make_jaxpr(of)(rest, place)) for of in (of_high, of_low))
-    except jax.errors.JAXTypeError:  # it asks for numbers, and so is called with numbers alone
+    except jax.errors.JAXTypeError:  # it asks for numbers, as in `if`, and is left as it is
         return LINES
     for_each_point = program.out_avals[0].shape in (zero.shape, (1, 1))
     if not (for_each_point and _affine(program) and high.alone and high.not_zero and low.alone):
