@@ -1,6 +1,6 @@
 """Nonlinear least squares for a small network: solvers side by side in one run.
 
-    python benchmarks/least_squares.py [--steps=30] [--output=docs/results]
+    python benchmarks/least_squares.py [--steps=20] [--output=docs/results]
 
 Steady Allen–Cahn at ε = 0.2 by a 3×30 tanh network from a Xavier start, 1,951 parameters, float64,
 fixed points, fewer or more than parameters. The solvers:
@@ -30,7 +30,6 @@ from jax.flatten_util import ravel_pytree
 
 from hop import files, least_squares
 from hop.ansatz import Ansatz
-from hop.files import table
 from hop.homotopy.loss import Loss
 from hop.homotopy.terms import Stage
 from hop.homotopy.terms.residual import Residual
@@ -110,20 +109,20 @@ def measure(rows: int, steps: int, others: bool) -> list[list[str]]:
         runs["optax, L-BFGS"] = by_hop(LBFGS(), goal, unravel)
         if importlib.util.find_spec("optimistix"):
             runs["optimistix, reverse"] = by_optimistix("bwd", goal, unravel)
-    loss, table = jax.jit(lambda t: goal.loss(unravel(t))[0]), []
+    loss, found = jax.jit(lambda t: goal.loss(unravel(t))[0]), []
     for name, run in runs.items():
         jax.block_until_ready(run(theta, steps))
         began = time.perf_counter()
         end = jax.block_until_ready(run(theta, steps))
         spent = time.perf_counter() - began
-        table.append([name, f"{1e3 * spent / steps:.1f}", f"{float(loss(end)):.1e}"])
-        print(*table[-1], sep="  ", flush=True)
-    return table
+        found.append([name, f"{1e3 * spent / steps:.1f}", f"{float(loss(end)):.1e}"])
+        print(*found[-1], sep="  ", flush=True)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
@@ -131,7 +130,7 @@ def main() -> None:
     page = f"# Least squares, side by side\n\n{ABOUT}"
     for rows in SIZES:
         found = measure(rows, args.steps, others=rows == SIZES[0])
-        page += f"\n\n## {rows:,} rows\n\n{table(head, found)}"
+        page += f"\n\n## {rows:,} rows\n\n{files.table(head, found)}"
     page += f"\n\n{credit('python benchmarks/least_squares.py')}.\n"
     print(page)
     if args.output:

@@ -51,9 +51,9 @@ class Prepared(NamedTuple):
 
     Attributes:
       jacobian, r: J (m, P) and r (m,).
-      squared: whether `core` holds squares: A as its matrix; r and Jᵀ, for δ = Jᵀ z, where A = JJᵀ;
-        Jᵀ r and None where A = JᵀJ. Else it is as `reduce` makes it.
-      core: what is factorised.
+      squared: whether `core` holds squares.
+      core: what is factorised. As `reduce` makes it, or with A as its matrix: if A = JJᵀ beside r
+        and, since δ = Jᵀ z, Jᵀ; if A = JᵀJ beside Jᵀ r and no basis.
     """
 
     jacobian: Float[Array, "m P"]
@@ -78,7 +78,7 @@ def prepare(jacobian: Float[Array, "m P"], r: Float[Array, " m"], mu: Array) -> 
 class Damped(NamedTuple):
     """δ, by how much it lowers |J δ + r|², and the factor R with RᵀR = A + μ I.
 
-    A is as above: where the core holds no squares, matrixᵀ matrix.
+    A is JJᵀ or JᵀJ; of a core as `reduce` makes it, matrixᵀ matrix.
     """
 
     delta: Float[Array, " P"]

@@ -42,12 +42,12 @@ def test_the_first_losses_of_two_stages(name, data_dir):
         assert "\n" not in found["refused"]
         return
     # A least-squares step magnifies rounding by the condition of its matrix: 1e-14 of the damping
-    # moves the losses of the longest case, of twenty steps, by 3e-7.
-    rtol = 2e-6 if "levenberg_marquardt" in name else 1e-7
+    # moves the losses of the one case of twenty steps by 3e-7.
+    rtol = 2e-6 if name.endswith("levenberg_marquardt pin") else 1e-7
     np.testing.assert_allclose(found["total"], kept["total"], rtol=rtol)
     assert found["last"].keys() == kept["last"].keys()
     for term, value in kept["last"].items():
-        np.testing.assert_allclose(found["last"][term], value, rtol=10 * rtol, err_msg=term)
+        np.testing.assert_allclose(found["last"][term], value, rtol=max(1e-6, rtol), err_msg=term)
 
 
 OPERATORS = [
