@@ -18,6 +18,9 @@ from hop import files
 from hop.files import table
 from hop.provenance import credit, made
 
+# Processes find hop's bytecode, as they do where it is installed and not a checkout.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 Figures = dict[str, Any]
 
 

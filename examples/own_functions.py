@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 import hop
-from hop import ambient, datasets, examining, files, provenance
+from hop import ambient, datasets, examining, files, provenance, splits
 from hop import config as config_lib
 from hop.checkpoints import Store
 from hop.config import files as config_files
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     ratio = (
         f"On the dataset's functions the error of the operator trained on own functions is\n"
         f"{errors[1] / errors[0]:.2f} times that of the other. It has learned of "
-        f"{own.counts[0]:,} functions, and the other of {datasets.SPLITS['train']:,}."
+        f"{own.counts[0]:,} functions, and the other of {splits.SPLITS['train']:,}."
     )
     print(table, ratio, sep="\n\n")
     page = [HEAD, table, ratio, provenance.credit("python examples/own_functions.py")]

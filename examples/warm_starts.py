@@ -21,7 +21,7 @@ import numpy as np
 from scipy.linalg import solve_banded
 
 import hop
-from hop import ambient, datasets, files, provenance
+from hop import ambient, files, provenance, splits
 from hop import config as config_lib
 from hop.checkpoints import Store
 from hop.config import files as config_files
@@ -149,7 +149,7 @@ def cavity() -> str:
     workdir, rows, errors = trained("cavity:high"), [], []
     op = hop.load(workdir)
     problem, lam, grid = op.ansatz.problem, Lam(0.0, op.eps), op.ansatz.problem.domain.grid(41, 41)
-    U = datasets.examples(op.laws["U"], "test", 0, LIDS)["values"]
+    U = splits.examples(op.laws["U"], "test", 0, LIDS)["values"]
     for number in REYNOLDS:
         given = {"U": U, "Re": np.full(LIDS, number)}
         a = op.fields(given)
@@ -208,7 +208,7 @@ def drift_diffusion() -> str:
     whole, ladder = (trained(name) for name in ("drift_diffusion", "drift_diffusion:ladder"))
     config = config_lib.build(config_files.read("configs/drift_diffusion.py", ()))
     judge, rows, saved = Judge.of(config, "test", 100), [], []
-    C = datasets.examples(judge.problem.inputs["C"], "test", 0, DEVICES)["values"]
+    C = splits.examples(judge.problem.inputs["C"], "test", 0, DEVICES)["values"]
     steps = []
     for length in LENGTHS:
         op, own = hop.load(whole, eps=length), hop.load(ladder, eps=length)
@@ -239,7 +239,7 @@ def under_voltage() -> str:
     workdir, errors = trained("biased_drift_diffusion"), []
     op, grid = hop.load(workdir), np.linspace(0, 1, 1001)[:, None]
     problem, lam = op.ansatz.problem, op.lam
-    C = datasets.examples(op.laws["C"], "test", 0, DEVICES)["values"]
+    C = splits.examples(op.laws["C"], "test", 0, DEVICES)["values"]
     for voltage in (0.0, 1.0, 10.0, 20.0):
         given = {"C": C, "V": np.full(DEVICES, voltage)}
         exact, u = problem.newton(op.fields(given), lam).checked(lam)(grid), op(given, grid)
@@ -304,7 +304,7 @@ def branches() -> str:
     workdir, direct = trained("allen_cahn_forced"), trained("allen_cahn_forced:direct")
     op, alone = hop.load(workdir), hop.load(direct)
     problem, lam, grid = op.ansatz.problem, Lam(0.0, op.eps), op.ansatz.problem.domain.grid(401)
-    f = datasets.examples(op.laws["f"], "test", 0, FORCES)["values"]
+    f = splits.examples(op.laws["f"], "test", 0, FORCES)["values"]
     a = op.fields(f)
     ways: dict[str, Callable[[], Any]] = {
         "continuation in ε": lambda: None,

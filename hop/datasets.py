@@ -1,26 +1,22 @@
-"""The dataset `grf_burgers` of random initial conditions: building it and reading it.
+"""The examples of a law: read from its dataset `grf_burgers/NAME`, from samples, or drawn anew.
 
-TensorFlow Datasets without TensorFlow: ArrayRecord files. The builder registers itself on import,
-so `tfds.builder("grf_burgers/paper")` works after it.
+Datasets are built and read by TensorFlow Datasets without TensorFlow, as ArrayRecord files. It is
+imported where that is done and nowhere else, since it takes long.
 """
 
 import contextlib
-import dataclasses
 import functools
 import io
 import json
-import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
 from hop import ambient, files
@@ -29,95 +25,9 @@ from hop.laws import Law, blocks
 from hop.laws.gaussian_field import GaussianField
 from hop.laws.named import NAMED
 from hop.laws.samples import Empirical, Samples, behind, check_name
-from hop.share import share
+from hop.splits import NAME, SPLITS, VERSION, examples
 
-NAME = "grf_burgers"
-SPLITS = {"train": 10_000, "validation": 1_000, "test": 1_000}
-_BLOCK = 500
 _INFO = "dataset_info.json"
-
-
-def examples(law: Law, split: str, start: int, stop: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Examples start … stop − 1 of a split, each a function of (law, seed, split, index) alone.
-
-    Returns:
-      "coefficients" (n, K) and "values" (n, m) at the law's sensors, float64.
-    """
-    with ambient.on_cpu():
-        root = jax.random.fold_in(ambient.key(seed), list(SPLITS).index(split))
-        keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(start, stop))
-        coefficients = np.asarray(jax.vmap(lambda key: law.sample(key, 1).coefficients[0])(keys))
-        if isinstance(law, GaussianField):
-            return {"coefficients": coefficients, "values": _summed(law, coefficients)}
-        # One after the other, so that no example depends on its neighbours.
-        values = jax.lax.map(lambda c: law.values(law.field(c[None]))[0], jnp.asarray(coefficients))
-        return {"coefficients": coefficients, "values": np.asarray(values)}
-
-
-def _summed(law: GaussianField, coefficients: np.ndarray) -> np.ndarray:
-    """Values at the sensors, summed term by term in a fixed order: those of one row alone."""
-    mean = np.asarray(law.values(law.field(jnp.zeros((1, law.size)))))
-    waves = np.asarray(law.values(law.field(jnp.eye(law.size)))) - mean
-    out = np.empty((len(coefficients), law.width))
-    for first in range(0, len(coefficients), _BLOCK):
-        values = np.zeros_like(out[first : first + _BLOCK])
-        part = coefficients[first : first + _BLOCK]
-        for wave, column in zip(waves, part.T, strict=True):
-            values += column[:, None] * wave[None, :]
-        out[first : first + _BLOCK] = values + mean
-    return out
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class LawConfig(tfds.core.BuilderConfig):
-    """The law of a dataset, under its name."""
-
-    law: Law | None = None
-
-
-class GrfBurgers(tfds.core.GeneratorBasedBuilder):
-    """Samples of the laws of inputs: random initial conditions of Burgers' equation, and others."""
-
-    VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [LawConfig(name=law.name, law=law) for law in NAMED.values()]
-
-    advance: Callable[[int, int], None] = staticmethod(lambda done, total: None)
-    _done = 0
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        law, card = self.builder_config.law, share("data") / NAME
-        # zlib keeps all 64 bits; without an encoding float64 is stored as float32.
-        lengths = {"coefficients": law.size, "values": law.width}
-        features = {
-            name: tfds.features.Tensor(shape=(length,), dtype=np.float64, encoding="zlib")
-            for name, length in lengths.items()
-        }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=_description(law),
-            citation=(card / "CITATIONS.bib").read_text(encoding="utf-8"),
-            features=tfds.features.FeaturesDict(features),
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        return {split: self._generate_examples(split) for split in SPLITS}
-
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        for start in range(0, SPLITS[split], _BLOCK):
-            stop = min(start + _BLOCK, SPLITS[split])
-            block = examples(self.builder_config.law, split, start, stop)
-            for i in range(stop - start):
-                yield start + i, {name: array[i] for name, array in block.items()}
-            self._done += stop - start
-            self.advance(self._done, sum(SPLITS.values()))
-
-
-def _description(law: Law) -> str:
-    """What a dataset says of itself: for a law of your own, its numbers."""
-    if NAMED.get(law.name) != law:
-        return repr(law)
-    return (share("data") / NAME / "README.md").read_text(encoding="utf-8")
 
 
 def named(name: str) -> GaussianField:
@@ -136,7 +46,7 @@ def named(name: str) -> GaussianField:
 
 def folder(law: Law, data_dir: str = "") -> Path:
     """Where the dataset of a law lies, or would lie."""
-    return _root(data_dir) / NAME / law.name / str(GrfBurgers.VERSION)
+    return _root(data_dir) / NAME / law.name / VERSION
 
 
 def _root(data_dir: str) -> Path:
@@ -230,7 +140,6 @@ def build(
                 shutil.rmtree(leftover, ignore_errors=True)
             builder = _builder(law, target)
             builder.advance = advance
-            tfds.disable_progress_bar()
             with contextlib.redirect_stdout(io.StringIO()):  # its print of unknown sizes
                 builder.download_and_prepare(file_format="array_record")
             files.settle(target)
@@ -242,17 +151,11 @@ def build(
     return target
 
 
-def _builder(law: Law, target: Path) -> GrfBurgers:
-    """The builder of a law's dataset in a folder."""
-    config: LawConfig | str = LawConfig(name=law.name, law=law)
-    if NAMED.get(law.name) == law:
-        config = law.name
-    heard = logging.getLogger("absl")
-    heard.disabled, before = True, heard.disabled  # of a warning that a law is not of the list
-    try:
-        return GrfBurgers(config=config, data_dir=str(target.parents[2]))
-    finally:
-        heard.disabled = before
+def _builder(law: Law, target: Path) -> Any:
+    """What builds and reads a law's dataset in a folder."""
+    from hop import builder  # and TensorFlow Datasets
+
+    return builder.of(law, target.parents[2])
 
 
 def has_files(law: Law) -> bool:
@@ -399,7 +302,7 @@ def _check_law(path: Path, law: Law) -> None:
         found = json.loads((path / _INFO).read_text(encoding="utf-8"))["description"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"{_INFO} cannot be read") from error
-    if NAMED.get(law.name) != law and found != _description(law):
+    if NAMED.get(law.name) != law and found != repr(law):
         raise UserError(
             f"the dataset {path} is of another law with the name {law.name!r}; give this law "
             "another name, or delete that folder"

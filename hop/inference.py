@@ -34,9 +34,11 @@ from hop.laws import Law
 from hop.operators import Operator, finite
 from hop.problem import in_time
 from hop.sharding import is_chief, wait_for_all
+from hop.splits import NAME
 
 _MOST_POINTS = 10**8
-SHARD = 2**23  # values of a shard's output: 32 MiB in float32
+SHARD = 2**21  # values of a shard's output: 8 MiB in float32
+_MADE = 3  # shards at once: while one is checked or copied, the others keep the cores busy
 _SHOWN = 8  # functions in a picture
 POLISHED = 128  # functions of a shard, where each takes a solver's time
 # After .NAME. and before it is the output: a request's digest, and what of it this is.
@@ -236,7 +238,7 @@ def _all_shards(
     del first
     to_make = [k for k in mine if k not in done and k not in made]
     try:
-        with ThreadPoolExecutor(3) as pool:  # one shard is written while two are made
+        with ThreadPoolExecutor(_MADE + 1) as pool:  # one shard is written while others are made
             parts = map(make, to_make) if steps is not None else _ahead(pool, make, to_make)
             written = pool.submit(lambda: None)
             for k in mine:
@@ -264,11 +266,11 @@ def _all_shards(
 def _ahead(
     pool: ThreadPoolExecutor, make: Callable[[int], Any], shards: Iterable[int]
 ) -> Iterator[Any]:
-    """What is made of the shards, in turn: of two at once, so that no core waits in between."""
+    """What is made of the shards, in turn: of `_MADE` at once."""
     coming = collections.deque[Future]()
     for k in shards:
         coming.append(pool.submit(make, k))
-        if len(coming) > 1:
+        if len(coming) == _MADE:
             yield coming.popleft().result()
     yield from (one.result() for one in coming)
 
@@ -538,7 +540,7 @@ def read(path: str) -> Any:
     """
     name, _, split = path.partition(":")
     file = files.path(path)
-    if name.startswith(f"{datasets.NAME}/") and not file.exists():
+    if name.startswith(f"{NAME}/") and not file.exists():
         return datasets.values(name, split or "test")
     if path.endswith(".npz"):
         kind = "an .npz file with one array of real numbers; write one with numpy.savez"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from hop import datasets
+from hop import datasets, splits
 from hop.errors import RunError, UserError
 from hop.laws.named import NAMED
 
@@ -27,19 +27,19 @@ def copy(built, tmp_path):
 
 
 def test_splits_are_whole_and_stored_to_the_bit(built):
-    for split, count in datasets.SPLITS.items():
+    for split, count in splits.SPLITS.items():
         stored = datasets.load(UNIT, split, built)
         assert {len(a) for a in stored.values()} == {count}
         assert {a.dtype for a in stored.values()} == {np.dtype(np.float64)}
         for start, stop in ((0, 1), (499, 502), (count - 3, count)):
-            fresh = datasets.examples(UNIT, split, start, stop)
+            fresh = splits.examples(UNIT, split, start, stop)
             for name, array in fresh.items():
                 assert np.array_equal(array, stored[name][start:stop])
 
 
 def test_splits_and_seeds_differ():
     def first(**kwargs):
-        return datasets.examples(UNIT, start=0, stop=1, **kwargs)["coefficients"]
+        return splits.examples(UNIT, start=0, stop=1, **kwargs)["coefficients"]
 
     assert not np.array_equal(first(split="train"), first(split="test"))
     assert not np.array_equal(first(split="train"), first(split="train", seed=1))
@@ -55,12 +55,12 @@ def test_splits_and_seeds_differ():
 )
 def test_a_version_of_the_dataset_is_these_numbers(law, expected):
     """Another generator, or another order of its bits, is another version."""
-    (drawn,) = datasets.examples(NAMED[law], "test", 999, 1000)["coefficients"]
+    (drawn,) = splits.examples(NAMED[law], "test", 999, 1000)["coefficients"]
     np.testing.assert_allclose(drawn[:2], expected, rtol=1e-12)
 
 
 def test_values_are_the_field_at_the_sensors():
-    data = datasets.examples(UNIT, "test", 0, 5)
+    data = splits.examples(UNIT, "test", 0, 5)
     k = np.arange(1, 65)
     modes = np.sqrt(2) * np.sin(np.pi * np.outer(np.linspace(0, 1, 128), k))
     np.testing.assert_allclose(data["values"], data["coefficients"] @ modes.T, atol=1e-12)

@@ -10,7 +10,7 @@ import pytest
 from systems import drawn, inputs, pair
 
 import hop
-from hop import datasets, files, inference, operators
+from hop import datasets, files, inference, operators, splits
 from hop.operators import Operator
 
 X = 9  # query points
@@ -105,7 +105,7 @@ def test_what_an_output_would_spoil_or_a_shape_forbids(op, tmp_path):
 
 
 def test_a_dataset_by_its_name(op, tmp_path, monkeypatch):
-    there = datasets.examples(op.ansatz.problem.inputs["u0"], "test", 0, 70)["values"]
+    there = splits.examples(op.ansatz.problem.inputs["u0"], "test", 0, 70)["values"]
     monkeypatch.setattr(datasets, "build", lambda law: None)
     monkeypatch.setattr(datasets, "load", lambda *_: {"values": there})
     for name in ("grf_burgers/unit:test", "grf_burgers/unit"):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import datasets, inference, laws, operators
+from hop import inference, laws, operators, splits
 from hop.ansatz import Ansatz
 from hop.checkpoints import StageInfo
 from hop.domain import Box
@@ -231,7 +231,7 @@ np.save("u.npy", op(u0, x) + 0 * op.residual(0 * u0, x))
 def test_functions_outside_of_the_law_are_warned_of(name, monkeypatch):
     op = hop.load(name, stage=0)
     law, x = op.ansatz.problem.inputs["u0"], op.grid[:2]
-    inside = datasets.examples(law, "test", 0, 1000)["values"]
+    inside = splits.examples(law, "test", 0, 1000)["values"]
     few, rng, said = inside[:4], np.random.default_rng(0), set()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import hop
-from hop import ambient, datasets, inference, polishing
+from hop import ambient, inference, polishing, splits
 from hop.problem import Lam
 from hop.problems.allen_cahn_1d import AllenCahn1D
 from hop.problems.allen_cahn_2d import AllenCahn2D
@@ -19,7 +19,7 @@ def op():
 
 @pytest.fixture(scope="module")
 def u0(op):
-    return datasets.examples(op.laws["u0"], "test", 0, 4)["values"]
+    return splits.examples(op.laws["u0"], "test", 0, 4)["values"]
 
 
 X = np.linspace(0, 1, 51)[:, None]
@@ -43,7 +43,7 @@ def test_it_ends_at_the_reference_sooner_than_from_nothing(op, u0):
 
 def test_it_is_of_the_flow_in_a_cavity_too():
     op = hop.load("cavity")
-    numbers = {"U": datasets.examples(op.laws["U"], "test", 0, 1)["values"], "Re": 900.0}
+    numbers = {"U": splits.examples(op.laws["U"], "test", 0, 1)["values"], "Re": 900.0}
     found, x = hop.polish(op, numbers), op.ansatz.problem.domain.grid(9, 9)
     r = op.ansatz.problem.reference(op.fields(numbers), x, op.lam)
     assert found.converged.all()
@@ -131,7 +131,7 @@ def test_a_line_tells_the_steps():
 def test_it_says_when_it_solves_for_another_function():
     """|C| < 1 is the law of the doping: what is larger is cut, and a cut function is another."""
     op = hop.load("biased-drift-diffusion")
-    C = np.asarray(datasets.examples(op.laws["C"], "test", 0, 1)["values"], float)
+    C = np.asarray(splits.examples(op.laws["C"], "test", 0, 1)["values"], float)
     assert op.misfits({"C": C, "V": [5.0]})["C"] < 1e-3
     larger = {"C": 1.3 * C / np.abs(C).max(), "V": [5.0]}
     assert op.misfits(larger)["C"] > 0.1

@@ -12,7 +12,7 @@ import pytest
 from systems import Pair, inputs, pair
 
 import hop
-from hop import checkpoints, datasets, files, publishing, refinement
+from hop import checkpoints, files, publishing, refinement, splits
 from hop import config as config_lib
 from hop.checkpoints import StageInfo, Store
 from hop.cli import main
@@ -250,7 +250,7 @@ def test_overrides_of_a_refinement_are_checked(trained):
 
 def given(laws, count):
     """Some test functions as a call takes them, and their fields; a number is (n,)."""
-    data = {name: datasets.examples(law, "test", 0, count) for name, law in laws.items()}
+    data = {name: splits.examples(law, "test", 0, count) for name, law in laws.items()}
     values = {k: d["values"].reshape(count, *laws[k].shape) for k, d in data.items()}
     return values, {name: laws[name].field(d["coefficients"]) for name, d in data.items()}
 

@@ -1,5 +1,5 @@
-"""The entry point that TensorFlow Datasets looks for; the builder lives in `hop.datasets`."""
+"""The entry point that TensorFlow Datasets looks for; the builder lives in `hop.builder`."""
 
-from hop.datasets import GrfBurgers as Builder
+from hop.builder import GrfBurgers as Builder
 
 __all__ = ["Builder"]

@@ -15,6 +15,7 @@ from hop.errors import UserError
 from hop.laws import Law
 from hop.laws.gaussian_field import GaussianField
 from hop.sharding import FUNCTION, POINT, Layout, is_chief, wait_for_all
+from hop.splits import NAME
 from hop.training.program import real
 from hop.training.records import Reporter
 
@@ -135,7 +136,7 @@ def provide(experiment: Experiment, reporter: Reporter) -> None:
     for law in filter(datasets.has_files, experiment.problem.inputs.values()):
         if is_chief() and not datasets.is_built(law, data_dir):
             folder = datasets.folder(law, data_dir)
-            reporter.message(f"building the dataset {datasets.NAME}/{law.name} in {folder}")
+            reporter.message(f"building the dataset {NAME}/{law.name} in {folder}")
             datasets.build(law, data_dir, reporter.building(law.name))
         wait_for_all("dataset")
 
