@@ -10,7 +10,7 @@ from conftest import Listener
 
 import hop
 from hop import config as config_lib
-from hop import datasets, training
+from hop import datasets, splits, training
 from hop.errors import RunError, UserError
 from hop.laws.named import NAMED
 
@@ -153,7 +153,8 @@ def test_inputs_of_one_law_are_independent():
 
 
 def test_a_law_of_one_s_own_has_a_dataset_where_it_has_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "SPLITS", {"train": 6, "validation": 3, "test": 3})
+    for split in splits.SPLITS:
+        monkeypatch.setitem(splits.SPLITS, split, 6)
     law = hop.GaussianField(SQUARE, length=0.5, sensors=4, name="mine").map(jnp.exp)
     assert not datasets.has_files(law)  # a map has no name of its own
     law = law.base

@@ -5,6 +5,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -94,3 +95,10 @@ def test_it_does_not_depend_on_the_company_or_order(float64):
     order = np.random.default_rng(0).permutation(len(x))
     alone = PROBLEM.reference({"u0": one}, x[order], Lam(0.0, 0.01))[0]
     np.testing.assert_allclose(alone, u[2].ravel()[order], atol=1e-12)
+
+
+def test_annotated_shapes_are_checked_in_tests():
+    """Here as anywhere in the package: conftest installs the checker."""
+    u0 = LAW.sample(jax.random.key(0), 1)
+    with pytest.raises(jaxtyping.TypeCheckError, match="typechecking parameter 't'"):
+        cole_hopf.solve(u0, np.zeros(3), np.zeros(2), 0.1)

@@ -133,7 +133,7 @@ MUTATIONS = {
         "datasets.py", "if found.digest != law.digest", "if False",
         "own_functions::test_evaluation_needs_the_very_functions"),
     "one split of the dataset for all": Mutation(
-        "datasets.py", "ambient.key(seed), list(SPLITS).index(split)", "ambient.key(seed), 0",
+        "splits.py", "ambient.key(seed), list(SPLITS).index(split)", "ambient.key(seed), 0",
         "datasets::test_splits_and_seeds_differ"),
     # The homotopy.
     "weights ignored after the first stage": Mutation(
