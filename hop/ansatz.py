@@ -198,23 +198,13 @@ class Ansatz:
         x: Float[Array, "q d"],
         lam: Lam,
         derivatives: Sequence[str] | None = None,
+        curve: Curve = LINES,
     ) -> Jet:
         """u_θ and its derivatives: label → (n, q), or (c, n, q); n = 1 without inputs.
 
-        By default those that the residual needs.
+        By default those that the residual needs; along a curve, some of them in one.
         """
-        return self._jet(params, inputs, x, lam, self._labels(derivatives), LINES)
-
-    def _jet(
-        self,
-        params: Params,
-        inputs: Inputs,
-        x: Float[Array, "q d"],
-        lam: Lam,
-        labels: tuple[str, ...],
-        curve: Curve,
-    ) -> Jet:
-        """The jet of u along a curve."""
+        labels = self._labels(derivatives)
         if isinstance(self.problem, Sloped):
             return self._sloped_jet(params, inputs, x, lam, labels)
         problem, jets = self.problem, self._sources(params, inputs, x, lam, labels, curve)
@@ -281,28 +271,18 @@ class Ansatz:
         x: Float[Array, "q d"],
         lam: Lam,
         derivatives: Sequence[str] | None = None,
+        curve: Curve = LINES,
     ) -> Jet:
         """N and its derivatives: label → (n, q), or (k, n, q).
 
-        By default those that the residual needs.
+        By default those that the residual needs; along a curve, some of them in one.
         """
-        return self._outputs(params, inputs, x, lam, self._labels(derivatives), LINES)
-
-    def _outputs(
-        self,
-        params: Params,
-        inputs: Inputs,
-        x: Float[Array, "q d"],
-        lam: Lam,
-        labels: tuple[str, ...],
-        curve: Curve,
-    ) -> Jet:
-        """The jet of N along a curve."""
 
         def compose(*arrays: Array) -> Array:
             *at, points = arrays
             return self._output(params, inputs, iter(at), curve.points(points), lam)[0]
 
+        labels = self._labels(derivatives)
         jets = self._sources(params, inputs, x, lam, labels, curve)
         return push(compose, tuple(jets), curve.free(x), curve.labels(labels))
 
@@ -351,10 +331,17 @@ class Ansatz:
             return {}
         return jax.eval_shape(self.problem.known, self._fields(inputs), x, lam)
 
-    def reads(self, params: Params, inputs: Inputs, x: Float[Array, "q d"], lam: Lam) -> Jet:
+    def reads(
+        self,
+        params: Params,
+        inputs: Inputs,
+        x: Float[Array, "q d"],
+        lam: Lam,
+        curve: Curve = LINES,
+    ) -> Jet:
         """The jet that the residual is written in: that of u, or of N where the problem says so."""
         of = self.outputs if isinstance(self.problem, Reduced) else self.jet
-        return of(params, inputs, x, lam)
+        return of(params, inputs, x, lam, curve=curve)
 
     def equation(
         self, u: Jet, x: Float[Array, "q d"], a: Mapping[str, Jet], lam: Lam
@@ -370,8 +357,7 @@ class Ansatz:
         """H(u_θ; s, ε) at the points."""
         a = self.input_jet(inputs, x, lam)
         curve = self._curve(x, a, lam)
-        of = self._outputs if isinstance(self.problem, Reduced) else self._jet
-        u = of(params, inputs, x, lam, self.derivatives, curve)
+        u = self.reads(params, inputs, x, lam, curve)
         return self.equation(curve.spelled(u), x, a, lam)
 
     def _curve(self, x: Float[Array, "q d"], a: Mapping[str, Jet], lam: Lam) -> Curve:

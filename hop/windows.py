@@ -27,6 +27,7 @@ from jax import Array
 from jaxtyping import Float
 
 from hop.ansatz import Ansatz, Functions, Inputs
+from hop.curves import LINES, Curve
 from hop.derivatives import Jet
 from hop.domain import Box
 from hop.errors import UserError
@@ -125,9 +126,10 @@ class Marched(Ansatz):
         x: Float[Array, "q d"],
         lam: Lam,
         derivatives: Sequence[str] | None = None,
+        curve: Curve = LINES,
     ) -> Jet:
         def on(start: Inputs, there: Array) -> Jet:
-            return self.first.jet(params, start, there, lam, derivatives)
+            return self.first.jet(params, start, there, lam, derivatives, curve)
 
         return self._joined(on, params, inputs, x, lam)
 

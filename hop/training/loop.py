@@ -226,7 +226,8 @@ class _Run:
             count = min(train.dispatch, progress.remaining(criterion))
             window = Window(np.int32(count), real(progress.tail_from))
             pool, drawn = self.feed(mark.stage, progress.step, train.dispatch)
-            state, traced, start = self.program.dispatch(state, stage, window, pool, drawn)
+            over = self._over(mark.stage, progress.step)
+            state, traced, start = self.program.dispatch(state, stage, window, pool, drawn, over)
             losses = {name: float(value) for name, value in traced.items()}
             total = losses["total"]
             if not math.isfinite(total):
@@ -240,6 +241,7 @@ class _Run:
             mark = dataclasses.replace(
                 mark, progress=progress, first=first, total_steps=self.taken, seconds=seconds
             )
+            record = {name: value for name, value in record.items() if name not in over}
             record |= {"step": progress.step, "total_steps": self.taken, **losses}
             record["seconds"] = round(seconds, 3)
             self.metrics.write({"kind": "window", **record})
@@ -253,6 +255,11 @@ class _Run:
                 raise PreemptedError(f"in stage {mark.stage}, after {self.taken} steps in all")
         self._alive()
         return Outcome(state, mark, record, None)
+
+    def _over(self, stage: int, step: int) -> tuple[str, ...]:
+        """The terms of the loss that weigh nothing from a step of a stage on."""
+        done, terms = step / self.program.train.steps, self.experiment.plan.terms
+        return tuple(term.name for term in terms if term.over(stage > 0, done))
 
     def _alive(self) -> None:
         """Starts the watchdog's clock anew. It needs no Python: a hang in a collective counts."""

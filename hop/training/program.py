@@ -117,17 +117,19 @@ class Program:
 
     @functools.cached_property
     def dispatch(self) -> Callable[..., tuple[TrainState, dict[str, Array], Array]]:
-        """(state, stage, window, pool, draws) → (state, mean of every loss term, first loss).
+        """(state, stage, window, pool, draws, over) → (state, mean of each term, first loss).
 
         `pool` holds the input functions ({} without any), `draws` (dispatch, n) says which of
         them each step takes; without it, `pool` holds those of every step, (dispatch, n, …).
-        Everything that changes between stages is traced: one compilation.
+        `over` names the terms that are left out, () by default. All else that changes between
+        stages is traced: one compilation for each `over`.
         """
         home, whole = self._home, self.layout.replicated
         return jax.jit(
             self._dispatch,
             in_shardings=(home, whole, whole, None, None),  # a feed knows where its own lie
             out_shardings=(home, whole, whole),
+            static_argnums=5,
         )
 
     def _init(self) -> TrainState:
@@ -148,7 +150,13 @@ class Program:
         return state._replace(params=predictor(objective, state.params))
 
     def _dispatch(
-        self, state: TrainState, stage: Stage, window: Window, pool: Inputs, draws: Array | None
+        self,
+        state: TrainState,
+        stage: Stage,
+        window: Window,
+        pool: Inputs,
+        draws: Array | None,
+        over: tuple[str, ...] = (),
     ) -> tuple[TrainState, dict[str, Array], Array]:
         def drawn(i: Any) -> Inputs:
             taken, answer = (i if draws is None else draws[i]), self.experiment.answer
@@ -158,7 +166,8 @@ class Program:
 
         candidates = self._candidates(state, stage, drawn(0))
 
-        advance = jax.jit(self._step, inline=True)  # traced once: for its shapes, in the loop
+        # Traced once: for its shapes, in the loop.
+        advance = jax.jit(functools.partial(self._step, over), inline=True)
 
         def step(i: Array, carry: tuple[TrainState, dict[str, Array], Array]) -> Any:
             state, sums, first = carry
@@ -173,10 +182,16 @@ class Program:
         return state, jax.tree.map(lambda a: a / window.count.astype(a.dtype), sums), first
 
     def _step(
-        self, state: TrainState, stage: Stage, window: Window, inputs: Inputs, candidates: Any
+        self,
+        over: tuple[str, ...],
+        state: TrainState,
+        stage: Stage,
+        window: Window,
+        inputs: Inputs,
+        candidates: Any,
     ) -> tuple[TrainState, dict[str, Array]]:
         inputs = self.followed(state, stage, inputs)
-        objective = self._objective(state, stage, inputs, candidates)
+        objective = self._objective(state, stage, inputs, candidates, over)
         moment = Moment(state.step, window.tail_from, self.train.steps)
         with self.experiment.config.products():
             params, solver, losses = self.solver.step(objective, state.params, state.solver, moment)
@@ -194,13 +209,21 @@ class Program:
         """The share of the stage's steps that are behind."""
         return state.step.astype(float) / self.train.steps
 
-    def _objective(self, state: TrainState, stage: Stage, inputs: Inputs, candidates: Any) -> Loss:
+    def _objective(
+        self,
+        state: TrainState,
+        stage: Stage,
+        inputs: Inputs,
+        candidates: Any,
+        over: tuple[str, ...] = (),
+    ) -> Loss:
         points = self.points(state, stage, inputs, candidates)
         points = self.layout.constrain(points, POINT)
-        terms, parts = self.experiment.plan.terms, self.train.accumulate
+        terms = tuple(term for term in self.experiment.plan.terms if term.name not in over)
         if stage.labels is not None:
             terms = (*terms, self._labels(state, stage))
         done = self._done(state)
+        parts = self.train.accumulate
         return Loss(terms, self.ansatz, state.anchor, inputs, points, stage, done, parts)
 
     def _labels(self, state: TrainState, stage: Stage) -> Labels:

@@ -224,17 +224,18 @@ def test_metadata_of_a_stage(tiny, tmp_path, listener):
 class Dry:
     """Training whose steps are not taken: a window adds 1 to θ, and has the loss given for it.
 
-    `asked` holds the stage and the state of every window.
+    `asked` holds the stage and the state of every window, `over` the terms that it leaves out.
     """
 
     def __init__(self, losses, monkeypatch):
-        self.asked, self.losses = [], iter(losses)
+        self.asked, self.over, self.losses = [], [], iter(losses)
         scores = {"loss": 0.0} | dict.fromkeys(("l2re", "l2re_median", "l2re_worst"))
         monkeypatch.setattr(Program, "dispatch", lambda program, *asked: self.window(*asked))
         monkeypatch.setattr(Judge, "scores", lambda *_: dict(scores))
 
-    def window(self, state, stage, window, pool, drawn):
+    def window(self, state, stage, window, pool, drawn, over):
         self.asked.append((stage, jax.device_get(state)))
+        self.over.append(over)
         moved = jax.tree.map(lambda a: a + 1, state.params)
         loss = np.float32(next(self.losses))
         moved = state._replace(params=moved, step=state.step + window.count)
@@ -258,6 +259,15 @@ def test_a_stage_follows_the_last_one(tiny_mlp, tmp_path, listener, monkeypatch)
     np.testing.assert_allclose(places, expected, rtol=1e-6)
     assert [int(state.step) for _, state in dry.asked] == [0, 20] * 2
     assert thetas(dry) == [(0, 0), (1, 0), (2, 2), (3, 2)]
+
+
+@pytest.mark.parametrize(("share", "last"), [(0.5, ["tangent"]), (math.inf, [])])
+def test_a_term_is_left_out_where_it_weighs_nothing(share, last, tiny_mlp, tmp_path, listener,
+                                                    monkeypatch):  # fmt: skip
+    """The tangent: in the first stage, which has none, and once it has faded, not before."""
+    dry = Dry([1.0] * 8, monkeypatch)
+    train(tiny_mlp(strategy__tangent_share=share), tmp_path / "w", listener())
+    assert list(map(list, dry.over)) == [["tangent"]] * 4 + [[], [], last, last]
 
 
 def test_a_goal_ends_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):

@@ -140,6 +140,15 @@ class Term(abc.ABC):
         """The share of a stage's steps after which the weight no longer changes."""
         return 0.0
 
+    def over(self, follows: bool, done: float) -> bool:
+        """Whether its weight is 0 from here to the stage's end, and it need not be computed.
+
+        Args:
+          follows: whether the stage has a predecessor.
+          done: the share of its limit of steps that is done.
+        """
+        return False
+
     @property
     def in_parts(self) -> bool:
         """Whether a step can be worked through in parts of its points, or on a few of them."""

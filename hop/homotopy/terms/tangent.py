@@ -49,6 +49,9 @@ class Tangent(Term):
     def weight(self, stage: Stage, done: ArrayLike) -> Array:
         return self.w * (jnp.maximum(0.0, 1 - done / self.share) * stage.follows)
 
+    def over(self, follows: bool, done: float) -> bool:
+        return not follows or done >= self.share
+
     def rows(self, view: View) -> Array:
         before = view.stage.previous
         old = view.ansatz.reads(view.anchor, view.inputs, view.x, before)
