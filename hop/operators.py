@@ -741,12 +741,15 @@ def finite(u0: Any, dtype: np.dtype, first: int = 0, name: str = "u0") -> Any:
     Raises:
       UserError: NaN, infinity, or a value beyond that type.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = u0.astype(dtype, copy=False)
-    extremes = [values.min(initial=0.0), values.max(initial=0.0)]
-    if any(map(_is_traced, extremes)) or np.isfinite(extremes).all():
+        total = values.sum()  # finite only if all are: one look at each
+    if _is_traced(total) or np.isfinite(total):
         return values
-    row = int(np.argmin(np.isfinite(np.asarray(values)).all(axis=1)))
+    whole = np.isfinite(np.asarray(values)).all(axis=1)
+    if whole.all():  # the sum is too large, and no value
+        return values
+    row = int(np.argmin(whole))
     at = f"(first in function {first + row})"
     if np.isfinite(np.asarray(u0[row])).all():
         what = f"values beyond {dtype.name}, in which this operator computes {at}"

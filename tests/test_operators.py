@@ -417,6 +417,18 @@ def test_bad_calls_are_refused(op, args, words):
         op(*args)
 
 
+def test_values_whose_sum_overflows_are_finite():
+    """One that is not is found among them, wherever it is, even if others cancel it."""
+    large = np.full((3, 4), 3e38, np.float32)
+    assert operators.finite(large, large.dtype) is large
+    for bad in ({(2, 1): np.nan}, {(2, 3): np.inf}, {(2, 0): np.inf, (2, 1): -np.inf}):
+        given = large.copy()
+        for at, value in bad.items():
+            given[at] = value
+        with pytest.raises(hop.UserError, match="NaN or infinity .first in function 2"):
+            operators.finite(given, large.dtype)
+
+
 def test_a_problem_without_input(untrained, monkeypatch):
     sol = untrained()
     x = np.linspace(0, 1, 7)[:, None]
