@@ -35,7 +35,7 @@ from hop.problem import Lam
 from hop.provenance import credit, made
 
 MODEL, EPS = "burgers-steady", 0.05
-_ROWS = 65_536  # functions in a block in memory, as many as a shard of `hop infer` has
+_ROWS = 65_536  # functions in a block in memory
 _REPEATS = 7  # of each, of which the median counts
 
 

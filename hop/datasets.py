@@ -243,7 +243,7 @@ def load(
         source = builder.as_data_source(split)
         whole = len(source) == SPLITS[split]
         rows = source.__getitems__(range(min(wanted, len(source))))
-    except RunError:
+    except (RunError, ImportError):
         raise
     except Exception as error:  # ArrayRecord and TFDS raise many kinds for a broken file
         raise _damaged(path, str(error).splitlines()[0][:100]) from error

@@ -199,9 +199,13 @@ def run(*words, **environment):
 
 
 def test_help_is_quick_and_needs_no_jax():
+    """Nor do commands need TensorFlow Datasets before they read a dataset."""
     best = min(_timed(run, "--help") for _ in range(3))
     assert best < 2.0  # half a second on an idle machine; CI's cores are shared
-    code = "import sys, hop, hop.cli; hop.cli.main(['--help']); assert 'jax' not in sys.modules"
+    code = (
+        "import sys, hop, hop.cli; hop.cli.main(['--help']); assert 'jax' not in sys.modules; "
+        "import hop.inference, hop.training; assert 'tensorflow_datasets' not in sys.modules"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
     for command in ("train", "evaluate", "infer", "info", "data build"):
         done = run(*command.split(), "--help")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import faulthandler
+import functools
 import math
 import os
 import sys
@@ -104,6 +105,10 @@ def train(
                 return run.walk(fallback)
             finally:
                 faulthandler.cancel_dump_traceback_later()
+
+
+# Functions × points × steps without a term that take as long as to compile a program without it.
+_WORTH = 10**8
 
 
 @dataclasses.dataclass
@@ -226,7 +231,7 @@ class _Run:
             count = min(train.dispatch, progress.remaining(criterion))
             window = Window(np.int32(count), real(progress.tail_from))
             pool, drawn = self.feed(mark.stage, progress.step, train.dispatch)
-            over = self._over(mark.stage, progress.step)
+            over = self._over(mark.stage, progress.step) if self._spares else ()
             state, traced, start = self.program.dispatch(state, stage, window, pool, drawn, over)
             losses = {name: float(value) for name, value in traced.items()}
             total = losses["total"]
@@ -260,6 +265,17 @@ class _Run:
         """The terms of the loss that weigh nothing from a step of a stage on."""
         done, terms = step / self.program.train.steps, self.experiment.plan.terms
         return tuple(term.name for term in terms if term.over(stage > 0, done))
+
+    @functools.cached_property
+    def _spares(self) -> bool:
+        """Whether a program without those terms pays for its compilation."""
+        train, places = self.program.train, len(self.experiment.path.places)
+        if places == 1:
+            return True  # it may well be the only one
+        starts = range(0, train.steps, train.dispatch)
+        windows = sum(bool(self._over(k, step)) for k in range(places) for step in starts)
+        functions = train.functions if self.experiment.problem.inputs else 1
+        return windows * train.dispatch * functions * train.points >= _WORTH
 
     def _alive(self) -> None:
         """Starts the watchdog's clock anew. It needs no Python: a hang in a collective counts."""

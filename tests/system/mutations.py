@@ -142,6 +142,9 @@ MUTATIONS = {
     "a first stage without residual": Mutation(
         "homotopy/terms/__init__.py", "self.w or float(self.needed)", "self.w",
         "terms::test_weights_of_the_loss"),
+    "a tangent left out too soon": Mutation(
+        "homotopy/terms/tangent.py", "not follows or done >= self.share", "True",
+        "loop::test_a_term_is_left_out_where_it_weighs_nothing"),
     "a tangent that never fades": Mutation(
         "homotopy/terms/tangent.py", "1 - done / self.share", "1.0",
         "terms::test_weights_of_the_loss"),
@@ -315,6 +318,9 @@ MUTATIONS = {
         "operators.py", "s, own = (np.asarray(v, self.dtype) for v in self.lam)",
         "s, own = (np.asarray(v, self.dtype) for v in (0, self.lam.eps))",
         "operators::test_a_residual_is_that_of_the_derivatives_at_the_stage_s_own_place"),
+    "finite by the sum alone": Mutation(
+        "operators.py", "if whole.all():", "if False:",
+        "operators::test_values_whose_sum_overflows_are_finite"),
     "the first function of a block alone": Mutation(
         "operators.py", "place[:] = np.asarray(u)[..., : place.shape[-2],",
         "place[..., :1, :] = np.asarray(u)[..., :1,",

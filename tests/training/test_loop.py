@@ -261,13 +261,23 @@ def test_a_stage_follows_the_last_one(tiny_mlp, tmp_path, listener, monkeypatch)
     assert thetas(dry) == [(0, 0), (1, 0), (2, 2), (3, 2)]
 
 
-@pytest.mark.parametrize(("share", "last"), [(0.5, ["tangent"]), (math.inf, [])])
-def test_a_term_is_left_out_where_it_weighs_nothing(share, last, tiny_mlp, tmp_path, listener,
-                                                    monkeypatch):  # fmt: skip
+T = ["tangent"]
+LONG = {"train__steps": 400_000, "train__dispatch": 100_000, "train__points": 400}
+
+
+@pytest.mark.parametrize(("changes", "expected"), [
+    (LONG, [*[T] * 4, [], [], T, T]),
+    (LONG | {"strategy__tangent_share": math.inf}, [*[T] * 4, *[[]] * 4]),
+    ({}, [[]] * 8),  # too short a training for two programs
+    ({"path__eps": (0.5,)}, [T] * 4),
+])  # fmt: skip
+def test_a_term_is_left_out_where_it_weighs_nothing(
+    changes, expected, tiny_mlp, tmp_path, listener, monkeypatch
+):
     """The tangent: in the first stage, which has none, and once it has faded, not before."""
     dry = Dry([1.0] * 8, monkeypatch)
-    train(tiny_mlp(strategy__tangent_share=share), tmp_path / "w", listener())
-    assert list(map(list, dry.over)) == [["tangent"]] * 4 + [[], [], last, last]
+    train(tiny_mlp(**changes), tmp_path / "w", listener())
+    assert list(map(list, dry.over)) == expected
 
 
 def test_a_goal_ends_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):

@@ -1,6 +1,7 @@
 """The compiled program: invariant to the mesh, compiled once, the same step in parts."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +53,31 @@ def losses_of(config, devices, function, point, windows=3, model=1):
         seen.append([float(v) for v in losses.values()])
     assert dispatch._cache_size() == 1  # three stages, one compilation
     return np.array(seen), state
+
+
+def test_a_term_that_weighs_nothing_can_be_left_out(tiny):
+    """The tangent, faded or not: from step 20 of 40 on the parameters are the same without it."""
+    config = tiny(train__precision="float64", train__dispatch=2, solver__optimizer="adam")
+    program = Program(config_lib.build(config), Layout.create(1, 1, jax.devices()[:1]))
+    with config.precision():
+        state, _, _, *fed = arguments(program)
+        window = Window(np.int32(2), np.float64(30))
+        here, before = (Lam(np.float64(0), np.float64(eps)) for eps in (0.3, 0.5))
+        stage = Stage(np.int32(1), here, before, np.float64(1))
+        moved = state._replace(params=jax.tree.map(lambda a: 1.1 * a, state.params))
+
+        def both(step):
+            args = (moved._replace(step=jnp.int32(step)), stage, window, *fed)
+            return [program.dispatch(*args, over) for over in ((), ("tangent",))]
+
+        (early, *_), (other, *_) = both(0)
+        (late, losses, _), (same, fewer, _) = both(20)
+    assert set(losses) - set(fewer) == {"tangent"}
+    assert losses["tangent"] > 1e-3
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
+    jax.tree.map(close, late.params, same.params)
+    with pytest.raises(AssertionError):
+        jax.tree.map(close, early.params, other.params)
 
 
 @pytest.mark.devices
