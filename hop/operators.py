@@ -451,8 +451,20 @@ class Operator:
         values = numbers(_sampled(given, points, name), name)
         low, high = np.asarray(law.domain.lower), np.asarray(law.domain.upper)
         at = points[:, None] if points.ndim == 1 else points
-        if at.shape[1:] != low.shape or not np.all((at >= low) & (at <= high)):
-            raise UserError(f"sensors must be a list of places in {said(low, high)}")
+        if at.shape[1:] != low.shape:
+            shape = "(m,)" if len(low) == 1 else f"(m, {len(low)})"
+            raise UserError(
+                f"sensors has shape {points.shape} and must be {shape}: the m places in "
+                f"{said(low, high)} at which the values of {name} are given"
+            )
+        inside = np.all((at >= low) & (at <= high), axis=1)
+        if not inside.all():
+            first = int(np.argmin(inside))
+            where = ", ".join(f"{v:g}" for v in at[first])
+            raise UserError(
+                f"sensors: place {first} is ({where}), outside {said(low, high)}, where {name} "
+                "lives; leave out what is given there"
+            )
         if values.ndim != 2 or values.shape[1] != len(points):
             elsewhere = "; for values elsewhere than at op.sensors name the places, sensors=places"
             raise UserError(

@@ -417,6 +417,18 @@ def test_bad_calls_are_refused(op, args, words):
         op(*args)
 
 
+@pytest.mark.parametrize(
+    ("sensors", "words"),
+    [
+        (np.zeros((3, 2)), r"sensors has shape \(3, 2\) and must be \(m,\): .* values of u0"),
+        (np.array([0.5, 2.0, np.nan]), r"place 1 is \(2\), outside \[0, 1\], where u0 lives"),
+    ],
+)
+def test_sensors_that_are_no_places_are_refused(op, sensors, words):
+    with pytest.raises(hop.UserError, match=words):
+        op(np.zeros((1, 3)), sensors=sensors)
+
+
 def test_values_whose_sum_overflows_are_finite():
     """One that is not is found among them, wherever it is, even if others cancel it."""
     large = np.full((3, 4), 3e38, np.float32)
