@@ -167,7 +167,7 @@ class Program:
         candidates = self._candidates(state, stage, drawn(0))
 
         # Traced once: for its shapes, in the loop.
-        advance = jax.jit(functools.partial(self._step, over), inline=True)
+        advance = jax.jit(functools.partial(self._step, over=over), inline=True)
 
         def step(i: Array, carry: tuple[TrainState, dict[str, Array], Array]) -> Any:
             state, sums, first = carry
@@ -183,12 +183,12 @@ class Program:
 
     def _step(
         self,
-        over: tuple[str, ...],
         state: TrainState,
         stage: Stage,
         window: Window,
         inputs: Inputs,
         candidates: Any,
+        over: tuple[str, ...] = (),
     ) -> tuple[TrainState, dict[str, Array]]:
         inputs = self.followed(state, stage, inputs)
         objective = self._objective(state, stage, inputs, candidates, over)
