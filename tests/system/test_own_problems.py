@@ -20,9 +20,9 @@ EXAMPLES = Path(hop.__file__).parents[1] / "examples"
 SMALL = {
     "robin": ({"path.eps": (0.05,), "train.functions": 32, "train.points": 64}, 1e-2),
     "convection_diffusion": ({"path.eps": (0.1, 1e-3), "train.steps": 300}, 0.02),
-    "darcy": ({"train.steps": 300, "train.functions": 10, "train.points": 100}, 0.25),
+    "darcy": ({"train.steps": 300, "train.functions": 8, "train.points": 100}, 0.25),
     "fitzhugh_nagumo": (
-        {"path.eps": (0.03,), "train.steps": 200, "train.functions": 10, "train.points": 50},
+        {"path.eps": (0.03,), "train.steps": 200, "train.functions": 8, "train.points": 50},
         0.3,
     ),
 }
