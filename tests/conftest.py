@@ -8,7 +8,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
-# Nor do those processes compile hop's Python again and again.
+# hop's own Python is compiled once, and not by every process that a test starts.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"  # nobody reads where an operation was written
 # And what they compile runs for moments: it is not worth optimising.

@@ -153,8 +153,8 @@ def test_inputs_of_one_law_are_independent():
 
 
 def test_a_law_of_one_s_own_has_a_dataset_where_it_has_a_name(tmp_path, monkeypatch):
-    for split in splits.SPLITS:
-        monkeypatch.setitem(splits.SPLITS, split, 6)
+    for split, count in {"train": 6, "validation": 3, "test": 3}.items():
+        monkeypatch.setitem(splits.SPLITS, split, count)
     law = hop.GaussianField(SQUARE, length=0.5, sensors=4, name="mine").map(jnp.exp)
     assert not datasets.has_files(law)  # a map has no name of its own
     law = law.base

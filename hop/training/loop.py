@@ -107,7 +107,7 @@ def train(
                 faulthandler.cancel_dump_traceback_later()
 
 
-# Functions × points × steps without a term that take as long as to compile a program without it.
+# A program without a term is worth its compilation from so many functions × points × steps on.
 _WORTH = 10**8
 
 
