@@ -239,7 +239,8 @@ class Dry:
         moved = jax.tree.map(lambda a: a + 1, state.params)
         loss = np.float32(next(self.losses))
         moved = state._replace(params=moved, step=state.step + window.count)
-        return moved, {"total": loss}, loss
+        terms = {name: loss for name in ("residual", "tangent") if name not in over}
+        return moved, {"total": loss, **terms}, loss
 
 
 def thetas(dry):
@@ -275,9 +276,10 @@ def test_a_term_is_left_out_where_it_weighs_nothing(
     changes, expected, tiny_mlp, tmp_path, listener, monkeypatch
 ):
     """The tangent: in the first stage, which has none, and once it has faded, not before."""
-    dry = Dry([1.0] * 8, monkeypatch)
-    train(tiny_mlp(**changes), tmp_path / "w", listener())
+    dry, heard = Dry([1.0] * 8, monkeypatch), listener()
+    train(tiny_mlp(**changes), tmp_path / "w", heard)
     assert list(map(list, dry.over)) == expected
+    assert ["tangent" not in record for record in heard.windows] == list(map(bool, expected))
 
 
 def test_a_goal_ends_a_stage(tiny_mlp, tmp_path, listener, monkeypatch):
