@@ -222,27 +222,42 @@ def guarded(command: Callable[[], int | None]) -> int:
         settle()
         _quiet()
         return command() or 0
-    except (UserError, flags.Error) as error:
-        return _fail(str(error), 2, error)
-    except (RunError, OSError) as error:
-        return _fail(str(error), 1, error)
     except PreemptedError as error:
         print(
             f"hop: ended by SIGTERM {error}: a checkpoint is saved; run the same command to resume",
             file=sys.stderr,
         )
         return PreemptedError.code
-    except KeyboardInterrupt:
+    except (
+        KeyboardInterrupt,
+        Exception,
+    ) as error:  # no traceback, no process of a job left waiting
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> int:
+    """Says what a command failed with; returns its exit code."""
+    if _of_an_interrupt(error):
         print("hop: interrupted; run the same command to resume", file=sys.stderr)
         return 130
-    except Exception as error:  # the net: no traceback, and no process of a job left waiting
-        if str(error).startswith(("Unable to initialize backend", "Unknown backend")):
-            return _fail(_no_backend(), 2, error)
-        kind = type(error).__name__
-        return _fail(f"{kind}: {error} (unforeseen; HOP_TRACEBACK=1 shows where)", 1, error)
+    if isinstance(error, UserError | flags.Error):
+        return _fail(str(error), 2, error)
+    if isinstance(error, RunError | OSError):
+        return _fail(str(error), 1, error)
+    if str(error).startswith(("Unable to initialize backend", "Unknown backend")):
+        return _fail(_no_backend(), 2, error)
+    kind = type(error).__name__
+    return _fail(f"{kind}: {error} (unforeseen; HOP_TRACEBACK=1 shows where)", 1, error)
 
 
-def _fail(message: str, code: int, error: Exception) -> int:
+def _of_an_interrupt(error: BaseException | None) -> bool:
+    """Whether an interrupt led to it: a compiled module that was being imported tells it so."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _fail(message: str, code: int, error: BaseException) -> int:
     if os.environ.get("HOP_TRACEBACK") == "1":
         traceback.print_exception(error)
     print(f"hop: error: {' '.join(message.split())}", file=sys.stderr)

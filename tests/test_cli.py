@@ -329,9 +329,34 @@ def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch):
     try:
         Dropping()  # gone at once
         with pytest.raises(KeyboardInterrupt):
-            time.sleep(5)
+            for _ in range(100):
+                time.sleep(0.05)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_an_error_that_an_interrupt_led_to_is_one(capsys):
+    """Importing a compiled module tells one as an ImportError."""
+
+    def importing():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    def leaving():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise hop.UserError("no such folder")
+
+    def failing():
+        raise ImportError("initialization failed")
+
+    assert [cli.guarded(command) for command in (importing, leaving, failing)] == [130, 130, 1]
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == ["hop: interrupted; run the same command to resume"] * 2
+    assert said[2].startswith("hop: error: ImportError: initialization failed")
 
 
 def test_a_stage_that_is_no_solution_is_told_once(capsys):
