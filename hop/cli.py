@@ -228,15 +228,12 @@ def guarded(command: Callable[[], int | None]) -> int:
             file=sys.stderr,
         )
         return PreemptedError.code
-    except (
-        KeyboardInterrupt,
-        Exception,
-    ) as error:  # no traceback, no process of a job left waiting
+    except (KeyboardInterrupt, Exception) as error:
         return _failed(error)
 
 
 def _failed(error: BaseException) -> int:
-    """Says what a command failed with; returns its exit code."""
+    """One line for whatever came, no traceback, and no process of a job left waiting."""
     if _of_an_interrupt(error):
         print("hop: interrupted; run the same command to resume", file=sys.stderr)
         return 130
@@ -252,7 +249,7 @@ def _failed(error: BaseException) -> int:
 
 def _of_an_interrupt(error: BaseException | None) -> bool:
     """Whether an interrupt led to it: a compiled module that was being imported tells it so."""
-    while error and not isinstance(error, KeyboardInterrupt):
+    while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
