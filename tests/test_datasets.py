@@ -1,13 +1,14 @@
 """The dataset is bit-exact, a function of its index, and checked before it is trusted."""
 
 import json
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from hop import datasets, splits
+from hop import builder, datasets, splits
 from hop.errors import RunError, UserError
 from hop.laws.named import NAMED
 
@@ -87,6 +88,34 @@ def test_a_damaged_shard_is_named(copy, damage):
         shard.unlink()
     with pytest.raises(RunError, match="damaged.*delete that folder"):
         datasets.load(UNIT, "train", copy)
+
+
+def test_decoded_examples_are_kept_while_they_are_those_of_the_dataset(copy, monkeypatch):
+    folder = datasets.folder(UNIT, copy)
+    whole = datasets.load(UNIT, "validation", copy)
+    kept = folder / "decoded-validation.npz"
+    sound, reader, calls = kept.read_bytes(), builder.of, []
+    monkeypatch.setattr(builder, "of", lambda *given: calls.append(given) or reader(*given))
+
+    def again(count=None):
+        calls.clear()
+        data = datasets.load(UNIT, "validation", copy, count)
+        for name, array in data.items():
+            np.testing.assert_array_equal(array, whole[name][:count])
+        return len(calls)
+
+    assert (again(), again(7)) == (0, 0)
+    for at in (len(sound) // 4, len(sound) * 3 // 4):  # a bit of each array
+        kept.write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+        assert (again(), again()) == (1, 0)
+    kept.unlink()
+    assert (again(7), again(7), again()) == (1, 0, 1)  # fewer were kept
+    (shard,) = folder.glob("*validation.array_record*")
+    os.utime(shard, ns=(1, 1))
+    assert (again(), again()) == (1, 0)
+    shard.unlink()
+    with pytest.raises(RunError, match="damaged"):
+        datasets.load(UNIT, "validation", copy)
 
 
 @pytest.mark.parametrize("key", ["pythonClassName", "type"])  # the latter of old versions
