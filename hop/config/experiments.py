@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
@@ -58,7 +59,7 @@ class Experiment:
     path: Path
     own: Mapping[str, Any]
 
-    @property
+    @functools.cached_property
     def plan(self) -> Plan:
         return self.strategy.plan().fitted(self.problem, self.config.train.tests)
 

@@ -273,7 +273,8 @@ class _Run:
         if places == 1:
             return True  # it may well be the only one
         starts = range(0, train.steps, train.dispatch)
-        windows = sum(bool(self._over(k, step)) for k in range(places) for step in starts)
+        first, later = (sum(bool(self._over(k, step)) for step in starts) for k in (0, 1))
+        windows = first + (places - 1) * later
         functions = train.functions if self.experiment.problem.inputs else 1
         return windows * train.dispatch * functions * train.points >= _WORTH
 
