@@ -15,7 +15,6 @@ from matplotlib import pyplot as plt
 import hop
 from hop import config as config_lib
 from hop import files, provenance
-from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import files as config_files
 from hop.domain import tensor
@@ -83,7 +82,7 @@ def record(name: str) -> dict:
 
 def cost(name: str, op: hop.Operator) -> list[str]:
     """Parameters and steps."""
-    return [f"{size(op.params):,}", f"{record(name)['step']:,}"]
+    return [f"{op.ansatz.size:,}", f"{record(name)['step']:,}"]
 
 
 def errors(op: hop.Operator, functions: int = 100) -> np.ndarray:

@@ -13,7 +13,6 @@ import numpy as np
 import hop
 from hop import config as config_lib
 from hop import files, provenance
-from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import files as config_files
 from hop.domain import Box
@@ -38,7 +37,7 @@ def trained(problem: str, variant: str = "") -> tuple[hop.Operator, list[dict]]:
 def cost(op: hop.Operator, records: list[dict]) -> list[str]:
     """Parameters, steps and seconds."""
     total = [f"{sum(record[key] for record in records):,.0f}" for key in ("step", "seconds")]
-    return [f"{size(op.params):,}", *total]
+    return [f"{op.ansatz.size:,}", *total]
 
 
 def on_grid(op: hop.Operator) -> tuple[np.ndarray, np.ndarray]:

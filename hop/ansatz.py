@@ -105,6 +105,12 @@ class Ansatz:
             )
         return self.network.on(self.problem.domain, self.problem.inputs)
 
+    @functools.cached_property
+    def size(self) -> int:
+        """The number of its parameters."""
+        params = jax.eval_shape(lambda: self.init(ambient.key(0)))
+        return sum(leaf.size for leaf in jax.tree.leaves(params))
+
     @property
     def derivatives(self) -> tuple[str, ...]:
         """Those that the residual needs, closed."""
@@ -153,7 +159,7 @@ class Ansatz:
         if self.eps:
             self._check_range(experiment)
         try:
-            jax.eval_shape(self.init, ambient.key(0))
+            _ = self.size
         except UserError:
             raise
         except Exception as error:  # a network of the user's own: it can fail in any way
@@ -536,8 +542,3 @@ def columns(x: Float[Array, "q d"]) -> Float[Array, "d 1 q"]:
 def rows(x: Float[Array, "d 1 q"]) -> Float[Array, "q d"]:
     """Points as a problem gives them, one below the other."""
     return jnp.swapaxes(jnp.asarray(x)[:, 0, :], -1, -2)
-
-
-def size(params: Params) -> int:
-    """The number of parameters."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -51,4 +51,5 @@ def run_once() -> dict[str, Any] | None:
         "xla_backend_optimization_level": 0,
         "xla_cpu_use_fusion_emitters": False,
         "xla_cpu_parallel_codegen_split_count": 1,
+        "xla_cpu_opt_preset": 2,  # FAST_COMPILE
     }

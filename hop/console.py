@@ -97,17 +97,13 @@ class Console:
     def start(self, experiment: Any, layout: Any, stage: int, done: bool) -> None:
         import jax
 
-        from hop import ambient
-        from hop.ansatz import size
-
-        params = jax.eval_shape(experiment.ansatz.init, ambient.key(0))
         names = [type(part).__name__ for part in (experiment.problem, experiment.ansatz.network)]
         axes = {k: size for k, size in layout.mesh.shape.items() if k != "model" or size > 1}
         shape = " x ".join(f"{count} {axis}" for axis, count in axes.items())
         self._stages = len(experiment.path.places)
         self._limit, self._up_to = experiment.config.train.steps, experiment.ansatz.eps[1:]
         self.message(
-            f"{names[0]}, {names[1]} with {size(params):,} parameters, "
+            f"{names[0]}, {names[1]} with {experiment.ansatz.size:,} parameters, "
             f"{self._stages} place{'s' * (self._stages > 1)} on the path, mesh {shape} "
             f"({jax.default_backend()})"
         )

@@ -8,13 +8,11 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hop import ambient, datasets
 from hop import config as config_lib
-from hop.ansatz import size
 from hop.checkpoints import Store
 from hop.config import Experiment
 from hop.domain import TENSOR_DIM
@@ -369,7 +367,7 @@ def info(source: str, **own: Any) -> dict[str, Any]:
     if all(own.get(kind) is not None for kind in absent):
         made = stored_experiment(store, **own)
         classes["problem"] = type(made.problem).__name__
-        parameters = f"{size(jax.eval_shape(made.ansatz.init, ambient.key(0))):,}"
+        parameters = f"{made.ansatz.size:,}"
     return {
         "source": str(store.root),
         "problem": named({"name": classes["problem"], **config.problem}),

@@ -19,12 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from hop import ambient, files
 from hop import config as config_lib
-from hop.ansatz import size
+from hop import files
 from hop.checkpoints import StageInfo, Store, write_model
 from hop.errors import UserError
 from hop.evaluation import Counting, Judge, named, unheard
@@ -192,7 +190,7 @@ def card(name: str, store: Store, **own: Any) -> str:
     asked = [k for k in config_lib.needed(noted) if "name" not in getattr(config, k)]
     given = "".join(f", {kind}={kind}" for kind in asked)
     problem, laws = experiment.problem, experiment.problem.inputs
-    count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
+    count = experiment.ansatz.size
     counts = sorted({info.metadata["test"]["functions"] for info in stages})
     tested = " to ".join(f"{count:,}" for count in counts if count)
     # From its source: optimised bytecode has no docstrings.

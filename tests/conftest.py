@@ -14,7 +14,7 @@ os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"  # nobody reads where an op
 # And what they compile runs for moments: it is not worth optimising.
 QUICK = (
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1"
+    "--xla_cpu_parallel_codegen_split_count=1 --xla_cpu_opt_preset=FAST_COMPILE"
 )
 # Every test passes on eight devices. On few cores one is many times quicker, and most tests are no
 # less strict there: `make test` runs those that are marked "devices" on eight, the others on one.

@@ -8,13 +8,10 @@ import abc
 import dataclasses
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from hop import ambient
-from hop.ansatz import size
 from hop.errors import UserError, check_range
 from hop.networks import Params
 
@@ -113,7 +110,7 @@ def check_dense(experiment: Any, name: str, remedy: str) -> None:
     """Refuses an experiment that the Jacobian matrix cannot serve."""
     if experiment.problem.inputs:
         raise UserError(f"'{name}' serves problems without input functions; {remedy}")
-    count = size(jax.eval_shape(experiment.ansatz.init, ambient.key(0)))
+    count = experiment.ansatz.size
     if count > _DENSE_LIMIT:
         raise UserError(
             f"'{name}' factorises a matrix with a column for each of the network's {count:,} "
