@@ -37,7 +37,7 @@ from hop.sharding import is_chief, wait_for_all
 from hop.splits import NAME
 
 _MOST_POINTS = 10**8
-SHARD = 2**21  # values of a shard's output: 8 MiB in float32
+SHARD = 2**22  # values of a shard's output: 16 MiB in float32
 _MADE = 3  # shards at once: while one is checked or copied, the others keep the cores busy
 _SHOWN = 8  # functions in a picture
 POLISHED = 128  # functions of a shard, where each takes a solver's time
@@ -214,27 +214,27 @@ def _all_shards(
     rows = 1 << max(0, (SHARD // row).bit_length() - 1)
     if steps is not None:
         rows = min(rows, POLISHED)
-    block = min(rows, operator.block(points)) if count > rows and steps is None else 1
+    block = min(rows, operator.block(points)) if count > rows else max(1, count)
 
-    def make(shard: int, most: int = rows) -> Any:
+    def make(shard: int, most: int = rows) -> list[np.ndarray]:
         first = shard * rows
         return _solved(operator, sources, elsewhere, first, first + most, x, steps, block)
 
     # Bad input is refused before anything is written, if it shows at once.
     first = make(0, rows if steps is None else min(rows, _SHOWN))
-    shown = first[:_SHOWN].copy() if sources else first
+    shown, dtype = first[0][: _SHOWN if sources else None].copy(), first[0].dtype
     request = json.dumps(
-        [name, [count, points, rows], digest(x), str(first.dtype), list(operator.lam)]
+        [name, [count, points, rows], digest(x), str(dtype), list(operator.lam)]
         + ["polished"] * (steps is not None)
         + [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(operator.params)]
     )
     request = hashlib.sha256(request.encode()).hexdigest()[:16]
-    shape = (count, *first.shape[1:]) if sources else first.shape
-    sink = Sink.open(target, shape, first.dtype, request)
+    shape = (count, *shown.shape[1:]) if sources else shown.shape
+    sink = Sink.open(target, shape, dtype, request)
     shards = -(-count // rows)
     done = sink.done()
     mine = range(jax.process_index(), shards, jax.process_count())
-    made = {0: first} if not sources or len(first) == min(rows, count) else {}
+    made = {0: first} if not sources or sum(map(len, first)) == min(rows, count) else {}
     del first
     to_make = [k for k in mine if k not in done and k not in made]
     try:
@@ -284,8 +284,8 @@ def _solved(
     x: np.ndarray,
     steps: Steps | None,
     block: int,
-) -> Any:
-    """Solutions (n, q) or (n, c, q) for functions of the sources, read now.
+) -> list[np.ndarray]:
+    """Solutions (n, q) or (n, c, q) for functions of the sources, read now, in blocks of them.
 
     They are refused by their number there. `steps` is added to, if they are to be polished. Of
     fewer functions than a multiple of `block` some are solved twice: to compile a program for what
@@ -293,18 +293,22 @@ def _solved(
     """
     given = {name: np.asarray(source[first:last]) for name, source in sources.items()}
     n = _count(given)
-    if sources and (more := -n % block):
-        given = {k: np.resize(rows, (n + more, *rows.shape[1:])) for k, rows in given.items()}
     try:
         if steps is not None:
-            return _polished(operator, given, elsewhere, first, x, steps)
-        u = operator(given, x, sensors=elsewhere) if given else operator(x)
+            return [_polished(operator, given, elsewhere, first, x, steps)]
+        if not sources:
+            return [operator.stacked(x)]
+        whole, made = given, []
+        if more := -n % block:
+            whole = {k: np.resize(rows, (n + more, *rows.shape[1:])) for k, rows in given.items()}
+        for at in range(0, max(1, n), block):
+            some = {name: rows[at : at + block] for name, rows in whole.items()}
+            made.append(operator.stacked(some, x, sensors=elsewhere)[: n - at])
+        return made
     except UserError:
         for name, rows in given.items():
             finite(rows.reshape(len(rows), -1), operator.dtype, first, name)
         raise
-    u = np.stack(list(u.values()), axis=-2) if isinstance(u, dict) else u
-    return u[:n] if given else u
 
 
 def _polished(
@@ -451,10 +455,10 @@ class Sink:
             open=True,
         ).result()
 
-    def write(self, first: int, values: np.ndarray) -> None:
+    def write(self, first: int, blocks: list[np.ndarray]) -> None:
         """Rows from `first` on; they are on disk when this returns."""
-        values = np.ascontiguousarray(values, self.dtype)
         if self._zarr:
+            values = np.concatenate(blocks)
             self._store()[first : first + len(values)].write(values).result()
             return
         with self.partial.open("r+b") as handle:
@@ -462,14 +466,15 @@ class Sink:
             np.lib.format.read_array_header_1_0(handle)
             row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
             handle.seek(handle.tell() + first * row)
-            handle.write(values.data)
+            for block in blocks:
+                handle.write(np.ascontiguousarray(block, self.dtype).data)
             handle.flush()
             os.fsync(handle.fileno())
 
-    def add(self, shard: int, first: int, values: np.ndarray) -> None:
+    def add(self, shard: int, first: int, blocks: list[np.ndarray]) -> None:
         """A shard: its rows from `first` on, and then, once they are on disk, a note of it."""
         with _writing(self.target):
-            self.write(first, values)
+            self.write(first, blocks)
             journal = self._part(f"{jax.process_index()}.journal")
             with journal.open("a", encoding="utf-8") as handle:
                 handle.write(f"{shard}\n")

@@ -140,6 +140,22 @@ class Operator:
         """
         return self._named(self._evaluate(self._derivative(""), args, x, sensors, eps))
 
+    def stacked(self, *args: Any, x: Any = None, sensors: Any = None, eps: Any = None) -> Any:
+        """The solutions of a call in one array, which NumPy may only be allowed to read.
+
+        Args:
+          u0, x, sensors, eps: as in a call of the operator.
+
+        Returns:
+          As a call; of several unknowns (n, c, q), or (c, q), in the order of `problem.unknowns`.
+          Of at most `op.block(len(x))` functions the values are not copied.
+
+        Raises:
+          UserError: as in a call.
+        """
+        u = self._evaluate(self._derivative(""), args, x, sensors, eps, copy=False)
+        return u if len(self.ansatz.problem.unknowns) == 1 else u.swapaxes(0, -2)
+
     def derivative(
         self,
         *args: Any,
@@ -257,8 +273,12 @@ class Operator:
         sensors: Any,
         eps: Any,
         whole: bool = False,
+        copy: bool = True,
     ) -> Any:
-        """What a program makes of the arguments of a call; `whole`: of all points at once."""
+        """What a program makes of the arguments of a call.
+
+        `whole`: of all points at once; `copy`: as an array that NumPy may write to.
+        """
         takes = 1 + bool(self.laws)
         if len(args) + (x is not None) > takes or (takes == 1 and sensors is not None):
             raise UserError(f"call op({'x' if takes == 1 else 'u0, x'})")
@@ -281,7 +301,10 @@ class Operator:
                 u: Any = self._in_place(bound, values, x, whole)
             else:
                 u = self._in_blocks(bound, values, x.astype(self.dtype), whole)
-                u = jax.device_put(u) if in_jax else u
+                if in_jax:
+                    u = jax.device_put(u)
+                elif copy and isinstance(u, np.ndarray):
+                    u = np.require(u, requirements="W")
             return u[..., 0, :] if takes == 1 else u
 
     @property
@@ -339,6 +362,9 @@ class Operator:
             return self._in_place(program, values, x, whole)
         if not n * q:
             return np.empty(jax.eval_shape(program, self.params, values, x).shape, x.dtype)
+        if n <= most and len(parts) == 1:
+            params, block = self._on_devices(values)
+            return np.asarray(program(params, block, parts[0]))[..., :n, :q]
         made, out = collections.deque[tuple[int, int, Array]](), np.empty(())
 
         def keep() -> None:

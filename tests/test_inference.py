@@ -412,6 +412,9 @@ def test_a_number_alone_and_a_system_without_inputs(tmp_path):
     for name in ("kappa.npy", "kappa.npz"):
         inference.infer(op, input=str(tmp_path / name), output=str(target), points=X)
         np.testing.assert_array_equal(np.load(target)[:, 1], op(kappa, x)["v"])
+    np.save(tmp_path / "none.npy", kappa[:0])
+    inference.infer(op, input=str(tmp_path / "none.npy"), output=str(target), points=X)
+    assert np.load(target).shape == (0, 2, X)
     sol = pair(given=())
     said = inference.infer(sol, output=str(target), points=X)
     assert "1 solution at 9 points" in said

@@ -362,6 +362,16 @@ class Pair(Problem):
         return u["t"]
 
 
+def test_unknowns_are_stacked_and_calls_give_arrays_of_ones_own(op, u0):
+    x, places = np.linspace(0, 1, 7)[:, None], np.random.default_rng(0).random((5, 3))
+    for asked in (op(u0, x), op.derivative(u0, x, 1), op.residual(u0[:1], x)):
+        asked += 1  # such may be written to
+    np.testing.assert_array_equal(op.stacked(u0, x), op(u0, x))
+    ansatz = Ansatz(Pair(), MLP((6,)))
+    pair = Operator(ansatz, jax.jit(ansatz.init)(jax.random.key(0)), Lam(0.0, 0.1))
+    np.testing.assert_array_equal(pair.stacked(places), np.stack([*pair(places).values()]))
+
+
 def test_gradients_and_laplacians_are_over_space():
     x = np.random.default_rng(0).random((5, 3))
     for problem, names in ((Pair(), ("p", "n")), (HamiltonJacobi(dim=2), (None,))):
