@@ -38,7 +38,7 @@ from hop.splits import NAME
 
 _MOST_POINTS = 10**8
 SHARD = 2**22  # values of a shard's output: 16 MiB in float32
-_MADE = 3  # shards at once: while one is checked or copied, the others keep the cores busy
+_MADE = 3  # shards at once: while one is checked, the others keep the cores busy
 _SHOWN = 8  # functions in a picture
 POLISHED = 128  # functions of a shard, where each takes a solver's time
 # After .NAME. and before it is the output: a request's digest, and what of it this is.

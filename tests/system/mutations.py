@@ -325,6 +325,18 @@ MUTATIONS = {
         "operators.py", "place[:] = np.asarray(u)[..., : place.shape[-2],",
         "place[..., :1, :] = np.asarray(u)[..., :1,",
         "operators::test_blocks_of_functions_and_of_points_change_nothing"),
+    "the functions that fill a last block up, too": Mutation(
+        "inference.py", "sensors=elsewhere)[: n - at]", "sensors=elsewhere)",
+        "inference::test_files_of_every_kind"),
+    "solutions that nobody may write to": Mutation(
+        "operators.py", 'u = np.require(u, requirements="W")', "pass",
+        "operators::test_unknowns_are_stacked_and_calls_give_arrays_of_ones_own"),
+    "decoded examples of another dataset": Mutation(
+        "datasets.py", "return data if same and right", "return data if right",
+        "datasets::test_decoded_examples_are_kept_while_they_are_those_of_the_dataset"),
+    "an interrupt within an import as an error": Mutation(
+        "cli.py", "if _of_an_interrupt(error):", "if isinstance(error, KeyboardInterrupt):",
+        "cli::test_an_error_that_an_interrupt_led_to_is_one"),
     "a shard of inference in the place of the first": Mutation(
         "inference.py", "sink.add, k, k * rows, part", "sink.add, k, 0, part",
         "inference::test_files_of_every_kind"),
