@@ -248,7 +248,7 @@ def _failed(error: BaseException) -> int:
 
 
 def _of_an_interrupt(error: BaseException | None) -> bool:
-    """Whether an interrupt led to it: a compiled module that was being imported tells it so."""
+    """Whether an interrupt led to it: importing a compiled module turns one into an ImportError."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -141,14 +141,14 @@ class Operator:
         return self._named(self._evaluate(self._derivative(""), args, x, sensors, eps))
 
     def stacked(self, *args: Any, x: Any = None, sensors: Any = None, eps: Any = None) -> Any:
-        """The solutions of a call in one array, which NumPy may only be allowed to read.
+        """The solutions of a call in one array, which may be read-only.
 
         Args:
           u0, x, sensors, eps: as in a call of the operator.
 
         Returns:
           As a call; of several unknowns (n, c, q), or (c, q), in the order of `problem.unknowns`.
-          Of at most `op.block(len(x))` functions the values are not copied.
+          Up to `op.block(len(x))` functions come without a copy of what JAX made.
 
         Raises:
           UserError: as in a call.

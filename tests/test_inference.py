@@ -49,6 +49,14 @@ def expected(op, u0):
     return np.concatenate([op(u0[k : k + ROWS], x) for k in range(0, len(u0), ROWS)])
 
 
+def stored(path):
+    """What a Zarr array holds."""
+    import tensorstore
+
+    store = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(path)}}
+    return tensorstore.open(store, open=True).result().read().result()
+
+
 def names(folder):
     return sorted(p.name for p in folder.iterdir())
 
@@ -63,12 +71,7 @@ def test_files_of_every_kind(op, u0, request_, tmp_path):
     request_("z.npy", input=str(tmp_path / "u0.npz"))
     assert (tmp_path / "z.npy").read_bytes() == (tmp_path / "u.npy").read_bytes()
     request_("u.zarr")
-    import tensorstore
-
-    store = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(tmp_path / "u.zarr")}}
-    np.testing.assert_array_equal(
-        tensorstore.open(store, open=True).result().read().result(), expected(op, u0)
-    )
+    np.testing.assert_array_equal(stored(tmp_path / "u.zarr"), expected(op, u0))
     assert names(tmp_path) == ["u.npy", "u.zarr", "u0.npy", "u0.npz", "z.npy"]
 
 
@@ -82,6 +85,8 @@ def test_all_shards_share_one_program(op, u0, request_, tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         np.load(tmp_path / "u.npy")[256:], op(last, np.linspace(0, 1, X)[:, None])[:34]
     )
+    request_("u.zarr")  # its chunks are whole shards, of four blocks
+    np.testing.assert_array_equal(stored(tmp_path / "u.zarr"), np.load(tmp_path / "u.npy"))
 
 
 def test_what_an_output_would_spoil_or_a_shape_forbids(op, tmp_path):
@@ -382,14 +387,8 @@ def test_a_system_of_several_inputs_is_stopped_and_goes_on(
     parts = [{name: a[k : k + 32] for name, a in given.items()} for k in range(0, 150, 32)]
     wanted = np.concatenate([np.stack([*system(part, x).values()], axis=1) for part in parts])
     assert wanted.shape == (150, 2, X)
-    if output == "u.npy":
-        np.testing.assert_array_equal(np.load(target), wanted)
-    else:
-        import tensorstore
-
-        store = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(target)}}
-        found = tensorstore.open(store, open=True).result().read().result()
-        np.testing.assert_array_equal(found, wanted)
+    found = np.load(target) if output == "u.npy" else stored(target)
+    np.testing.assert_array_equal(found, wanted)
     assert names(tmp_path) == ["inputs.npz", output]
 
 

@@ -365,7 +365,7 @@ class Pair(Problem):
 def test_unknowns_are_stacked_and_calls_give_arrays_of_ones_own(op, u0):
     x, places = np.linspace(0, 1, 7)[:, None], np.random.default_rng(0).random((5, 3))
     for asked in (op(u0, x), op.derivative(u0, x, 1), op.residual(u0[:1], x)):
-        asked += 1  # such may be written to
+        asked += 1  # not read-only
     np.testing.assert_array_equal(op.stacked(u0, x), op(u0, x))
     ansatz = Ansatz(Pair(), MLP((6,)))
     pair = Operator(ansatz, jax.jit(ansatz.init)(jax.random.key(0)), Lam(0.0, 0.1))

@@ -268,6 +268,7 @@ LONG = {"train__steps": 400_000, "train__dispatch": 100_000, "train__points": 40
 
 @pytest.mark.parametrize(("changes", "expected"), [
     (LONG, [*[T] * 4, [], [], T, T]),
+    (LONG | {"train__points": 200}, [*[T] * 4, [], [], T, T]),  # by both stages together
     (LONG | {"strategy__tangent_share": math.inf}, [*[T] * 4, *[[]] * 4]),
     ({}, [[]] * 8),  # too short a training for two programs
     ({"path__eps": (0.5,)}, [T] * 4),
