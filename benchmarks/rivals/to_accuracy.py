@@ -1,8 +1,9 @@
 """A solution, or an operator, by DeepXDE until it is accurate (in the environment of the rivals).
 
-    python to_accuracy.py CASE --test=TEST.npz --path=0.5,0.1,0.05 --goal=0.01 --limit=100
+    python to_accuracy.py CASE --test=TEST.npz --path=0.5,0.1,0.05 --steps=1500 --goal=0.01 \\
+        --limit=100 --seed=0 [--rate=1e-3]
 
-Adam at 1e-3, operators with zero coordinate shift. Every ε of the path but the last is trained for
+Adam, operators with zero coordinate shift. Every ε of the path but the last is trained for
 --steps steps, each from where the one before ended; at the last, the error on the test is measured
 every 100 steps, which is not timed, until the goal is reached or the time is up. Prints a JSON
 line.
@@ -29,12 +30,17 @@ def main() -> None:
     parser.add_argument("--path", type=lambda text: [float(eps) for eps in text.split(",")])
     for name, kind in (("steps", int), ("goal", float), ("limit", float), ("seed", int)):
         parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--rate", type=float, default=1e-3)
     args = parser.parse_args()
     args.zcs, args.forward = True, False
     dde.config.set_random_seed(args.seed)
     at, test = {"eps": args.path[0]}, np.load(args.test)
     case = Case(**json.loads(args.case))
-    model, steps = training(case, args, at) if case.functions else of_one_function(case, at)
+    model, steps = (
+        training(case, args, at, args.rate)
+        if case.functions
+        else of_one_function(case, at, args.rate)
+    )
     seen = (test["values"], test["x"]) if case.functions else test["x"]
     began = time.perf_counter()
     steps(1)

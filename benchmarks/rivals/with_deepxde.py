@@ -77,8 +77,8 @@ def prepare(case: Case, args: argparse.Namespace) -> Steps:
     return steps
 
 
-def of_one_function(case: Case, at: dict[str, float]) -> tuple[Any, Steps]:
-    """The model, and what takes its steps, at the ε that `at` holds just then."""
+def of_one_function(case: Case, at: dict[str, float], rate: float = 1e-3) -> tuple[Any, Steps]:
+    """The model, and what takes its steps by Adam, at the ε that `at` holds just then."""
     front = case.equation == "front"
     cube = dde.geometry.Hypercube([-1] * case.dim, [1] * case.dim)
 
@@ -98,7 +98,7 @@ def of_one_function(case: Case, at: dict[str, float]) -> tuple[Any, Steps]:
     if case.equation != "helmholtz":
         net.apply_output_transform(lift)
     model = dde.Model(data, net)
-    model.compile("adam", lr=1e-3, verbose=0)
+    model.compile("adam", lr=rate, verbose=0)
     return model, stepper(model, data)
 
 
@@ -115,8 +115,10 @@ def stepper(model: Any, data: Any) -> Steps:
     return steps
 
 
-def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tuple[Any, Steps]:
-    """The model, and what takes its steps, at the ε that `at` holds just then."""
+def training(
+    case: Case, args: argparse.Namespace, at: dict[str, float], rate: float = 1e-3
+) -> tuple[Any, Steps]:
+    """The model, and what takes its steps by Adam, at the ε that `at` holds just then."""
     if args.forward:
         dde.config.set_default_autodiff("forward")
     first = (1, 0) if case.dim == 2 else (1,)
@@ -186,7 +188,7 @@ def training(case: Case, args: argparse.Namespace, at: dict[str, float]) -> tupl
     if case.periodic:
         net.apply_feature_transform(on_circle)
     model = (dde.zcs.Model if args.zcs else dde.Model)(data, net)
-    model.compile("adam", lr=1e-3, loss_weights=weights, verbose=0)
+    model.compile("adam", lr=rate, loss_weights=weights, verbose=0)
     return model, stepper(model, data)
 
 
