@@ -180,6 +180,17 @@ def test_a_rival_strategy_by_its_name(place, data_dir, tmp_path, capsys):
     assert "resampling (condition=1.0, floor=1.0, pool=4, power=1.0)" in capsys.readouterr().out
 
 
+def test_the_end_of_a_command_looks_for_no_more_garbage():
+    """It would look at all objects of JAX, which takes longer than to start Python."""
+    code = (
+        "import atexit, gc, hop.cli;\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+        "hop.cli.process(lambda: 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n"
+
+
 def test_another_config_on_a_used_workdir(place, data_dir, capfd):
     words = [f"--config={place}/tiny.py", f"--workdir={place}/w", f"--data_dir={data_dir}"]
     assert main(["train", *words, "--config.train.steps=50"]) == 2
