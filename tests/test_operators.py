@@ -314,6 +314,9 @@ def test_numpy_and_jax_in_and_out(op, u0):
         np.testing.assert_allclose(
             jax.jit(closed)(jnp.asarray(x, jnp.float32)), expected, atol=2e-6
         )
+    fresh = dataclasses.replace(op)  # of which a traced call is the first
+    np.testing.assert_allclose(jax.jit(lambda: fresh(u0, x))(), expected, atol=2e-6)
+    np.testing.assert_allclose(fresh(u0, x), expected, atol=2e-6)
     by_bias = jax.grad(
         lambda b: dataclasses.replace(op, params=op.params | {"bias": b})(known).sum()
     )
