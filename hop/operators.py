@@ -357,16 +357,14 @@ class Operator:
         few = _functions(entries, q if whole else min(q, CHUNK))
         most = min(few, 1 << max(0, n - 1).bit_length())
         longest = min(self._longest, max(1, entries // most))
-        parts: Any = [x] if whole else parts_of(x, longest)
+        parts = [jax.device_put(x)] if whole else parts_of(x, longest)
+        if any(map(_is_traced, parts)):  # within jit, where even constants are
+            return self._in_place(program, values, x, whole)
         if not n * q:
             return np.empty(jax.eval_shape(program, self.params, values, x).shape, x.dtype)
         if n <= most and len(parts) == 1:
-            u = program(*self._on_devices(values), parts[0])
-            if not _is_traced(u):
-                return np.asarray(u)[..., :n, :q]
-        parts = jax.device_put(parts)  # once for all blocks
-        if any(map(_is_traced, parts)):  # within jit, where even constants are
-            return self._in_place(program, values, x, whole)
+            params, block = self._on_devices(values)
+            return np.asarray(program(params, block, parts[0]))[..., :n, :q]
         made, out = collections.deque[tuple[int, int, Array]](), np.empty(())
 
         def keep() -> None:
@@ -391,10 +389,7 @@ class Operator:
         return out
 
     def _on_devices(self, block: Mapping[str, np.ndarray]) -> tuple[Params, Values]:
-        """The parameters and a block of functions on the local devices, padded to few shapes.
-
-        On one device the functions are on the host: a program takes them over in less time.
-        """
+        """The parameters and a block of functions on the local devices, padded to few shapes."""
         if not block:
             return self.params, block
         params, split = self.at_home
@@ -405,8 +400,7 @@ class Operator:
             more = rows - len(given)
             return np.pad(given, ((0, more), (0, 0))) if more else given
 
-        whole = {name: padded(given) for name, given in block.items()}
-        return params, whole if devices == 1 else jax.device_put(whole, split)
+        return params, jax.device_put({name: padded(a) for name, a in block.items()}, split)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: where they were placed on this machine does not travel."""
@@ -418,8 +412,7 @@ class Operator:
         mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), (FUNCTION,))
         split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(FUNCTION))
         whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-        with jax.ensure_compile_time_eval():  # within jit too, since it is kept
-            return jax.device_put(self.params, whole), split
+        return jax.device_put(self.params, whole), split
 
     def _called(self) -> str:
         """How inputs are given, in words."""
@@ -835,7 +828,7 @@ def default_grid(problem: Problem) -> np.ndarray:
     return domain.grid(*(_GRID[domain.dim - 1],) * domain.dim)
 
 
-def parts_of(x: np.ndarray, longest: int) -> list[np.ndarray]:
+def parts_of(x: np.ndarray, longest: int) -> list[Array]:
     """The points in parts of few sizes, the last padded to its own: powers of two up to `longest`.
 
     What parts of that length leave takes the next power of two; where more than a quarter of that
@@ -846,7 +839,7 @@ def parts_of(x: np.ndarray, longest: int) -> list[np.ndarray]:
         size = min(longest, max(_FEWEST, 1 << (left - 1).bit_length()))
         if size > _FEWEST and 4 * left < 3 * size:
             size //= 2
-        parts.append(x[np.minimum(np.arange(first, first + size), len(x) - 1)])
+        parts.append(jax.device_put(x[np.minimum(np.arange(first, first + size), len(x) - 1)]))
         first += size
     return parts
 

@@ -180,15 +180,23 @@ def test_a_rival_strategy_by_its_name(place, data_dir, tmp_path, capsys):
     assert "resampling (condition=1.0, floor=1.0, pool=4, power=1.0)" in capsys.readouterr().out
 
 
-def test_the_end_of_a_command_looks_for_no_more_garbage():
-    """It would look at all objects of JAX, which takes longer than to start Python."""
-    code = (
-        "import atexit, gc, hop.cli;\n"
+def test_the_end_of_a_command_looks_for_no_more_garbage(tmp_path):
+    """It takes longer than to start Python. Files that only garbage holds are whole even so."""
+    (tmp_path / "of_ones_own.py").write_text(
+        "import atexit, gc, hop.cli\n"
+        "class Log:\n"
+        "    def __init__(self):\n"
+        "        self.file, self.itself = open('log', 'w'), self\n"
+        "        self.file.write('kept')\n"
         "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
-        "hop.cli.process(lambda: 0)"
+        "log = Log()\n"
+        "hop.cli.process(lambda: 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "of_ones_own.py"], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.stdout == "True\n"
+    assert (tmp_path / "log").read_text() == "kept"
 
 
 def test_another_config_on_a_used_workdir(place, data_dir, capfd):

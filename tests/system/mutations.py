@@ -331,14 +331,11 @@ MUTATIONS = {
     "solutions that nobody may write to": Mutation(
         "operators.py", 'u = np.require(u, requirements="W")', "pass",
         "operators::test_unknowns_are_stacked_and_calls_give_arrays_of_ones_own"),
-    "a traced call as one of arrays": Mutation(
-        "operators.py", "if not _is_traced(u):", "if True:",
-        "operators::test_numpy_and_jax_in_and_out"),
-    "traced parameters kept for later calls": Mutation(
-        "operators.py", "with jax.ensure_compile_time_eval():  # within jit", "if True:  #",
-        "operators::test_numpy_and_jax_in_and_out"),
     "a last look for garbage": Mutation(
         "cli.py", "    gc.freeze()", "    pass",
+        "cli::test_the_end_of_a_command_looks_for_no_more_garbage"),
+    "files of one's own that end unwritten": Mutation(
+        "cli.py", "    _flush_files()\n", "",
         "cli::test_the_end_of_a_command_looks_for_no_more_garbage"),
     "decoded examples of another dataset": Mutation(
         "datasets.py", "return data if same and right", "return data if right",
