@@ -361,7 +361,9 @@ class Operator:
         if any(map(_is_traced, parts)):  # within jit, where even constants are
             return self._in_place(program, values, x, whole)
         if not n * q:
-            return np.empty(jax.eval_shape(program, self.params, values, x).shape, x.dtype)
+            one = np.resize(x, (1, x.shape[1]))  # of no points not every `known` makes sense
+            shape = jax.eval_shape(program, self.params, values, one).shape
+            return np.empty((*shape[:-1], q), x.dtype)
         if n <= most and len(parts) == 1:
             params, block = self._on_devices(values)
             return np.asarray(program(params, block, parts[0]))[..., :n, :q]

@@ -96,9 +96,16 @@ def test_a_mean_that_an_operator_leaves_out_is_told():
         op(1 + wave, x)
 
 
+def test_no_points_and_no_functions(op):
+    integrates = hop.load("convection-diffusion")  # its input, from 0 to each point
+    for some in (op, integrates):
+        u0 = np.zeros((1, len(some.sensors)))
+        assert some(u0, np.zeros((0, 1))).shape == (1, 0)
+        assert some(u0[:0], np.zeros((3, 1))).shape == (0, 3)
+
+
 def test_slips_of_a_caller_are_told_in_one_line(op):
     u0 = np.zeros((1, len(op.sensors)))
-    assert op(u0, np.zeros((0, 1))).shape == (1, 0)
     for call, words in (
         (lambda: op.derivative(u0), "the order of the derivative is missing"),
         (lambda: op([math.sin]), "numpy.sin and not math.sin"),
