@@ -38,7 +38,7 @@ from hop.console import Console
 from hop.datasets import load
 
 TESTED = 100
-PATH = (0.1, 0.05)  # short, for a loose goal: longer ones took both codes longer
+PATH = (0.1, 0.05)  # short, for a loose goal: longer ones gained neither code anything
 FRONT = config_files.read("configs/allen_cahn_1d.py", []).path.eps[:16]  # to ε = 0.03
 # For a few hundred steps, whose program compiles soon: Adam and even points make it smaller.
 SHORT = (
