@@ -159,7 +159,7 @@ def process(command: Callable[[], int]) -> NoReturn:
         setattr(sys, name, _lasting(getattr(sys, name), number))
     code = command()
     _flush_files()
-    gc.freeze()  # else Python looks for garbage among all of JAX thrice more: 0.3 s
+    gc.freeze()  # else Python searches all of JAX for garbage, three times
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -170,7 +170,7 @@ def process(command: Callable[[], int]) -> NoReturn:
 
 
 def _flush_files() -> None:
-    """Writes out what files of the user's own code still hold, which a last collection would."""
+    """Writes out what files of the user's own code still hold; a last collection would do so."""
     for thing in gc.get_objects():
         if type(thing) in _FILES:
             with contextlib.suppress(OSError, ValueError):  # it is closed, or its disk is full

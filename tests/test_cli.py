@@ -181,22 +181,23 @@ def test_a_rival_strategy_by_its_name(place, data_dir, tmp_path, capsys):
 
 
 def test_the_end_of_a_command_looks_for_no_more_garbage(tmp_path):
-    """It takes longer than to start Python. Files that only garbage holds are whole even so."""
+    """To look takes longer than Python's start. Files that only garbage holds are whole even so."""
     (tmp_path / "of_ones_own.py").write_text(
         "import atexit, gc, hop.cli\n"
         "class Log:\n"
-        "    def __init__(self):\n"
-        "        self.file, self.itself = open('log', 'w'), self\n"
-        "        self.file.write('kept')\n"
+        "    def __init__(self, mode, words):\n"
+        "        self.file, self.itself = open(mode, mode), self\n"
+        "        self.file.write(words)\n"
         "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
-        "log = Log()\n"
+        "logs = Log('w', 'kept'), Log('wb', b'kept'), Log('w+b', b'kept')\n"
         "hop.cli.process(lambda: 0)\n"
     )
     done = subprocess.run(
         [sys.executable, "of_ones_own.py"], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout == "True\n"
-    assert (tmp_path / "log").read_text() == "kept"
+    for mode in ("w", "wb", "w+b"):
+        assert (tmp_path / mode).read_text() == "kept"
 
 
 def test_another_config_on_a_used_workdir(place, data_dir, capfd):

@@ -1,7 +1,7 @@
 """A solution, or an operator, by DeepXDE until it is accurate (in the environment of the rivals).
 
-    python to_accuracy.py CASE --test=TEST.npz --path=0.5,0.1,0.05 --steps=1500 --goal=0.01 \\
-        --limit=100 --seed=0 [--rate=1e-3]
+    python to_accuracy.py CASE --test=TEST.npz --path=0.5,0.1,0.05 --steps=1500 --rate=1e-3 \\
+        --goal=0.01 --limit=100 --seed=0
 
 Adam, operators with zero coordinate shift. Every ε of the path but the last is trained for
 --steps steps, each from where the one before ended; at the last, the error on the test is measured
@@ -28,9 +28,10 @@ def main() -> None:
         "--test", help="an .npz of values (n, m) if any, x (q, d) and solutions u (n, q)"
     )
     parser.add_argument("--path", type=lambda text: [float(eps) for eps in text.split(",")])
-    for name, kind in (("steps", int), ("goal", float), ("limit", float), ("seed", int)):
-        parser.add_argument(f"--{name}", type=kind)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    for name in ("steps", "seed"):
+        parser.add_argument(f"--{name}", type=int)
+    for name in ("rate", "goal", "limit"):
+        parser.add_argument(f"--{name}", type=float)
     args = parser.parse_args()
     args.zcs, args.forward = True, False
     dde.config.set_random_seed(args.seed)
