@@ -12,12 +12,18 @@ fixed points, fewer or more than parameters. The solvers:
   packages are installed;
 * optax: L-BFGS with a zoom line search.
 
-Compilation is not timed. Writes least_squares.md into the folder of --output, or prints it alone.
+Then a QR factorisation beside processes that only compute, by one thread of OpenBLAS, as hop has
+it, and by two. Compilation is not timed. Writes least_squares.md into the folder of --output, or
+prints it alone.
 """
 
 import argparse
 import importlib.util
 import math
+import os
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +54,13 @@ ABOUT = """Steady Allen–Cahn at ε = 0.2, a 3×30 tanh network of 1,951 parame
 start, float64. *hop* is `levenberg_marquardt`, which squares the Jacobian where that keeps the
 digits (`hop.least_squares`), or never, *by QR alone*; optimistix takes lineax's QR and reverse
 mode."""
+
+BUSY = 0, 4, 11  # processes beside it
+LIMIT = 120  # seconds for four factorisations
+FACTORISED = 2_400, 1_921
+BESIDE = """A QR factorisation of {0:,} × {1:,} in float64, alone and beside processes that only
+compute: seconds, and those of the process's own threads, median of three. hop sets one thread of
+OpenBLAS where `OPENBLAS_NUM_THREADS` says nothing else."""
 
 Run = Callable[[Any, int], Any]  # θ at the start and a number of steps → θ
 
@@ -120,17 +133,53 @@ def measure(rows: int, steps: int, others: bool) -> list[list[str]]:
     return found
 
 
+def factorise() -> None:
+    """Prints seconds, and processor seconds, of a factorisation."""
+    a = jax.random.normal(jax.random.key(0), FACTORISED)
+    factor, took = jax.jit(lambda a: jnp.linalg.qr(a, mode="r")), []
+    for _ in range(4):
+        began = time.perf_counter(), time.process_time()
+        jax.block_until_ready(factor(a))
+        took.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    print(*map(statistics.median, zip(*took[1:], strict=True)))  # the first one compiles
+
+
+def beside(others: int, threads: int) -> str:
+    """What `factorise` prints, in words, beside other processes."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
+    try:
+        made = subprocess.run(
+            [sys.executable, __file__, "--factorise"], env=os.environ | {
+            "OPENBLAS_NUM_THREADS": str(threads)}, timeout=LIMIT, check=True, capture_output=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"four not done in {LIMIT} s"
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    whole, own = map(float, made.stdout.split())
+    return f"{whole:.2f}, {own:.2f} of its own"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--factorise", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
+    if args.factorise:
+        factorise()
+        return
     head = ["", "ms a step", f"loss after {args.steps} steps"]
     page = f"# Least squares, side by side\n\n{ABOUT}"
     for rows in SIZES:
         found = measure(rows, args.steps, others=rows == SIZES[0])
         page += f"\n\n## {rows:,} rows\n\n{files.table(head, found)}"
+    rows_of = [[f"{busy}", *(beside(busy, threads) for threads in (2, 1))] for busy in BUSY]
+    table = files.table(["processes beside it", "two threads", "one thread"], rows_of)
+    page += f"\n\n## Beside other processes\n\n{BESIDE.format(*FACTORISED)}\n\n{table}"
     page += f"\n\n{credit('python benchmarks/least_squares.py')}.\n"
     print(page)
     if args.output:

@@ -22,7 +22,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from absl import flags
 
@@ -160,10 +160,10 @@ def process(command: Callable[[], int]) -> NoReturn:
     code = command()
     _flush_files()
     gc.freeze()  # else Python searches all of JAX for garbage, three times
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        code = _fail(f"what was to be printed could not be written: {error}", 1, error)
+    sys.stdout.flush()
+    if _Lasting.lost:
+        said = f"not all that was printed could be written ({_Lasting.lost.strerror})"
+        code = _fail(f"{said}; free some space, or send it elsewhere", code or 1, _Lasting.lost)
     if code not in (0, PreemptedError.code) and "jax" in sys.modules:
         os._exit(code)
     raise SystemExit(code)
@@ -186,12 +186,20 @@ def interrupt_again(dropped: Any) -> None:
 
 
 class _Lasting(io.FileIO):
-    """A standard stream whose reader may leave: what is written from then on goes nowhere."""
+    """A standard stream that never fails: once it cannot be written to, what comes goes nowhere.
+
+    Attributes:
+      lost: why, unless it is that the reader left.
+    """
+
+    lost: ClassVar[OSError | None] = None
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data) or 0
-        except BrokenPipeError:
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                _Lasting.lost = error
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)

@@ -338,10 +338,17 @@ class Operator:
     def _in_place(self, program: Bound, values: Values, x: Any, whole: bool) -> Array:
         """A program's (…, n, q) as JAX makes it of tracers, or of arrays on accelerators."""
         values = {name: jnp.asarray(given, self.dtype) for name, given in values.items()}
-        x, size = jnp.asarray(x, self.dtype), max(1, len(x)) if whole else self._longest
-        parts = [x[i : i + size] for i in range(0, max(1, len(x)), size)]
+        x, size = jnp.asarray(x, self.dtype), len(x) if whole else self._longest
+        if not len(x):
+            return jnp.zeros(self._shape(program, values, x), x.dtype)
+        parts = [x[i : i + size] for i in range(0, len(x), size)]
         made = [program(self.params, values, part) for part in parts]
         return made[0] if len(made) == 1 else jnp.concatenate(made, axis=-1)
+
+    def _shape(self, program: Bound, values: Values, x: Any) -> tuple[int, ...]:
+        """The shape of a program's (…, n, q), read off at one point: `known` may need one."""
+        one = jax.ShapeDtypeStruct((1, x.shape[1]), x.dtype)
+        return (*jax.eval_shape(program, self.params, values, one).shape[:-1], len(x))
 
     def _in_blocks(
         self, program: Bound, values: Mapping[str, np.ndarray], x: np.ndarray, whole: bool
@@ -361,9 +368,7 @@ class Operator:
         if any(map(_is_traced, parts)):  # within jit, where even constants are
             return self._in_place(program, values, x, whole)
         if not n * q:
-            one = np.resize(x, (1, x.shape[1]))  # of no points not every `known` makes sense
-            shape = jax.eval_shape(program, self.params, values, one).shape
-            return np.empty((*shape[:-1], q), x.dtype)
+            return np.empty(self._shape(program, values, x), x.dtype)
         if n <= most and len(parts) == 1:
             params, block = self._on_devices(values)
             return np.asarray(program(params, block, parts[0]))[..., :n, :q]
@@ -490,7 +495,7 @@ class Operator:
             first = int(np.argmin(inside))
             where = ", ".join(f"{v:g}" for v in at[first])
             raise UserError(
-                f"sensors: place {first} is ({where}), outside {said(low, high)}, where {name} "
+                f"sensors[{first}] is ({where}), outside {said(low, high)}, where {name} "
                 "lives; leave out what is given there"
             )
         if values.ndim != 2 or values.shape[1] != len(points):

@@ -200,6 +200,27 @@ def test_the_end_of_a_command_looks_for_no_more_garbage(tmp_path):
         assert (tmp_path / mode).read_text() == "kept"
 
 
+def test_a_full_disk_behind_the_output_is_one_line_and_ends_nothing(tmp_path):
+    (tmp_path / "of_ones_own.py").write_text(
+        "import hop.cli, pathlib\n"
+        "def command():\n"
+        "    print('lost', flush=True)\n"
+        "    print('lost too', flush=True)\n"
+        "    pathlib.Path('done').touch()\n"
+        "    return 0\n"
+        "hop.cli.process(command)\n"
+    )
+    for words in (["of_ones_own.py"], ["-m", "hop", "--help"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, *words], stdout=full, stderr=subprocess.PIPE, text=True,
+                cwd=tmp_path,
+            )  # fmt: skip
+        assert done.returncode == 1
+        assert re.fullmatch("hop: error: not all that was printed [^\n]+\n", done.stderr)
+    assert (tmp_path / "done").exists()
+
+
 def test_another_config_on_a_used_workdir(place, data_dir, capfd):
     words = [f"--config={place}/tiny.py", f"--workdir={place}/w", f"--data_dir={data_dir}"]
     assert main(["train", *words, "--config.train.steps=50"]) == 2

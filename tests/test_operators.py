@@ -102,6 +102,7 @@ def test_no_points_and_no_functions(op):
         u0 = np.zeros((1, len(some.sensors)))
         assert some(u0, np.zeros((0, 1))).shape == (1, 0)
         assert some(u0[:0], np.zeros((3, 1))).shape == (0, 3)
+        assert jax.jit(some)(u0, np.zeros((0, 1))).shape == (1, 0)
 
 
 def test_slips_of_a_caller_are_told_in_one_line(op):
@@ -441,7 +442,7 @@ def test_bad_calls_are_refused(op, args, words):
     ("sensors", "words"),
     [
         (np.zeros((3, 2)), r"sensors has shape \(3, 2\) and must be \(m,\): .* values of u0"),
-        (np.array([0.5, 2.0, np.nan]), r"place 1 is \(2\), outside \[0, 1\], where u0 lives"),
+        (np.array([0.5, 2.0, np.nan]), r"sensors\[1\] is \(2\), outside \[0, 1\], where u0 lives"),
     ],
 )
 def test_sensors_that_are_no_places_are_refused(op, sensors, words):
