@@ -337,6 +337,12 @@ MUTATIONS = {
     "files of one's own that end unwritten": Mutation(
         "cli.py", "    _flush_files()\n", "",
         "cli::test_the_end_of_a_command_looks_for_no_more_garbage"),
+    "words lost on a full disk, and nothing said": Mutation(
+        "cli.py", "_Lasting.lost = error", "pass",
+        "cli::test_a_full_disk_behind_the_output_is_one_line_and_ends_nothing"),
+    "a call within jit at no points": Mutation(
+        "operators.py", "if not len(x):", "if False:",
+        "operators::test_no_points_and_no_functions"),
     "decoded examples of another dataset": Mutation(
         "datasets.py", "return data if same and right", "return data if right",
         "datasets::test_decoded_examples_are_kept_while_they_are_those_of_the_dataset"),
