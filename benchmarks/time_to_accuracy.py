@@ -92,10 +92,10 @@ GOALS = [
     Goal(
         "Steady Burgers, ε = 0.05, to 1 %",
         "Dataset `paper`, s = 0; branch 128-100-100-100-100, trunk 1-100-100-100-100, tanh; 100 "
-        "functions × 128 points a step. Directly, and by warm starts from ε = 0.1, or from 0.2 by 0.1. hop's loss is "
-        "the residual alone, in its weak form (118 test functions) or at points, as DeepXDE's is; "
-        "or it has the slow-mode term beside, as in the config. hop's settings were chosen by "
-        "hand, DeepXDE's along its path are the best of the last section.",
+        "functions × 128 points a step. Directly, and by warm starts from ε = 0.1, or from 0.2 by "
+        "0.1. hop's loss is the residual alone, in its weak form (118 test functions) or at "
+        "points, as DeepXDE's is; or it has the slow-mode term beside, as in the config. hop's "
+        "settings were chosen by hand, DeepXDE's along its path are the best of the last section.",
         error=0.01,
         limit=100.0,
         seeds=5,

@@ -7,8 +7,8 @@ themselves.
 
 `factor_alone`: the QR factorisations of least squares are OpenBLAS's, whose threads wait for each
 other by giving up their turn. Beside other busy processes each wait then takes those processes'
-turns: a step of `levenberg_marquardt` took 4 to 8 times as long at a load of 2 to 7 on 2 cores, and
-stood still at one of 12. One thread takes its fair share, and rounds alike on any number of cores.
+turns, and a factorisation takes several times as long (`benchmarks/least_squares.py`). One thread
+takes its fair share, and rounds alike on any number of cores.
 """
 
 import importlib.metadata
