@@ -280,8 +280,8 @@ def section_tried(found: Found) -> list[str]:
 
     head = ["ε", "learning rate", "steps at every ε but the last", "seconds of training", "seeds"]
     about = (
-        f"As in the first section, DeepXDE alone, until {found['goal']:.0%} or for "
-        f"{found['limit']:.0f} s."
+        f"As in the first section, DeepXDE alone, to {100 * found['goal']:g} % or for "
+        f"{found['limit']:.0f} s: seconds of those seeds that get there, and how many do."
     )
     rows = [row(tried) for tried in found["tried"]]
     return [f"## {OF_ITS_PATHS}", about, files.table(head, rows), report.caption(found)]
