@@ -157,7 +157,12 @@ def process(command: Callable[[], int]) -> NoReturn:
     sys.unraisablehook = interrupt_again
     for name, number in (("stdout", 1), ("stderr", 2)):
         setattr(sys, name, _lasting(getattr(sys, name), number))
-    code = command()
+    try:
+        code = command()
+    except SystemExit as end:  # after the help of a command
+        if not isinstance(end.code, int):
+            raise
+        code = end.code
     _flush_files()
     gc.freeze()  # else Python searches all of JAX for garbage, three times
     sys.stdout.flush()

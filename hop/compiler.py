@@ -7,8 +7,8 @@ themselves.
 
 `factor_alone`: the QR factorisations of least squares are OpenBLAS's, whose threads wait for each
 other by giving up their turn. Beside other busy processes each wait then takes those processes'
-turns, and a factorisation takes several times as long (`benchmarks/least_squares.py`). One thread
-takes its fair share, and rounds alike on any number of cores.
+turns, and two threads take several times as long as one (`benchmarks/least_squares.py`). One takes
+its fair share, and rounds alike on any number of cores.
 """
 
 import importlib.metadata

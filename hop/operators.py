@@ -263,7 +263,7 @@ class Operator:
         names = self.ansatz.problem.unknowns
         if len(names) == 1:
             return u
-        return dict(zip(names, u if u.size else [u] * len(names), strict=True))
+        return dict(zip(names, u, strict=True))
 
     def _evaluate(
         self,

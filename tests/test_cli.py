@@ -210,7 +210,7 @@ def test_a_full_disk_behind_the_output_is_one_line_and_ends_nothing(tmp_path):
         "    return 0\n"
         "hop.cli.process(command)\n"
     )
-    for words in (["of_ones_own.py"], ["-m", "hop", "--help"]):
+    for words in (["of_ones_own.py"], ["-m", "hop", "--help"], ["-m", "hop", "info", "--help"]):
         with open("/dev/full", "w") as full:
             done = subprocess.run(
                 [sys.executable, *words], stdout=full, stderr=subprocess.PIPE, text=True,

@@ -103,6 +103,11 @@ def test_no_points_and_no_functions(op):
         assert some(u0, np.zeros((0, 1))).shape == (1, 0)
         assert some(u0[:0], np.zeros((3, 1))).shape == (0, 3)
         assert jax.jit(some)(u0, np.zeros((0, 1))).shape == (1, 0)
+    plane = hop.load("burgers-2d")  # of two unknowns
+    for n, q in ((2, 0), (0, 3)):
+        start = {name: np.zeros((n, len(places))) for name, places in plane.sensors.items()}
+        found = plane(start, np.zeros((q, plane.grid.shape[1])))
+        assert {name: u.shape for name, u in found.items()} == {"u": (n, q), "v": (n, q)}
 
 
 def test_slips_of_a_caller_are_told_in_one_line(op):

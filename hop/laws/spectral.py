@@ -172,7 +172,7 @@ class Basis:
         functions, places = "abc"[: self.dim], "ijk"[: self.dim]
         terms = f"n{functions}," + ",".join(map("".join, zip(places, functions, strict=True)))
         found = _einsum(f"{terms}->n{places[::-1]}", self.tensor(coefficients), *waves)
-        return jnp.reshape(found, (len(found), -1))
+        return jax.lax.collapse(found, 1)
 
     def matrix(self, places: np.ndarray) -> Float[np.ndarray, "m K"]:
         """Every eigenfunction at every place, in float64."""
@@ -412,7 +412,7 @@ class Spectral(Law):
         terms = f"n{at[::-1]}," + ",".join(map("".join, zip(functions, at, strict=True)))
         on_grid = values.reshape(-1, *(matrix.shape[1] for matrix in reversed(matrices)))
         whole = _einsum(f"{terms}->n{functions}", on_grid, *matrices)
-        return self.basis.flat(whole.reshape(len(values), -1))
+        return self.basis.flat(jax.lax.collapse(whole, 1))
 
     def normalise(self, values: Any) -> Any:
         return ((values - self.mean) if self.mean else values) / self.deviation

@@ -230,7 +230,7 @@ class FNO(ByPerceptron):
 
         waves = jnp.stack([wave(name) for name in names])
         c = self._coefficients(params, values)
-        c = c.reshape(*c.shape[:2], -1)
+        c = jax.lax.collapse(c, 2)
         # Re Σ c e^{ik·x}, all derivatives in one product.
         pairs = jnp.concatenate([c.real, -c.imag], axis=-1).reshape(-1, 2 * waves.shape[-1])
         read = jnp.concatenate([waves.real, waves.imag], axis=-1)
