@@ -146,12 +146,12 @@ def factorise() -> None:
 
 def beside(others: int, threads: int) -> str:
     """What `factorise` prints, in words, beside other processes."""
+    command, env = [sys.executable, __file__, "--factorise"], {"OPENBLAS_NUM_THREADS": str(threads)}
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
     try:
         made = subprocess.run(
-            [sys.executable, __file__, "--factorise"], env=os.environ | {
-            "OPENBLAS_NUM_THREADS": str(threads)}, timeout=LIMIT, check=True, capture_output=True,
-        )  # fmt: skip
+            command, env=os.environ | env, timeout=LIMIT, check=True, capture_output=True
+        )
     except subprocess.TimeoutExpired:
         return f"four not done in {LIMIT} s"
     finally:
